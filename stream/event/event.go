@@ -1,0 +1,159 @@
+// Package event holds the values that flow through Sidestream: the event, its
+// place in a hub's log, and that place as text on the wire.
+//
+// It is a leaf: it knows nothing of HTTP, of stores or of connections, so that
+// every other package can speak in its words.
+package event
+
+import (
+	"strings"
+	"time"
+)
+
+// Op says what an event does to the message that it names.
+type Op uint8
+
+const (
+	// Create is a new message.
+	Create Op = iota
+	// Edit replaces the text of an earlier message with the same ID.
+	Edit
+	// Delete takes back an earlier message with the same ID.
+	Delete
+	// Gap is no message: events of this channel may be missing at this place
+	// of the log (its Type is the Reason). Ingest writes it when it cannot
+	// prove that it heard everything.
+	Gap
+)
+
+var opNames = [...]string{Create: "create", Edit: "edit", Delete: "delete", Gap: "gap"}
+
+func (o Op) String() string {
+	if int(o) < len(opNames) {
+		return opNames[o]
+	}
+	return "unknown"
+}
+
+// ParseOp reads the name of an operation as the mapping language spells it.
+func ParseOp(s string) (Op, bool) {
+	for op, name := range opNames {
+		if s == name && Op(op) != Gap {
+			return Op(op), true
+		}
+	}
+	return Create, false
+}
+
+// Shape says in which schema a payload is, and so which formats may pass it
+// on whole.
+type Shape uint8
+
+const (
+	// Mapped events have no payload: formats build the message from the fields.
+	Mapped Shape = iota
+	// Raw payloads were chosen by the configuration ("map data"): every JSON
+	// format writes them as they are.
+	Raw
+	// Campfire payloads are messages in Campfire's schema.
+	Campfire
+	// Flowdock payloads are messages in Flowdock's schema.
+	Flowdock
+)
+
+// Scalar is an identifier as the backend wrote it. JSON numbers and strings
+// with the same text name the same thing, but are written out as they came in:
+// a client that was given the number 5 is given the number 5 again. Text of a
+// number is the literal itself, never passed through a float.
+type Scalar struct {
+	Text   string
+	Number bool
+}
+
+// String makes a Scalar that is written as a JSON string.
+func String(text string) Scalar { return Scalar{Text: text} }
+
+// Number makes a Scalar from a JSON number literal.
+func Number(literal string) Scalar { return Scalar{Text: literal, Number: true} }
+
+// IsZero tells whether nothing was mapped.
+func (s Scalar) IsZero() bool { return s.Text == "" }
+
+// UserPrefix begins the name of a user's private channel. No other channel
+// may have a name that begins with it.
+const UserPrefix = "user:"
+
+// UserChannel is the name of the private channel of a user.
+func UserChannel(user string) string { return UserPrefix + user }
+
+// Event is one message on its way from the backend to the streams.
+//
+// Events are values: whoever holds one may read it, nobody changes it once it
+// was given to a Publisher.
+type Event struct {
+	// Channel is where the event goes. Required. For an event addressed to a
+	// user it is UserChannel(user).
+	Channel Scalar
+	// ID is the backend's id of the message; zero if it has none.
+	ID Scalar
+	// Version tells apart several edits of one message (usually the time of
+	// the edit).
+	Version string
+	// Op is what happened to the message.
+	Op Op
+	// Type is the kind of message in Campfire's words: TextMessage,
+	// EnterMessage, ... Empty means TextMessage. For Op Gap, it is the Reason.
+	Type string
+	// User is the id of who wrote the message; zero for nobody.
+	User Scalar
+	// UserName is the author's name for people, if the backend sent one.
+	UserName string
+	// Thread is the id of the message that this one answers, if any.
+	Thread Scalar
+	// To is the user that the event is addressed to, if it is private; then
+	// Channel is that user's private channel.
+	To Scalar
+	// Time is when the backend says that the message was written, in whole
+	// milliseconds. Zero if it did not say: the log's time stands in.
+	Time time.Time
+	// Body is the text of the message.
+	Body string
+	// Delivery is the id of the delivery plus the event's place in it. It
+	// stands in for the ID in the key of an event that has none of its own.
+	Delivery string
+	// Shape says what Payload is.
+	Shape Shape
+	// Payload is the backend's JSON, compacted and otherwise untouched.
+	Payload []byte
+}
+
+// Key is what makes two events the same one: channel, id, operation and
+// version, never the delivery that brought it, because real senders put a
+// grown batch into the same delivery. Only an event without an id of its own
+// is known by its delivery. An event with neither has no key ("") and is never
+// a duplicate.
+func (e *Event) Key() string {
+	if e.ID.IsZero() && e.Delivery == "" {
+		return ""
+	}
+	return key(e.Channel.Text, e.ID.Text, e.Delivery, e.Op, e.Version)
+}
+
+// CreateKey is the Key of the event that created the message with this id.
+func CreateKey(channel, id string) string { return key(channel, id, "", Create, "") }
+
+// key joins the parts so that no choice of parts can look like another one:
+// each is preceded by its length.
+func key(channel, id, delivery string, op Op, version string) string {
+	var b strings.Builder
+	if id != "" {
+		delivery = ""
+	}
+	for _, part := range []string{channel, id, delivery, version} {
+		b.WriteString(itoa(len(part)))
+		b.WriteByte(':')
+		b.WriteString(part)
+	}
+	b.WriteByte('0' + byte(op))
+	return b.String()
+}

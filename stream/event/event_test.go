@@ -1,0 +1,111 @@
+package event
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func sample() Event {
+	return Event{
+		Channel: Number("1"), ID: Number("9007199254740993"), Version: "v2", Op: Edit, Type: "TextMessage",
+		User: String("u1"), UserName: "Ann", Thread: Number("7"), To: Scalar{}, Time: time.UnixMilli(1329307314476).UTC(),
+		Body: "héllo\n", Delivery: "msg_1/0", Shape: Campfire, Payload: []byte(`{"a":1e400}`),
+	}
+}
+
+func TestBinaryRoundTrip(t *testing.T) {
+	for _, e := range []Event{sample(), {}, {Channel: String("x"), Op: Gap, Type: string(IngestUncertain)}} {
+		got, err := DecodeBinary(e.AppendBinary(nil))
+		if err != nil || !reflect.DeepEqual(got, e) {
+			t.Errorf("got %+v, %v; want %+v", got, err, e)
+		}
+	}
+}
+
+// The binary form is what stores keep and tags digest: it must not change.
+func TestBinaryFormIsFixed(t *testing.T) {
+	e := sample()
+	if got, want := TagOf(42, e.AppendBinary(nil)).String(), "ytzvac"; got != want {
+		t.Errorf("tag of the sample is %s, was %s: stored cursors would no longer match", got, want)
+	}
+}
+
+func TestKeys(t *testing.T) {
+	a := Event{Channel: String("1"), ID: Number("5")}
+	b := Event{Channel: Number("1"), ID: String("5"), Delivery: "other"}
+	if a.Key() != b.Key() || a.Key() != CreateKey("1", "5") {
+		t.Error("the same message in another delivery has another key")
+	}
+	different := []Event{
+		a, {Channel: String("11"), ID: String("")}, {Channel: String("1"), Delivery: "5"},
+		{Channel: String("1"), ID: String("5"), Op: Edit}, {Channel: String("1"), ID: String("5"), Version: "2"},
+		{Channel: String("1:15"), ID: String("5")}, {Channel: String("1"), ID: String("1:15")},
+	}
+	seen := map[string]int{}
+	for i, e := range different {
+		if j, ok := seen[e.Key()]; ok {
+			t.Errorf("events %d and %d have one key", i, j)
+		}
+		seen[e.Key()] = i
+	}
+}
+
+func TestCursorRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := Cursor{Seq: rapid.Uint64().Draw(t, "seq"), Tag: Tag(rapid.Uint32Max(1<<tagBits-1).Draw(t, "tag"))}
+		copy(c.Epoch[:], rapid.SliceOfN(rapid.Byte(), 8, 8).Draw(t, "epoch"))
+		s := c.String()
+		got, err := ParseCursor(s)
+		if err != nil || got != c {
+			t.Fatalf("%q: got %v, %v", s, got, err)
+		}
+		if len(s) > 64 || strings.Trim(s, "0123456789abcdefghijklmnopqrstuvwxyz.") != "" {
+			t.Fatalf("%q is not fit for a header or a query", s)
+		}
+	})
+}
+
+func TestCursorIsStrict(t *testing.T) {
+	good := Cursor{Epoch: NewEpoch(), Seq: 10, Tag: 1}.String()
+	epoch := good[:16]
+	for _, s := range []string{
+		"", ".", "..", "10", good + " ", " " + good, good + "\n", strings.ToUpper(epoch) + "x" + good[16:],
+		epoch + ".010.000001", epoch + ".+10.000001", epoch + ".-1.000001", epoch + "..000001",
+		epoch + ".18446744073709551616.000001", epoch + ".10.00000", epoch + ".10.00000u", epoch + ".10.000001.1",
+		epoch[:15] + ".10.000001", strings.Repeat("a", 1<<20),
+	} {
+		if c, err := ParseCursor(s); err == nil {
+			t.Errorf("%.80q was read as %v", s, c)
+		}
+	}
+}
+
+func FuzzParseCursor(f *testing.F) {
+	f.Add(Cursor{Seq: 1}.String())
+	f.Add("..")
+	f.Fuzz(func(t *testing.T, s string) {
+		if c, err := ParseCursor(s); err == nil && c.String() != s {
+			t.Errorf("%q was read as %q", s, c)
+		}
+	})
+}
+
+func FuzzDecodeBinary(f *testing.F) {
+	e := sample()
+	f.Add(e.AppendBinary(nil))
+	f.Add([]byte{1, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		e, err := DecodeBinary(b)
+		if err != nil {
+			return
+		}
+		again, err := DecodeBinary(e.AppendBinary(nil))
+		if err != nil || !reflect.DeepEqual(e, again) {
+			t.Errorf("%x: %+v came back as %+v, %v", b, e, again, err)
+		}
+	})
+}
