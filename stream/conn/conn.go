@@ -1,0 +1,84 @@
+// Package conn carries bytes to a client: one small interface over the ways
+// in which a response can be written. It knows connections and readiness; it
+// knows nothing of events, formats or of what the bytes mean.
+//
+// A Poller watches the connections of one shard. All methods of a Conn are
+// called from the goroutine that owns its Poller, unless they say otherwise.
+package conn
+
+// Token is the name under which a Poller reports a Conn. Whoever gives it out
+// makes sure that a late report about a closed Conn cannot be mistaken for one
+// about its successor.
+type Token uint64
+
+// Conn is one client's connection.
+type Conn interface {
+	// Watch begins to report the connection's readiness to p under the token.
+	// It is called once, before anything else.
+	Watch(p *Poller, token Token) error
+
+	// Write gives bufs to the peer, in order and in one piece, and never
+	// waits. It returns how many bytes were taken. If those are fewer than
+	// there are, the Poller reports Writable when it is worth trying again.
+	// The bytes must never change afterwards; the slice that holds them may.
+	Write(bufs [][]byte) (int, error)
+
+	// Discard takes what the peer has sent, which nobody wants, after the
+	// Poller reported Readable. It returns true when the peer is gone.
+	Discard() (gone bool)
+
+	// Chunked tells whether what is written must be framed in HTTP/1.1 chunks.
+	Chunked() bool
+
+	// Kind names the way of writing, for logs and metrics.
+	Kind() Kind
+
+	// Finish says that nothing more will be written. The peer still gets what
+	// was taken; Gone is reported when it has closed its side.
+	Finish()
+
+	// Close gives up the connection and what it holds, at once. Idempotent.
+	Close()
+}
+
+// Kind is a way of writing.
+type Kind string
+
+// The kinds of connections.
+const (
+	Epoll     Kind = "epoll"     // a socket of ours, non-blocking, no goroutine
+	TLS       Kind = "tls"       // the same under TLS; a goroutine only while the peer is slow
+	Goroutine Kind = "goroutine" // two goroutines: where a connection gives us no socket
+	Handler   Kind = "handler"   // the goroutine of an HTTP handler: HTTP/2 and HTTP/3
+)
+
+// Event is what a Poller has to say of one Conn.
+type Event struct {
+	Token                    Token
+	Writable, Readable, Gone bool
+}
+
+// Options are the bounds on what a connection may hold back, for all kinds
+// that have a socket.
+type Options struct {
+	// SendBuffer bounds the kernel's send buffer, in bytes (the kernel doubles
+	// it for its own bookkeeping). Left alone it grows to some megabytes, and
+	// a client that reads nothing looks healthy for minutes. Zero: left alone.
+	SendBuffer int
+	// UnackedMillis is how long sent bytes may stay unacknowledged before the
+	// kernel gives the peer up (TCP_USER_TIMEOUT). Zero: the kernel's default
+	// of about a quarter of an hour.
+	UnackedMillis int
+}
+
+// discardLimit is how much a peer may send on a connection on which it has
+// nothing to say: more than any client's stray CRLF, less than a flood.
+const discardLimit = 64 << 10
+
+func size(bufs [][]byte) int {
+	n := 0
+	for _, b := range bufs {
+		n += len(b)
+	}
+	return n
+}

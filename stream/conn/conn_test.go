@@ -1,0 +1,283 @@
+package conn
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"math/big"
+	"net"
+	"runtime"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func pair(t *testing.T, network string) (client, server net.Conn) {
+	t.Helper()
+	addr := "127.0.0.1:0"
+	if network == "unix" {
+		addr = t.TempDir() + "/s"
+	}
+	l, err := net.Listen(network, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if client, err = net.Dial(network, l.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if server, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	return client, server
+}
+
+func tlsPair(t *testing.T) (client, server net.Conn) {
+	t.Helper()
+	c, s := pair(t, "tcp")
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ts := tls.Server(s, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
+	tc := tls.Client(c, &tls.Config{InsecureSkipVerify: true})
+	done := make(chan error, 1)
+	go func() { done <- ts.Handshake() }()
+	if err := errors.Join(tc.Handshake(), <-done); err != nil {
+		t.Fatal(err)
+	}
+	return tc, ts
+}
+
+// connections are all kinds, over real sockets.
+var connections = map[string]struct {
+	kind Kind
+	make func(t *testing.T) (net.Conn, Conn)
+}{
+	"tcp": {Epoll, func(t *testing.T) (net.Conn, Conn) {
+		c, s := pair(t, "tcp")
+		return c, TakeOver(s, false, Options{SendBuffer: 16 << 10, UnackedMillis: 1000})
+	}},
+	"unix": {Epoll, func(t *testing.T) (net.Conn, Conn) {
+		c, s := pair(t, "unix")
+		return c, TakeOver(s, false, Options{SendBuffer: 16 << 10})
+	}},
+	"tls": {TLS, func(t *testing.T) (net.Conn, Conn) {
+		c, s := tlsPair(t)
+		return c, TakeOver(s, false, Options{SendBuffer: 16 << 10})
+	}},
+	"wrapped": {Goroutine, func(t *testing.T) (net.Conn, Conn) {
+		c, s := pair(t, "tcp")
+		return c, TakeOver(struct{ net.Conn }{s}, false, Options{})
+	}},
+	"handler": {Handler, func(t *testing.T) (net.Conn, Conn) {
+		c, s := pair(t, "tcp")
+		r := NewResponder(plain{s})
+		ctx, cancel := context.WithCancel(context.Background())
+		go func() {
+			defer cancel()
+			io.Copy(io.Discard, s)
+		}()
+		go func() {
+			defer s.Close()
+			r.Serve(ctx)
+		}()
+		return c, r
+	}},
+}
+
+func forAll(t *testing.T, test func(t *testing.T, client net.Conn, c Conn, p *Poller)) {
+	for name, k := range connections {
+		t.Run(name, func(t *testing.T) {
+			p, err := NewPoller()
+			if err != nil {
+				t.Fatal(err)
+			}
+			client, c := k.make(t)
+			if c.Kind() != k.kind {
+				t.Errorf("kind %s", c.Kind())
+			}
+			if err := c.Watch(p, 7); err != nil {
+				t.Fatal(err)
+			}
+			test(t, client, c, p)
+			c.Close()
+			c.Close()
+			p.Close()
+		})
+	}
+}
+
+// until waits for an event that satisfies the condition.
+func until(t *testing.T, p *Poller, c Conn, what string, is func(Event) bool) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for time.Now().Before(deadline) {
+		events, err := p.Wait(nil, time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events {
+			if e.Token != 7 {
+				t.Fatalf("event for token %d", e.Token)
+			}
+			if e.Readable && c.Discard() {
+				e.Gone = true
+			}
+			if is(e) {
+				return
+			}
+		}
+	}
+	t.Fatalf("never %s", what)
+}
+
+// Whatever is taken arrives, in order and whole, however slowly it is read.
+func TestEverythingTakenArrives(t *testing.T) {
+	forAll(t, func(t *testing.T, client net.Conn, c Conn, p *Poller) {
+		want := make([]byte, 4<<20)
+		rand.Read(want)
+		got := make(chan []byte)
+		go func() {
+			b, _ := io.ReadAll(client)
+			client.Close()
+			got <- b
+		}()
+		for sent := 0; sent < len(want); {
+			var bufs [][]byte
+			for rest := want[sent:min(len(want), sent+100_000)]; len(rest) > 0; {
+				n := min(len(rest), 1+len(rest)/7)
+				bufs, rest = append(bufs, rest[:n]), rest[n:]
+			}
+			n, err := c.Write(bufs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sent += n
+			if n < size(bufs) {
+				until(t, p, c, "writable", func(e Event) bool { return e.Writable })
+			}
+		}
+		for n, err := c.Write([][]byte{{'!'}}); n == 0 && err == nil; n, err = c.Write([][]byte{{'!'}}) {
+			until(t, p, c, "writable", func(e Event) bool { return e.Writable })
+		}
+		c.Finish()
+		if b := <-got; !bytes.Equal(b, append(want, '!')) {
+			t.Errorf("%d bytes arrived and are not the %d that were taken", len(b), len(want)+1)
+		}
+		until(t, p, c, "gone", func(e Event) bool { return e.Gone })
+	})
+}
+
+// A peer that takes nothing never makes Write wait, and is given up at once.
+func TestWriteNeverWaits(t *testing.T) {
+	forAll(t, func(t *testing.T, client net.Conn, c Conn, p *Poller) {
+		piece := [][]byte{make([]byte, 10_000)}
+		for taken, refused := 0, 0; refused < 100; {
+			n, err := c.Write(piece)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if taken += n; taken > 64<<20 {
+				t.Fatal("it takes everything")
+			}
+			if n == 0 {
+				refused++
+			}
+		}
+		c.Close() // with writes under way; goleak sees whether they end
+	})
+}
+
+func TestPeerLeaves(t *testing.T) {
+	forAll(t, func(t *testing.T, client net.Conn, c Conn, p *Poller) {
+		client.Write([]byte("\r\n"))
+		if n, err := c.Write([][]byte{[]byte("hello")}); n != 5 || err != nil {
+			t.Fatal(n, err)
+		}
+		b := make([]byte, 5)
+		if _, err := io.ReadFull(client, b); err != nil {
+			t.Fatal(err)
+		}
+		client.Close()
+		until(t, p, c, "gone", func(e Event) bool { return e.Gone })
+	})
+}
+
+// A stream is not the place to send things to.
+func TestFloodEndsTheConnection(t *testing.T) {
+	forAll(t, func(t *testing.T, client net.Conn, c Conn, p *Poller) {
+		if c.Kind() == Handler {
+			return // the server's business
+		}
+		go func() {
+			for b := make([]byte, 32<<10); ; {
+				if _, err := client.Write(b); err != nil {
+					return
+				}
+			}
+		}()
+		until(t, p, c, "gone", func(e Event) bool { return e.Gone })
+	})
+}
+
+func TestIdleCostsNoGoroutine(t *testing.T) {
+	for _, name := range []string{"tcp", "tls"} {
+		t.Run(name, func(t *testing.T) {
+			p, err := NewPoller()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close()
+			before := runtime.NumGoroutine()
+			for range 50 {
+				client, c := connections[name].make(t)
+				defer c.Close()
+				if err := c.Watch(p, 7); err != nil {
+					t.Fatal(err)
+				}
+				if n, err := c.Write([][]byte{[]byte("hello")}); n != 5 || err != nil {
+					t.Fatal(n, err)
+				}
+				if _, err := io.ReadFull(client, make([]byte, 5)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if n := runtime.NumGoroutine(); n > before {
+				t.Errorf("%d goroutines more for 50 idle connections", n-before)
+			}
+		})
+	}
+}
+
+func TestWake(t *testing.T) {
+	p, err := NewPoller()
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		p.Wait(nil, -1)
+	}()
+	p.Wake()
+	<-done
+	p.Close()
+	p.Close()
+	p.Wake() // of a closed one: nothing
+}
