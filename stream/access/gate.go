@@ -1,0 +1,241 @@
+package access
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Asker puts a question to the backend. It is called from goroutines of the
+// Gate, for at most Config.MaxInFlight questions at a time, and must return
+// soon after ctx ends. For a question with List it answers Allowed with the
+// Channels, whatever q.Channel is. What it cannot make sense of is Unknown; so
+// is a panic, which HTTP handlers do when their peer goes away.
+type Asker func(ctx context.Context, q Question) Verdict
+
+// Config of a Gate. Zero values stand for the defaults.
+type Config struct {
+	// Allowed, Denied and BadCredential say how long such verdicts are
+	// remembered, from when the question was put. Defaults: 30 s, 5 s, 2 s
+	// (people sign in and come back at once). Allowed is never longer than the
+	// Cadence, so that no stream opens on a verdict that is due to be asked for
+	// again.
+	Allowed, Denied, BadCredential time.Duration
+	// MaxEntries bounds how many verdicts are remembered. Default: 50,000.
+	MaxEntries int
+	// MaxInFlight bounds how many questions are with the backend at a time,
+	// a quarter of them for re-checks alone. Default: 32; at least 2.
+	MaxInFlight int
+	// MaxWaiting bounds how many questions wait for their turn. Default: 1024.
+	MaxWaiting int
+	// Timeout bounds how long the backend has for an answer. Default: 3 s.
+	Timeout time.Duration
+	// Cadence is how old a verdict may get while a stream runs on it: it is
+	// asked for again when 80 to 100 % of it have passed. Default: 60 s.
+	Cadence time.Duration
+	// Grace is how long streams go on after a re-check is due that cannot be
+	// had. Default: 3 cadences.
+	Grace time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	orDuration := func(d *time.Duration, value time.Duration) {
+		if *d <= 0 {
+			*d = value
+		}
+	}
+	orInt := func(n *int, value int) {
+		if *n <= 0 {
+			*n = value
+		}
+	}
+	orDuration(&c.Allowed, 30*time.Second)
+	orDuration(&c.Denied, 5*time.Second)
+	orDuration(&c.BadCredential, 2*time.Second)
+	orInt(&c.MaxEntries, 50_000)
+	orInt(&c.MaxInFlight, 32)
+	c.MaxInFlight = max(c.MaxInFlight, 2)
+	orInt(&c.MaxWaiting, 1024)
+	orDuration(&c.Timeout, 3*time.Second)
+	orDuration(&c.Cadence, time.Minute)
+	orDuration(&c.Grace, 3*c.Cadence)
+	c.Allowed = min(c.Allowed, c.Cadence)
+	return c
+}
+
+// maxParallel bounds how many channels of one CheckAll are asked for at a time.
+const maxParallel = 8
+
+// Gate is where streams ask whether they may open, and where they are told
+// that they may no longer run. It outlives configurations: see Configure. All
+// methods are safe for concurrent use.
+type Gate struct {
+	key digestKey
+
+	mu      sync.Mutex // guards everything below; never held while others' code runs
+	config  Config
+	ask     Asker
+	closed  bool
+	tick    uint64 // of the last stamp
+	cache   cache
+	revoked revocations
+	asking  asking
+	watches watches
+	counts  counts
+
+	ctx    context.Context // of all questions and the scheduler; ends with Close
+	cancel context.CancelFunc
+	wake   chan struct{} // tells the scheduler to look again
+	work   sync.WaitGroup
+}
+
+// New makes a gate, with one goroutine of its own until Close. A nil Asker
+// knows nothing.
+func New(c Config, ask Asker) *Gate {
+	g := &Gate{key: newDigestKey(), wake: make(chan struct{}, 1)}
+	g.ctx, g.cancel = context.WithCancel(context.Background())
+	g.asking.flights = map[digest]*flight{}
+	g.watches = newWatches()
+	g.Configure(c, ask)
+	g.work.Go(g.schedule)
+	return g
+}
+
+// Configure changes how questions are put from now on. What was remembered is
+// forgotten, so that no new stream opens by the old rules; streams that run
+// keep running and are asked for by the new rules when they are due.
+func (g *Gate) Configure(c Config, ask Asker) {
+	g.mu.Lock()
+	g.config, g.ask = c.withDefaults(), ask
+	g.cache = newCache(g.config.MaxEntries)
+	g.asking.era++
+	g.asking.failures = 0
+	for _, w := range g.watches.byKey { // a shorter cadence holds from now on
+		if due := time.Now().Add(spread(g.config.Cadence)); due.Before(w.due) {
+			g.watches.reschedule(w, due)
+		}
+	}
+	g.mu.Unlock()
+	g.nudge()
+}
+
+// Close ends all questions and the scheduler and waits for them. Watchers hear
+// nothing any more; every Check is answered Unknown.
+func (g *Gate) Close() {
+	g.mu.Lock()
+	g.closed = true
+	ended := g.asking.abandon()
+	g.mu.Unlock()
+	for _, f := range ended {
+		close(f.done)
+	}
+	g.cancel()
+	g.work.Wait()
+}
+
+// Check answers the question: from memory, from the same question's answer
+// that somebody waits for already, or from the backend. If ctx ends first, the
+// answer is Unknown; the question goes on for others and for next time.
+func (g *Gate) Check(ctx context.Context, q Question) Verdict {
+	key := g.key.question(&q)
+	g.mu.Lock()
+	if v, ok := g.remembered(key, q.Channel); ok {
+		g.counts.remembered++
+		g.mu.Unlock()
+		return v.forChannel(&q)
+	}
+	if ctx.Err() != nil {
+		g.mu.Unlock()
+		return unknown(Unavailable)
+	}
+	f, ok := g.join(key, &q)
+	g.mu.Unlock()
+	if !ok {
+		return f.verdict
+	}
+	select {
+	case <-f.done:
+		return f.verdict.forChannel(&q)
+	case <-ctx.Done():
+		g.leave(f)
+		return unknown(Unavailable)
+	}
+}
+
+// remembered finds a verdict that may still be believed. The gate is locked.
+func (g *Gate) remembered(key digest, channel string) (Verdict, bool) {
+	e, ok := g.cache.get(key, time.Now())
+	if !ok || g.closed || g.revoked.outdated(e.verdict.User, channel, e.verdict.asked.tick) {
+		return Verdict{}, false
+	}
+	return e.verdict, true
+}
+
+// forChannel is what an answer means for the question's channel: of a list,
+// the one channel.
+func (v Verdict) forChannel(q *Question) Verdict {
+	if !q.List || v.Outcome != Allowed {
+		return v
+	}
+	_, listed := slices.BinarySearch(v.Channels, q.Channel)
+	v.Channels = nil
+	if !listed {
+		v.Outcome, v.Cause = Denied, Forbidden
+	}
+	return v
+}
+
+// CheckAll answers the question for each of the channels, in their order.
+// q.Channel does not matter. With q.List it is one question; otherwise the
+// first channel is asked for alone, so that a bad credential costs the backend
+// one question and not one a channel, and then up to 8 at a time.
+func (g *Gate) CheckAll(ctx context.Context, q Question, channels []string) []Verdict {
+	verdicts := make([]Verdict, len(channels))
+	if len(channels) == 0 {
+		return verdicts
+	}
+	check := func(i int) {
+		each := q
+		each.Channel = channels[i]
+		verdicts[i] = g.Check(ctx, each)
+	}
+	check(0)
+	if verdicts[0].Cause == BadCredential {
+		for i := range verdicts {
+			verdicts[i] = verdicts[0]
+		}
+		return verdicts
+	}
+	var (
+		wg   sync.WaitGroup
+		next = make(chan int)
+	)
+	for range min(maxParallel, len(channels)-1) {
+		wg.Go(func() {
+			for i := range next {
+				check(i)
+			}
+		})
+	}
+	for i := 1; i < len(channels); i++ {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+	return verdicts
+}
+
+// stamp is the next point in the gate's order of things. The gate is locked.
+func (g *Gate) stamp() stamp {
+	g.tick++
+	return stamp{g.tick, time.Now()}
+}
+
+// nudge makes the scheduler look again.
+func (g *Gate) nudge() {
+	select {
+	case g.wake <- struct{}{}:
+	default:
+	}
+}

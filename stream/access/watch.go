@@ -1,0 +1,301 @@
+package access
+
+import (
+	"container/heap"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// Watcher is one stream's interest in the verdict that it runs on.
+type Watcher struct {
+	gate    *Gate
+	watch   *watch
+	channel string
+	onEnd   func(Cause)
+	place   int         // in watch.watchers; -1 when it is no longer there
+	over    atomic.Bool // released or told, whichever was first
+}
+
+// watch is one question that is asked again and again, for all streams that
+// run on its answer.
+type watch struct {
+	key      digest
+	question Question
+	user     string // that the backend named
+	watchers []*Watcher
+	known    stamp     // when the question was put whose answer was Allowed
+	asked    time.Time // when it was last asked again
+	due      time.Time // when to ask again
+	revoked  uint64    // tick of the last revocation that may concern it
+	flight   *flight   // the re-check that is on its way
+	place    int       // in the queue; -1 while a re-check is on its way
+}
+
+// watches finds them by question, channel and user, and holds the queue of
+// those that are to be asked again, the earliest first. The gate's lock guards
+// them.
+type watches struct {
+	byKey     map[digest]*watch
+	byChannel map[string]map[*watch]int // how many of its watchers are there
+	byUser    map[string]map[*watch]struct{}
+	queue     []*watch  // a heap by due
+	lookedAt  time.Time // when giveUp last did
+	watchers  int
+}
+
+func newWatches() watches {
+	return watches{
+		byKey:     map[digest]*watch{},
+		byChannel: map[string]map[*watch]int{},
+		byUser:    map[string]map[*watch]struct{}{},
+	}
+}
+
+// Watch keeps asking the question for as long as a stream runs, until Release.
+// v is the verdict that Check gave for it, with which the stream was opened.
+// Streams with the same question share the asking.
+//
+// onEnd is called at most once, when the stream has to end: as soon as the
+// backend denies, names another user, or has not answered for the cadence plus
+// the grace. It is called from the gate's goroutines and must not block.
+func (g *Gate) Watch(q Question, v Verdict, onEnd func(Cause)) *Watcher {
+	key := g.key.question(&q)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	w := g.watches.byKey[key]
+	if w == nil {
+		w = &watch{key: key, question: q, known: v.asked, place: -1}
+		if w.known.at.IsZero() {
+			w.known.at = time.Now()
+		}
+		g.watches.byKey[key] = w
+		g.watches.reschedule(w, w.known.at.Add(spread(g.config.Cadence)))
+	}
+	watcher := &Watcher{gate: g, watch: w, channel: q.Channel, onEnd: onEnd}
+	g.watches.add(watcher)
+	if w.user == "" {
+		g.watches.identify(w, v.User)
+	}
+	// Between the verdict and now somebody may have learnt better.
+	newer, ok := g.cache.get(key, time.Now())
+	switch {
+	case g.revoked.outdated(v.User, q.Channel, v.asked.tick),
+		ok && newer.verdict.asked.tick > v.asked.tick && newer.verdict.forChannel(&q).Outcome == Denied,
+		v.User != w.user && v.User != "":
+		g.hasten(w)
+	}
+	g.nudge()
+	return watcher
+}
+
+// Release ends the interest. When it has returned, onEnd has been called, is
+// being called, or never will be. It may be called more than once.
+func (w *Watcher) Release() {
+	w.over.Store(true)
+	g := w.gate
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if w.place >= 0 {
+		g.watches.remove(w)
+	}
+}
+
+// Revoke says that something changed for the user, in the channel if one is
+// named; with no user, for everybody in the channel. What is remembered of
+// them counts no more, and streams of theirs are asked for at once. It denies
+// nothing by itself: who sends a wrong one costs a question.
+//
+// Streams whose backend names no users are asked for when their channel is.
+func (g *Gate) Revoke(user, channel string) {
+	g.mu.Lock()
+	// A verdict from before lives no longer than the longest lifetime, and
+	// that begins when the question is put.
+	keep := max(g.config.Allowed, g.config.Denied, g.config.BadCredential) + 2*g.config.Timeout
+	g.revoked.add(user, channel, g.stamp(), keep)
+	switch {
+	case channel != "":
+		for w := range g.watches.byChannel[channel] {
+			if user == "" || w.user == "" || w.user == user {
+				g.hasten(w)
+			}
+		}
+	case user != "":
+		for w := range g.watches.byUser[user] {
+			g.hasten(w)
+		}
+	default:
+		for _, w := range g.watches.byKey {
+			g.hasten(w)
+		}
+	}
+	g.mu.Unlock()
+	g.nudge()
+}
+
+// hasten has the watch asked for as soon as there is a slot. An answer that is
+// on its way already may be too old; see settle. The gate is locked.
+func (g *Gate) hasten(w *watch) {
+	w.revoked = g.stamp().tick
+	g.watches.reschedule(w, w.soon())
+}
+
+// soon is the earliest time to ask again: now, but not twice within the pause,
+// so that a storm of revocations is no storm of questions.
+func (w *watch) soon() time.Time {
+	now := time.Now()
+	if again := w.asked.Add(pause); again.After(now) {
+		return again
+	}
+	return now
+}
+
+// settle lets an answer serve the watch on the same question, whoever asked.
+// The gate is locked.
+func (g *Gate) settle(f *flight, now time.Time) (ended endings) {
+	w := g.watches.byKey[f.key]
+	if w == nil {
+		return nil
+	}
+	own := w.flight == f
+	if own {
+		w.flight = nil
+	}
+	v := &f.verdict
+	switch {
+	case f.asked.tick < w.known.tick: // a later question was answered before
+		g.watches.reschedule(w, w.due)
+	case v.Outcome == Denied:
+		return g.watches.end(w, v.Cause)
+	case v.Outcome == Allowed && w.user != "" && v.User != "" && v.User != w.user:
+		return g.watches.end(w, IdentityChanged)
+	case v.Outcome == Allowed && f.asked.tick > w.revoked:
+		w.known = f.asked
+		if v.User != "" {
+			g.watches.identify(w, v.User)
+		}
+		g.watches.reschedule(w, w.known.at.Add(spread(g.config.Cadence)))
+		return g.watches.endUnlisted(w, v)
+	case g.overdue(w, now):
+		return g.watches.end(w, GraceOver)
+	case own && v.Outcome == Allowed: // it was put before something was revoked
+		g.watches.reschedule(w, w.soon())
+	case own && w.revoked > w.known.tick:
+		g.watches.reschedule(w, now.Add(spread(2*pause)))
+	case own:
+		due := now.Add(max(spread(g.config.Cadence/4), v.RetryAfter))
+		if last := g.last(w); last.Before(due) {
+			due = last
+		}
+		g.watches.reschedule(w, due)
+	}
+	return nil
+}
+
+// last is when the watch ends if it is not answered until then.
+func (g *Gate) last(w *watch) time.Time {
+	return w.known.at.Add(g.config.Cadence + g.config.Grace)
+}
+
+// overdue tells whether the watch has gone without an answer for too long.
+func (g *Gate) overdue(w *watch, now time.Time) bool { return !now.Before(g.last(w)) }
+
+// add puts a watcher to its watch.
+func (ws *watches) add(w *Watcher) {
+	w.place = len(w.watch.watchers)
+	w.watch.watchers = append(w.watch.watchers, w)
+	ws.watchers++
+	in := ws.byChannel[w.channel]
+	if in == nil {
+		in = map[*watch]int{}
+		ws.byChannel[w.channel] = in
+	}
+	in[w.watch]++
+}
+
+// remove takes a watcher from its watch, and the watch away with its last.
+func (ws *watches) remove(w *Watcher) {
+	watch := w.watch
+	last := len(watch.watchers) - 1
+	watch.watchers[w.place] = watch.watchers[last]
+	watch.watchers[w.place].place = w.place
+	watch.watchers[last] = nil
+	watch.watchers = watch.watchers[:last]
+	w.place = -1
+	ws.watchers--
+	in := ws.byChannel[w.channel]
+	if in[watch]--; in[watch] == 0 {
+		delete(in, watch)
+		if len(in) == 0 {
+			delete(ws.byChannel, w.channel)
+		}
+	}
+	if last > 0 {
+		return
+	}
+	delete(ws.byKey, watch.key)
+	ws.identify(watch, "")
+	if watch.place >= 0 {
+		heap.Remove(ws, watch.place)
+	}
+}
+
+// identify notes whose watch it is.
+func (ws *watches) identify(w *watch, user string) {
+	if w.user == user {
+		return
+	}
+	if of := ws.byUser[w.user]; of != nil {
+		delete(of, w)
+		if len(of) == 0 {
+			delete(ws.byUser, w.user)
+		}
+	}
+	if w.user = user; user == "" {
+		return
+	}
+	if ws.byUser[user] == nil {
+		ws.byUser[user] = map[*watch]struct{}{}
+	}
+	ws.byUser[user][w] = struct{}{}
+}
+
+// ending is a watcher that has to be told.
+type ending struct {
+	watcher *Watcher
+	cause   Cause
+}
+
+type endings []ending
+
+// tell tells them, without the gate's lock.
+func (e endings) tell() {
+	for _, one := range e {
+		if one.watcher.over.CompareAndSwap(false, true) {
+			one.watcher.onEnd(one.cause)
+		}
+	}
+}
+
+// end removes the watch and all its watchers.
+func (ws *watches) end(w *watch, cause Cause) (ended endings) {
+	for _, watcher := range slices.Clone(w.watchers) {
+		ws.remove(watcher)
+		ended = append(ended, ending{watcher, cause})
+	}
+	return ended
+}
+
+// endUnlisted removes the watchers whose channel a list no longer has.
+func (ws *watches) endUnlisted(w *watch, v *Verdict) (ended endings) {
+	if !w.question.List {
+		return nil
+	}
+	for _, watcher := range slices.Clone(w.watchers) {
+		if _, listed := slices.BinarySearch(v.Channels, watcher.channel); !listed {
+			ws.remove(watcher)
+			ended = append(ended, ending{watcher, Forbidden})
+		}
+	}
+	return ended
+}
