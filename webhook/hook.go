@@ -1,0 +1,100 @@
+package webhook
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// Hook is a compiled Config: one address that a backend posts to. It is safe
+// for concurrent use and holds nothing that must be closed.
+type Hook struct {
+	decoder      *Decoder
+	verifier     verifier
+	preset       *preset
+	method       string
+	maxBody      int64
+	bodyTimeout  time.Duration
+	gzip         bool
+	reject       bool // on_unmapped reject
+	ack          *Ack // nil: say where the event stands
+	conflict     bool // answer 409 to a message that contradicts an earlier one
+	allowBrowser bool
+	deliveryIDs  []string // headers that may hold the id of a delivery
+
+	now func() time.Time
+}
+
+// New compiles a configuration. Secrets must have been filled in: this package
+// knows no placeholders. It refuses what would not work, and what would leave
+// the webhook open without saying so. Errors say what would be right; none holds
+// a secret.
+func New(cfg Config) (*Hook, error) {
+	p, err := findPreset(cfg.Preset)
+	if err != nil {
+		return nil, err
+	}
+	h := &Hook{
+		preset: p, method: p.method, maxBody: cfg.MaxBody, bodyTimeout: durationOr(cfg.BodyTimeout, DefaultBodyTimeout),
+		gzip: cfg.Gzip, ack: p.ack, conflict: p.conflict, allowBrowser: cfg.AllowBrowser, now: time.Now,
+		deliveryIDs: slices.Concat(p.delivery, []string{"Webhook-Id", "Svix-Id", "Idempotency-Key"}),
+	}
+	if h.decoder, err = newDecoder(&cfg, p); err != nil {
+		return nil, err
+	}
+	if h.verifier, err = newVerifier(&cfg, p); err != nil {
+		return nil, err
+	}
+	if h.method == "" {
+		h.method = http.MethodPost
+	}
+	switch {
+	case h.maxBody < 0:
+		return nil, fmt.Errorf("max_body is %d; it must be positive", h.maxBody)
+	case h.maxBody == 0 && p.maxBody > 0:
+		h.maxBody = p.maxBody
+	case h.maxBody == 0:
+		h.maxBody = DefaultMaxBody
+	}
+	if h.bodyTimeout < 0 {
+		return nil, fmt.Errorf("body_timeout is %s; it must be positive", h.bodyTimeout)
+	}
+	switch cfg.OnUnmapped {
+	case "", onUnmappedAck:
+	case onUnmappedReject:
+		h.reject = true
+	default:
+		return nil, fmt.Errorf("on_unmapped is %q; it must be ack or reject", cfg.OnUnmapped)
+	}
+	if cfg.Ack != nil {
+		if err := cfg.Ack.check(); err != nil {
+			return nil, fmt.Errorf("ack: %w", err)
+		}
+		ack := *cfg.Ack
+		h.ack, h.conflict = &ack, false
+	}
+	return h, nil
+}
+
+// PathSecret is the name of the route parameter in which Serve looks for the
+// secret; ok is false if the secret is not in the path. Where the configured
+// address has no such parameter, the secret is to be one more segment at its
+// end. The address must not be logged.
+func (h *Hook) PathSecret() (parameter string, ok bool) {
+	v, ok := h.verifier.(*pathVerifier)
+	if !ok {
+		return "", false
+	}
+	return v.parameter, true
+}
+
+// Subtree tells whether everything below the hook's address belongs to it, as
+// in the application service API of Matrix.
+func (h *Hook) Subtree() bool { return h.preset.subtree }
+
+// Decoder is the part of the hook that turns payloads into events.
+func (h *Hook) Decoder() *Decoder { return h.decoder }
+
+// Decode reads and maps a delivery without verifying it.
+func (h *Hook) Decode(in Input) (Decoded, error) { return h.decoder.Decode(in) }

@@ -1,0 +1,261 @@
+package webhook
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/valyala/fastjson"
+)
+
+// Input is one delivery: an HTTP request's parts, or a payload from Redis.
+// Nothing of it is changed or kept.
+type Input struct {
+	// Body is the payload.
+	Body []byte
+	// Header are the request's headers; nil for Redis.
+	Header http.Header
+	// Query is the raw query of the URL.
+	Query string
+	// Path are the route parameters, unescaped: {path.NAME}.
+	Path map[string]string
+	// Match are the named captures of the Redis channel: {match.NAME}.
+	Match map[string]string
+	// Redis says where a payload comes from, {redis.NAME}: "channel" for
+	// publish/subscribe, "id" and "field.NAME" for an entry of a stream.
+	Redis map[string]string
+	// Delivery is an id of the delivery that a repetition of it has too, if
+	// there is one. Serve fills it from the headers.
+	Delivery string
+}
+
+// scope is what expressions see: a delivery, and the item being mapped. It
+// keeps its parsers between deliveries and is used by one goroutine.
+type scope struct {
+	in    *Input
+	doc   []byte // the body as JSON, checked; nil if it is something else
+	form  url.Values
+	query url.Values
+	item  []byte // the item as JSON; the document itself without each
+
+	rootParser, itemParser, freshParser fastjson.Parser
+	root, itemValue                     *fastjson.Value // parsed on first use
+
+	items  []byte // the elements of each, one after the other
+	bounds []int  // where each of them ends
+	list   bool   // the delivery is a batch by its form
+
+	cloudEvent bool // every item must be a CloudEvent
+
+	queryErr error
+}
+
+var scopes = sync.Pool{New: func() any { return new(scope) }}
+
+// maxPooled is the size of the largest body whose scope is worth keeping.
+const maxPooled = 64 << 10
+
+func newScope(in *Input) *scope {
+	s := scopes.Get().(*scope)
+	s.in = in
+	return s
+}
+
+func (s *scope) release() {
+	if len(s.doc) > maxPooled {
+		return
+	}
+	s.in, s.doc, s.form, s.query, s.item, s.root, s.itemValue = nil, nil, nil, nil, nil, nil, nil
+	s.items, s.bounds, s.list, s.cloudEvent, s.queryErr = s.items[:0], s.bounds[:0], false, false, nil
+	scopes.Put(s)
+}
+
+var (
+	errDuplicateKey    = badInput("a key twice in a JSON object on a mapped path")
+	errDuplicateForm   = badInput("a mapped form field more than once")
+	errDuplicateQuery  = badInput("a mapped query parameter more than once")
+	errDuplicateHeader = badInput("a mapped header more than once")
+	errQuery           = badInput("a malformed query")
+)
+
+// resolve finds the value of a ref. With fresh, JSON is parsed anew, so that
+// the value can be written out exactly as it came in: fastjson unescapes the
+// keys and strings that it was asked about in place.
+func (s *scope) resolve(r *ref, fresh bool) (value, error) {
+	switch r.source {
+	case sourceJSON, sourceItem:
+		root, err := s.tree(r.source, fresh)
+		if err != nil {
+			return value{}, err
+		}
+		node, err := lookup(root, r.path)
+		if err != nil {
+			return value{}, err
+		}
+		return fromJSON(node), nil
+	case sourceForm:
+		return flat(s.form[r.name], errDuplicateForm)
+	case sourceQuery:
+		if s.query == nil && s.in.Query != "" {
+			if s.query, s.queryErr = url.ParseQuery(s.in.Query); s.queryErr != nil {
+				return value{}, errQuery
+			}
+		}
+		return flat(s.query[r.name], errDuplicateQuery)
+	case sourceHeader:
+		return flat(s.in.Header.Values(r.name), errDuplicateHeader)
+	case sourceBody:
+		return fromText(string(s.in.Body), true), nil
+	}
+	named := s.in.Path
+	switch r.source {
+	case sourceMatch:
+		named = s.in.Match
+	case sourceRedis:
+		named = s.in.Redis
+	}
+	v, ok := named[r.name]
+	return fromText(v, ok), nil
+}
+
+// tree is the parsed document or item, nil if the body is no JSON.
+func (s *scope) tree(src source, fresh bool) (*fastjson.Value, error) {
+	b, parser, parsed := s.doc, &s.rootParser, &s.root
+	if src == sourceItem {
+		b = s.item
+		if len(s.bounds) > 0 {
+			parser, parsed = &s.itemParser, &s.itemValue
+		}
+	}
+	if b == nil {
+		return nil, nil
+	}
+	if fresh {
+		parser, parsed = &s.freshParser, new(*fastjson.Value)
+	}
+	if *parsed == nil {
+		v, err := parser.ParseBytes(b)
+		if err != nil {
+			return nil, errSyntax // cannot be: it was checked
+		}
+		*parsed = v
+	}
+	return *parsed, nil
+}
+
+// flat is the value of a source that can hold a name more than once. Then
+// different readers could take different ones.
+func flat(values []string, duplicate error) (value, error) {
+	switch len(values) {
+	case 0:
+		return value{}, nil
+	case 1:
+		return fromText(values[0], true), nil
+	}
+	return value{}, duplicate
+}
+
+// fromText is a text of HTTP or Redis, where nobody checked the encoding yet.
+func fromText(s string, ok bool) value {
+	if !ok || !utf8.ValidString(s) {
+		return value{}
+	}
+	return value{kind: text, text: s}
+}
+
+// lookup walks a path. It is nil if there is no such value. Every object on the
+// way must have the key once: readers differ in which of two they take.
+func lookup(v *fastjson.Value, path []step) (*fastjson.Value, error) {
+	for i := range path {
+		if v == nil {
+			return nil, nil
+		}
+		switch v.Type() {
+		case fastjson.TypeObject:
+			object, _ := v.Object()
+			var found *fastjson.Value
+			count := 0
+			object.Visit(func(key []byte, child *fastjson.Value) {
+				if string(key) == path[i].key {
+					found = child
+					count++
+				}
+			})
+			if count > 1 {
+				return nil, errDuplicateKey
+			}
+			v = found
+		case fastjson.TypeArray:
+			elements, _ := v.Array()
+			if path[i].index < 0 || path[i].index >= len(elements) {
+				return nil, nil
+			}
+			v = elements[path[i].index]
+		default:
+			return nil, nil
+		}
+	}
+	return v, nil
+}
+
+// eval is the value of a hole.
+func (h *hole) eval(s *scope) (value, error) { return h.read(s, false) }
+
+// evalFresh is the value of a hole; an array or object can be written out as it
+// came in, see resolve. It is valid until the next evalFresh.
+func (h *hole) evalFresh(s *scope) (value, error) { return h.read(s, true) }
+
+func (h *hole) read(s *scope, fresh bool) (value, error) {
+	var v value
+	for i := range h.refs {
+		found, err := s.resolve(&h.refs[i], fresh)
+		if err != nil {
+			return value{}, err
+		}
+		if found.kind != missing {
+			v = found
+			break
+		}
+	}
+	for i := range h.filters {
+		filtered, err := h.filters[i].apply(v)
+		if err != nil {
+			return value{}, err
+		}
+		v = filtered
+	}
+	return v, nil
+}
+
+// eval is the value of a template: of a single hole as it is, otherwise text.
+// Where a part of a text is missing, strict makes the whole missing; without it
+// the part is empty.
+func (t *template) eval(s *scope, strict bool) (value, error) {
+	if h := t.single(); h != nil {
+		return h.eval(s)
+	}
+	if fixed, ok := t.constant(); ok {
+		return value{kind: text, text: fixed}, nil
+	}
+	var b strings.Builder
+	for _, p := range t.parts {
+		if p.hole == nil {
+			b.WriteString(p.text)
+			continue
+		}
+		v, err := p.hole.eval(s)
+		switch {
+		case err != nil:
+			return value{}, err
+		case v.scalar():
+			b.WriteString(v.text)
+		case v.kind != missing:
+			return v, nil // an object inside a text has no text: the wrong type
+		case strict:
+			return value{}, nil
+		}
+	}
+	return value{kind: text, text: b.String()}, nil
+}

@@ -1,0 +1,278 @@
+package webhook
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// verifier checks where a delivery comes from.
+type verifier interface {
+	// needs says how far the delivery must have been read.
+	needs() stage
+	// verify is nil or a *Refusal. It reads each header that it uses once: a
+	// header that comes twice is refused, since readers differ in which counts.
+	verify(s *scope, now time.Time) error
+}
+
+// stage is a point of a delivery's way.
+type stage uint8
+
+const (
+	stageHead    stage = iota // the headers are there
+	stageBody                 // the raw body is there
+	stageDecoded              // the body was decoded
+)
+
+var (
+	errNoSecret       = unauthorized("the token is missing")
+	errWrongSecret    = unauthorized("the token is wrong")
+	errNoSignature    = unauthorized("the signature is missing")
+	errWrongSignature = unauthorized("the signature is wrong")
+	errManySignatures = unauthorized("too many signatures")
+	errTimestamp      = unauthorized("the timestamp is missing or no plain number")
+	errStale          = unauthorized("the timestamp is too far from now")
+	errDeliveryID     = unauthorized("the delivery id is missing or malformed")
+	// errPathSecret looks like any address that does not exist.
+	errPathSecret = &Refusal{http.StatusNotFound, "the secret in the path is wrong"}
+)
+
+// schemes are the names of all ways to verify.
+var schemes = []string{"standardwebhooks", "slack", "github", "stripe", "discourse", "hmac", "token", "bearer", "path", "none"}
+
+// minPathSecret is the shortest secret in a path, in characters: a path shows up
+// in more logs than a header does.
+const minPathSecret = 32
+
+func newVerifier(cfg *Config, p *preset) (verifier, error) {
+	v := p.verify
+	if cfg.Verify != nil {
+		v = cfg.Verify
+	}
+	if v == nil {
+		return nil, fmt.Errorf("nothing says how deliveries are verified; write verify and one of %s", strings.Join(schemes, ", "))
+	}
+	if v.Scheme == "none" {
+		if len(cfg.Secrets) > 0 {
+			return nil, errors.New("verify none and a secret contradict each other; leave one of them out")
+		}
+		return noVerifier{}, nil
+	}
+	if len(cfg.Secrets) == 0 {
+		return nil, fmt.Errorf("verify %s needs a secret; write secret {env.HOOK_SECRET}, or verify none if anybody may post", v.Scheme)
+	}
+	for i, secret := range cfg.Secrets {
+		switch {
+		case strings.TrimSpace(secret) == "":
+			return nil, fmt.Errorf("secret %d is empty; is its environment variable set?", i+1)
+		case strings.HasPrefix(secret, "{env.") || strings.HasPrefix(secret, "{$") || strings.HasPrefix(secret, "{file."):
+			return nil, fmt.Errorf("secret %d is a placeholder that was not filled in; is its environment variable set?", i+1)
+		}
+	}
+	tolerance := time.Duration(cfg.Tolerance)
+	switch {
+	case tolerance < 0:
+		return nil, fmt.Errorf("the tolerance is %s; it must be positive", tolerance)
+	case tolerance == 0:
+		tolerance = DefaultTolerance
+	}
+	switch v.Scheme {
+	case "standardwebhooks":
+		return newStandardVerifier(cfg.Secrets, tolerance)
+	case "stripe":
+		return &stripeVerifier{keys: keysOf(cfg.Secrets), tolerance: tolerance}, nil
+	case "slack":
+		return newHMACVerifier(&Verify{
+			Header: "X-Slack-Signature", Prefix: "v0=", Signed: "v0:{header.X-Slack-Request-Timestamp}:{body}",
+			Timestamp: "{header.X-Slack-Request-Timestamp}",
+		}, cfg.Secrets, tolerance)
+	case "github":
+		return newHMACVerifier(&Verify{Header: "X-Hub-Signature-256", Prefix: "sha256="}, cfg.Secrets, tolerance)
+	case "discourse":
+		return newHMACVerifier(&Verify{Header: "X-Discourse-Event-Signature", Prefix: "sha256="}, cfg.Secrets, tolerance)
+	case "hmac":
+		return newHMACVerifier(v, cfg.Secrets, tolerance)
+	case "token":
+		return newTokenVerifier(v, cfg.Secrets)
+	case "bearer":
+		query := v.Query
+		if query == "" && p.verify != nil && p.verify.Scheme == "bearer" {
+			query = p.verify.Query
+		}
+		return &bearerVerifier{tokens: digestsOf(cfg.Secrets), query: query}, nil
+	case "path":
+		for i, secret := range cfg.Secrets {
+			if len(secret) < minPathSecret || strings.ContainsAny(secret, "/\\?#% ") {
+				return nil, fmt.Errorf("secret %d is a part of the path, so it must have at least %d characters and none of / \\ ? # %% and space; make one with: openssl rand -hex 32", i+1, minPathSecret)
+			}
+		}
+		parameter := v.Parameter
+		if parameter == "" {
+			parameter = "secret"
+		}
+		return &pathVerifier{secrets: digestsOf(cfg.Secrets), parameter: parameter}, nil
+	}
+	return nil, fmt.Errorf("unknown way to verify, %q; the ways are %s", v.Scheme, strings.Join(schemes, ", "))
+}
+
+// digests are secrets in a form whose comparison takes the same time whatever
+// the length and the content of what is compared.
+type digests [][sha256.Size]byte
+
+func digestsOf(secrets []string) digests {
+	d := make(digests, len(secrets))
+	for i, s := range secrets {
+		d[i] = sha256.Sum256([]byte(s))
+	}
+	return d
+}
+
+// match tells whether the text is one of the secrets. All are compared.
+func (d digests) match(text string) bool {
+	sum := sha256.Sum256([]byte(text))
+	found := 0
+	for i := range d {
+		found |= subtle.ConstantTimeCompare(d[i][:], sum[:])
+	}
+	return found == 1
+}
+
+func keysOf(secrets []string) [][]byte {
+	keys := make([][]byte, len(secrets))
+	for i, s := range secrets {
+		keys[i] = []byte(s)
+	}
+	return keys
+}
+
+type noVerifier struct{}
+
+func (noVerifier) needs() stage                   { return stageHead }
+func (noVerifier) verify(*scope, time.Time) error { return nil }
+
+// pathVerifier takes a secret as a segment of the path.
+type pathVerifier struct {
+	secrets   digests
+	parameter string
+}
+
+func (*pathVerifier) needs() stage { return stageHead }
+
+func (v *pathVerifier) verify(s *scope, _ time.Time) error {
+	if !v.secrets.match(s.in.Path[v.parameter]) {
+		return errPathSecret
+	}
+	return nil
+}
+
+// bearerVerifier takes a token in the Authorization header.
+type bearerVerifier struct {
+	tokens digests
+	query  string // a parameter that may hold it instead
+}
+
+func (*bearerVerifier) needs() stage { return stageHead }
+
+func (v *bearerVerifier) verify(s *scope, _ time.Time) error {
+	token := ""
+	switch values := s.in.Header.Values("Authorization"); {
+	case len(values) > 1:
+		return errWrongSecret
+	case len(values) == 1:
+		scheme, rest, _ := strings.Cut(values[0], " ")
+		if !strings.EqualFold(scheme, "bearer") {
+			return errNoSecret
+		}
+		token = strings.TrimSpace(rest)
+	case v.query != "":
+		found, err := s.resolve(&ref{source: sourceQuery, name: v.query}, false)
+		if err != nil {
+			return errWrongSecret
+		}
+		token = found.text
+	}
+	switch {
+	case token == "":
+		return errNoSecret
+	case !v.tokens.match(token):
+		return errWrongSecret
+	}
+	return nil
+}
+
+// tokenVerifier takes a token in the payload.
+type tokenVerifier struct {
+	tokens digests
+	field  *template
+}
+
+func newTokenVerifier(v *Verify, secrets []string) (*tokenVerifier, error) {
+	field := v.Field
+	if field == "" {
+		field = eitherBody("token")
+	}
+	t, err := parseTemplate(field)
+	if err != nil {
+		return nil, fmt.Errorf("verify token: %w", err)
+	}
+	if t.single() == nil || t.uses(sourceItem) {
+		return nil, fmt.Errorf("verify token: %q is no place in the payload; write for example field {json.token}", field)
+	}
+	return &tokenVerifier{tokens: digestsOf(secrets), field: t}, nil
+}
+
+func (*tokenVerifier) needs() stage { return stageDecoded }
+
+func (v *tokenVerifier) verify(s *scope, _ time.Time) error {
+	token, err := v.field.eval(s, true)
+	switch {
+	case err != nil:
+		return err
+	case token.kind != text || token.text == "":
+		return errNoSecret
+	case !v.tokens.match(token.text):
+		return errWrongSecret
+	}
+	return nil
+}
+
+// checkTimestamp reads seconds since 1970 and compares them with now.
+func checkTimestamp(s string, now time.Time, tolerance time.Duration) error {
+	if !isDigits(s) || len(s) > 12 {
+		return errTimestamp
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return errTimestamp
+	}
+	if off := now.Sub(time.Unix(n, 0)); off > tolerance || off < -tolerance {
+		return errStale
+	}
+	return nil
+}
+
+// one is the only value of a header; ok is false if there is none or several.
+func one(h http.Header, name string) (string, bool) {
+	values := h.Values(name)
+	if len(values) != 1 || values[0] == "" {
+		return "", false
+	}
+	return values[0], true
+}
+
+// anyEqual compares a signature with those that the keys make, all of them.
+func anyEqual(keys [][]byte, given []byte, sign func(key []byte) []byte) bool {
+	found := false
+	for _, key := range keys {
+		if hmac.Equal(sign(key), given) {
+			found = true
+		}
+	}
+	return found
+}
