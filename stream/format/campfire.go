@@ -9,8 +9,12 @@ import (
 // saysInCampfire tells whether Campfire had a word for the event. It had none
 // for an edited or a deleted message: showing either as one more message would
 // make bots answer it twice, so streams leave them out, except where the
-// configuration chose itself what goes out.
+// configuration chose itself what goes out. Neither had it one for Flowdock's
+// activity, tags and the like: its own types all end in Message.
 func saysInCampfire(e *event.Entry) bool {
+	if e.Shape == event.Flowdock && e.Type != "" && !strings.HasSuffix(e.Type, "Message") {
+		return false
+	}
 	return e.Op == event.Create || e.Op != event.Gap && passesRaw(e)
 }
 

@@ -24,7 +24,7 @@ func (CampfireXML) ContentType() string { return "application/xml" }
 
 // Event appends the message and a carriage return.
 func (CampfireXML) Event(dst []byte, e *event.Entry, cursor event.Cursor) []byte {
-	if e.Op != event.Create {
+	if e.Op != event.Create || !saysInCampfire(e) {
 		return dst
 	}
 	dst = append(dst, "<message>"...)

@@ -82,6 +82,9 @@ func examples() []struct {
 		{"flowdock payload", text(func(e *event.Event) {
 			e.Shape, e.Payload = event.Flowdock, []byte(`{"event":"file","content":{"path":"/ä"}}`)
 		})},
+		{"flowdock activity", text(func(e *event.Event) {
+			e.Type, e.Shape, e.Payload = "activity.user", event.Flowdock, []byte(`{"event":"activity.user","content":{"last_activity":1}}`)
+		})},
 		{"raw payload", text(func(e *event.Event) {
 			e.Shape, e.Payload = event.Raw, []byte("{\"z\": 1e400,\r\n\t\"a\": \"\\ud83d\\ude00 \\/ 😀\"}\r\n")
 		})},
