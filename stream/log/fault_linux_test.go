@@ -1,0 +1,375 @@
+package log
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+
+	bolt "go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-078801ba/sidestream/stream/event"
+)
+
+func init() {
+	childParts["full disk"] = onFullDisk
+	childParts["file limit"] = underFileLimit
+	childParts["descriptors"] = withoutDescriptors
+}
+
+// writer gives access to the function with which bbolt writes.
+func writer(db *bolt.DB) *func(b []byte, off int64) (int, error) {
+	field := reflect.ValueOf(db).Elem().FieldByName("ops").FieldByName("writeAt")
+	return (*func([]byte, int64) (int, error))(unsafe.Pointer(field.UnsafeAddr()))
+}
+
+// breakSync makes the next syncs of the file fail, really in the system call:
+// its descriptor becomes one of /dev/null, which cannot be synced. What is
+// written goes to the file all the same, through real. The returned function
+// repairs it.
+func breakSync(t *testing.T, f *File) (begin func(), real *os.File, repair func()) {
+	t.Helper()
+	fd := int(f.file.Fd())
+	saved, err := unix.Dup(fd)
+	must(t, err)
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	must(t, err)
+	real, err = os.OpenFile(f.path, os.O_RDWR, 0)
+	must(t, err)
+	begin = func() { must(t, unix.Dup3(int(null.Fd()), fd, unix.O_CLOEXEC)) }
+	return begin, real, func() {
+		must(t, unix.Dup3(saved, fd, unix.O_CLOEXEC))
+		must(t, unix.Close(saved))
+		must(t, errors.Join(null.Close(), real.Close()))
+	}
+}
+
+func isMeta(off int64) bool { return off < 2*int64(os.Getpagesize()) }
+
+// TestWriteAndSyncErrors breaks a commit at each of its steps. Not injected
+// here: errors of reading a mapped page (TestFlippedBytes meets what comes of
+// them), and a kernel that forgets what it failed to write.
+func TestWriteAndSyncErrors(t *testing.T) {
+	writes := func(fail func(n int, b []byte, off int64, write func([]byte, int64) (int, error)) (int, error)) func(*testing.T, *File) func() {
+		return func(t *testing.T, f *File) func() {
+			hook := writer(f.db)
+			write, n := *hook, 0
+			*hook = func(b []byte, off int64) (int, error) {
+				n++
+				return fail(n, b, off, write)
+			}
+			return func() {}
+		}
+	}
+	syncs := func(when func(off int64) bool) func(*testing.T, *File) func() {
+		return func(t *testing.T, f *File) func() {
+			begin, real, repair := breakSync(t, f)
+			hook, begun := writer(f.db), false
+			*hook = func(b []byte, off int64) (int, error) {
+				if !begun && when(off) {
+					begun = true
+					begin()
+				}
+				return real.WriteAt(b, off)
+			}
+			return repair
+		}
+	}
+	tests := []struct {
+		name   string
+		want   error
+		inject func(*testing.T, *File) func()
+	}{
+		{"first page", ErrFailed, writes(func(int, []byte, int64, func([]byte, int64) (int, error)) (int, error) {
+			return 0, syscall.EIO
+		})},
+		{"third page, half written", ErrFailed, writes(func(n int, b []byte, off int64, write func([]byte, int64) (int, error)) (int, error) {
+			if n < 3 {
+				return write(b, off)
+			}
+			half, _ := write(b[:len(b)/2], off)
+			return half, syscall.EIO
+		})},
+		{"no room", ErrFull, writes(func(n int, b []byte, off int64, write func([]byte, int64) (int, error)) (int, error) {
+			if n < 2 {
+				return write(b, off)
+			}
+			return 0, &os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}
+		})},
+		{"meta page", ErrFailed, writes(func(n int, b []byte, off int64, write func([]byte, int64) (int, error)) (int, error) {
+			if !isMeta(off) {
+				return write(b, off)
+			}
+			return 0, syscall.EIO
+		})},
+		{"meta page, half written", ErrFailed, writes(func(n int, b []byte, off int64, write func([]byte, int64) (int, error)) (int, error) {
+			if !isMeta(off) {
+				return write(b, off)
+			}
+			half, _ := write(b[:40], off)
+			return half, syscall.EIO
+		})},
+		{"meta page, written all the same", ErrFailed, writes(func(n int, b []byte, off int64, write func([]byte, int64) (int, error)) (int, error) {
+			all, err := write(b, off)
+			if isMeta(off) {
+				err = syscall.EIO
+			}
+			return all, err
+		})},
+		{"panic", ErrDamaged, writes(func(int, []byte, int64, func([]byte, int64) (int, error)) (int, error) {
+			panic("bbolt: a page is not what it should be")
+		})},
+		{"sync of the pages", ErrFailed, syncs(func(int64) bool { return true })},
+		{"sync of the meta page", ErrFailed, syncs(isMeta)},
+	}
+	for _, test := range tests {
+		for _, crash := range []bool{false, true} {
+			name := test.name
+			if crash {
+				name += ", then a crash"
+			}
+			t.Run(name, func(t *testing.T) {
+				path := t.TempDir() + "/log.db"
+				f := openFile(t, path, Options{Now: fixed})
+				var acked []event.Entry
+				for i := range 4 {
+					for _, a := range put(t, f, message("a", fmt.Sprint(i), "x"), message("b", fmt.Sprint(i), "x")) {
+						acked = append(acked, a.Entry)
+					}
+				}
+				epoch := f.Head().Epoch
+				repair := test.inject(t, f)
+				batch := []event.Event{message("a", "new", strings.Repeat("x", 9000)), message("c", "new", "x")}
+				check := func(when string) {
+					t.Helper()
+					if f.Head().Seq != 8 || !reflect.DeepEqual(read(t, f, 0, "a", "b", "c"), acked) {
+						t.Fatalf("%s: head %v, read %s", when, f.Head(), seqs(read(t, f, 0, "a", "b", "c")))
+					}
+					if seq, ok, err := f.SeqOf("a", "new"); ok || err != nil {
+						t.Fatalf("%s: the failed event is at %d, %v", when, seq, err)
+					}
+				}
+				if got, err := f.Append(batch, nil); !errors.Is(err, test.want) {
+					t.Fatalf("got %v, %v", got, err)
+				}
+				check("after the failure")
+				_, err := f.Append(batch, nil)
+				if !errors.Is(err, test.want) {
+					t.Fatalf("right after it: %v", err)
+				}
+				if _, err := f.Sweep(testTime); !errors.Is(err, test.want) {
+					t.Fatalf("sweeping right after it: %v", err)
+				}
+				check("after the second failure")
+				repair()
+				if crash {
+					must(t, f.release())
+					f = openFile(t, path, Options{Now: fixed})
+					if head := f.Head(); head.Epoch != epoch || head.Seq != 8 && head.Seq != 10 {
+						t.Errorf("after the crash, head is %v", head)
+					}
+				} else {
+					f.failure.retry = time.Time{}
+				}
+				got := put(t, f, batch...)
+				if got[0].Entry.Seq != 9 || got[1].Entry.Seq != 10 || !crash && (got[0].Duplicate || got[1].Duplicate) {
+					t.Errorf("afterwards: %+v", got)
+				}
+				entries := read(t, f, 0, "a", "b", "c")
+				if !reflect.DeepEqual(entries[:8], acked) || len(entries) != 10 {
+					t.Errorf("afterwards: read %s", seqs(entries))
+				}
+				put(t, f, message("c", "more", "x"))
+				verifyFile(t, f)
+				f = openFile(t, path, Options{Now: fixed})
+				if f.Head().Seq != 11 || f.Head().Epoch != epoch {
+					t.Errorf("opened again, head is %v", f.Head())
+				}
+			})
+		}
+	}
+}
+
+// TestFailedForGood: what came from outside while the file was closed for
+// healing is not taken for our own.
+func TestFailedForGood(t *testing.T) {
+	path := t.TempDir() + "/log.db"
+	f := openFile(t, path, Options{})
+	put(t, f, message("a", "1", "x"))
+	must(t, f.release())
+	other := openFile(t, path, Options{})
+	_ = f.fail(syscall.EIO, 0)
+	f.options.LockTimeout, f.failure.retry = time.Millisecond, time.Time{}
+	if _, err := f.Append(nil, nil); !errors.Is(err, ErrLocked) || !errors.Is(err, ErrFailed) {
+		t.Errorf("while another has it: %v", err)
+	}
+	if _, _, err := f.Read([]string{"a"}, 0, 9, 0, 0); !errors.Is(err, ErrFailed) {
+		t.Errorf("reading: %v", err)
+	}
+	put(t, other, message("a", "2", "x"))
+	must(t, other.Close())
+	f.failure.retry = time.Time{}
+	if _, err := f.Append(nil, nil); !errors.Is(err, ErrDamaged) {
+		t.Errorf("after another wrote: %v", err)
+	}
+}
+
+// inNamespace runs a child that may mount what it likes.
+func inNamespace(t *testing.T, part string) {
+	t.Helper()
+	cmd := child(t, part, filepath.Join(t.TempDir(), "log.db"))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	if os.Geteuid() != 0 {
+		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
+	}
+	must(t, cmd.Run())
+}
+
+func TestFullDisk(t *testing.T)           { inNamespace(t, "full disk") }
+func TestFileLimit(t *testing.T)          { inNamespace(t, "file limit") }
+func TestWithoutDescriptors(t *testing.T) { inNamespace(t, "descriptors") }
+
+// onFullDisk fills a small disk, and makes room again, twice.
+func onFullDisk(path string) error {
+	folder := filepath.Dir(path)
+	if err := unix.Mount("tmpfs", folder, "tmpfs", 0, "size=8m"); err != nil {
+		return fmt.Errorf("mounting: %w", err)
+	}
+	filler := filepath.Join(folder, "filler")
+	return withoutRoom(path, 2, func() error {
+		// All but a little: the log must fill the rest.
+		var disk unix.Statfs_t
+		if err := unix.Statfs(folder, &disk); err != nil {
+			return err
+		}
+		free := int64(disk.Bavail) * disk.Bsize
+		return os.WriteFile(filler, make([]byte, max(0, free-1<<20)), 0o600)
+	}, func() error { return os.Remove(filler) })
+}
+
+// underFileLimit does the same with a limit on the size of files.
+func underFileLimit(path string) error {
+	signal.Ignore(syscall.SIGXFSZ)
+	limit := uint64(1 << 20)
+	return withoutRoom(path, 2, func() error {
+		limit *= 2
+		return unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: limit, Max: unix.RLIM_INFINITY})
+	}, func() error {
+		return unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY})
+	})
+}
+
+func withoutRoom(path string, rounds int, fill, free func() error) error {
+	f, err := Open(path, Options{})
+	if err != nil {
+		return err
+	}
+	var acks []ack
+	add := func() error {
+		id := fmt.Sprint(len(acks))
+		results, err := f.Append([]event.Event{message("c0", id, strings.Repeat("x", 20_000))}, nil)
+		if err == nil {
+			acks = append(acks, ack{results[0].Entry.Seq, results[0].Entry.Tag, "c0", id})
+		}
+		return err
+	}
+	for round := range rounds {
+		if err := fill(); err != nil {
+			return err
+		}
+		for err = nil; err == nil && len(acks) < 2000; err = add() {
+		}
+		if !errors.Is(err, ErrFull) {
+			return fmt.Errorf("round %d, after %d events: %w", round, len(acks), err)
+		}
+		for range 5 {
+			start := time.Now()
+			if err := add(); !errors.Is(err, ErrFull) || time.Since(start) > 5*time.Second {
+				return fmt.Errorf("while it is full: %w after %v", err, time.Since(start))
+			}
+			f.failure.retry = time.Time{} // make it try
+			if problems := checkAcks(f, acks, 0); len(problems) > 0 {
+				return fmt.Errorf("while it is full: %s", problems)
+			}
+		}
+		if err := free(); err != nil {
+			return err
+		}
+		// By itself, within the time between two tries.
+		deadline := time.Now().Add(10 * time.Second)
+		for err = add(); errors.Is(err, ErrFull) && time.Now().Before(deadline); err = add() {
+			<-time.After(10 * time.Millisecond)
+		}
+		if err != nil {
+			return fmt.Errorf("after there was room: %w", err)
+		}
+		if problems := checkAcks(f, acks, 0); len(problems) > 0 {
+			return fmt.Errorf("after there was room: %s", problems)
+		}
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	inspection, err := Inspect(path)
+	if err != nil {
+		return err
+	}
+	defer inspection.Close()
+	problems, err := inspection.Verify()
+	if len(problems) > 0 {
+		err = fmt.Errorf("verifying: %s", problems)
+	}
+	return err
+}
+
+// withoutDescriptors takes all file descriptors away.
+func withoutDescriptors(path string) error {
+	f, err := Open(path, Options{})
+	if err != nil {
+		return err
+	}
+	var was unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &was); err != nil {
+		return err
+	}
+	if _, err := f.Append([]event.Event{message("a", "1", "x")}, nil); err != nil {
+		return err
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 0, Max: was.Max}); err != nil {
+		return err
+	}
+	if _, err := f.Append([]event.Event{message("a", "2", "x")}, nil); err != nil {
+		return fmt.Errorf("without descriptors: %w", err)
+	}
+	if _, err := Open(path+"2", Options{}); !errors.Is(err, syscall.EMFILE) {
+		return fmt.Errorf("opening another one: %w", err)
+	}
+	_ = f.fail(syscall.EIO, 0)
+	f.failure.retry = time.Time{}
+	if _, err := f.Append(nil, nil); !errors.Is(err, ErrFailed) || !errors.Is(err, syscall.EMFILE) {
+		return fmt.Errorf("healing: %w", err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &was); err != nil {
+		return err
+	}
+	f.failure.retry = time.Time{}
+	if _, err := f.Append([]event.Event{message("a", "3", "x")}, nil); err != nil {
+		return fmt.Errorf("healing with descriptors: %w", err)
+	}
+	entries, _, err := f.Read([]string{"a"}, 0, 9, 0, 0)
+	if got := seqs(entries); err != nil || !slices.Equal(strings.Fields(got), []string{"1", "2", "3"}) {
+		return fmt.Errorf("read %s, %w", got, err)
+	}
+	return f.Close()
+}

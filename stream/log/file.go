@@ -1,0 +1,185 @@
+package log
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/seed-078801ba/sidestream/stream/event"
+)
+
+// Options say how a file is opened. The zero value is good.
+type Options struct {
+	Retention Retention
+	// UnsafeNoSync acknowledges events before they are on disk; they are
+	// synced once a second. A crash of the process loses none, a crash of the
+	// machine loses the last ones or damages the file. After any stop without
+	// Close, the next Open checks the whole file and takes a new epoch, so
+	// that no position is ever used for two events.
+	UnsafeNoSync bool
+	// MoveDamaged makes Open move a damaged file aside and start a new one,
+	// with a new epoch, instead of returning ErrDamaged. File.MovedTo says
+	// where it went.
+	MoveDamaged bool
+	// LockTimeout is how long Open waits while another process holds the
+	// file. Default: 3 s.
+	LockTimeout time.Duration
+	// Now is the clock. Default: time.Now.
+	Now func() time.Time
+}
+
+// Errors of Open.
+var (
+	// ErrLocked: another process (or another log of this one) has the file
+	// open.
+	ErrLocked = errors.New("another process has the log open")
+	// ErrNewerFormat: a newer version of this program wrote the file.
+	ErrNewerFormat = errors.New("the log was written by a newer version of this program")
+	// ErrDamaged: the file is not as it was written. Reads and appends that
+	// meet the damage return it too.
+	ErrDamaged = errors.New("the log is damaged")
+)
+
+// File is a Log in one file. By default everything that Append stored is on
+// disk when it returns.
+//
+// The file grows until retention removes as much as comes in; freed room is
+// used again, but the file does not shrink.
+type File struct {
+	path    string
+	options Options
+	epoch   event.Epoch
+	movedTo string
+
+	state     atomic.Pointer[fileState]
+	retention atomic.Pointer[Retention]
+	rescan    atomic.Bool // the retention has changed
+	appends   atomic.Uint64
+
+	// mu guards db and file: Append's goroutine swaps them when it heals, with
+	// the lock held; it reads them without.
+	mu       sync.RWMutex
+	db       *bolt.DB // nil while it could not be opened again
+	file     *os.File // db's own
+	pageSize int
+
+	// Of Append's goroutine.
+	clock    clock
+	failure  failure
+	scanning bool   // channels are being held to the retention
+	scanned  uint64 // up to this number
+	synced   time.Time
+}
+
+var _ Log = (*File)(nil)
+
+// MovedTo is where Open has moved a damaged file (Options.MoveDamaged), ""
+// if it has not.
+func (f *File) MovedTo() string { return f.movedTo }
+
+// Append implements Log: one transaction, synced unless Options.UnsafeNoSync.
+// While the store has failed, every call returns the error at once; from time
+// to time one tries to open the file again.
+func (f *File) Append(events []event.Event, marks []event.Mark) ([]Appended, error) {
+	now := f.options.Now()
+	if f.options.UnsafeNoSync && f.db != nil && now.Sub(f.synced).Abs() >= time.Second {
+		f.synced = now
+		if err := f.db.Sync(); err != nil {
+			return nil, fmt.Errorf("syncing: %w", f.fail(err, 0))
+		}
+	}
+	results := make([]Appended, len(events))
+	err := f.update(func(w *fileTx) error {
+		at := f.clock.take(now)
+		for i := range events {
+			var err error
+			if results[i], err = w.add(&events[i], at); err != nil {
+				return err
+			}
+		}
+		for _, mark := range marks {
+			if err := w.mark(mark); err != nil {
+				return err
+			}
+		}
+		return w.trimTouched(stepEvents + 2*len(events))
+	})
+	if err != nil {
+		return nil, fmt.Errorf("appending %d events: %w", len(events), err)
+	}
+	f.appends.Add(1)
+	return results, nil
+}
+
+// Head implements Log.
+func (f *File) Head() event.Cursor {
+	s := f.state.Load()
+	return event.Cursor{Epoch: f.epoch, Seq: s.seq, Tag: s.tag}
+}
+
+// SetRetention implements Log.
+func (f *File) SetRetention(r Retention) {
+	f.retention.Store(&r)
+	f.rescan.Store(true)
+}
+
+// Stats implements Log.
+func (f *File) Stats() Stats {
+	s := f.state.Load()
+	stats := Stats{Events: s.events, Bytes: s.bytes, Channels: s.channels, Appends: f.appends.Load()}
+	if info, err := os.Stat(f.path); err == nil {
+		stats.FileSize = info.Size()
+	}
+	if seq, err := f.oldest(); err == nil {
+		stats.Oldest = seq
+	}
+	return stats
+}
+
+// Durable implements Log.
+func (f *File) Durable() bool { return !f.options.UnsafeNoSync }
+
+// Close implements Log. Without sync, it is what makes the log whole.
+func (f *File) Close() error {
+	if f.options.UnsafeNoSync && f.failure.cause == nil && f.db != nil {
+		if err := f.leaveUnsafe(); err != nil {
+			return errors.Join(fmt.Errorf("closing %s: %w", f.path, err), f.release())
+		}
+	}
+	if err := f.release(); err != nil {
+		return fmt.Errorf("closing %s: %w", f.path, err)
+	}
+	return nil
+}
+
+// release closes the database, so that others may open the file.
+func (f *File) release() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	db, file := f.db, f.file
+	f.db, f.file = nil, nil
+	if db == nil {
+		return nil
+	}
+	if f.failure.stuck {
+		// Its transaction cannot be ended, so db.Close would wait for ever.
+		// Without the file it can do no harm; its mapping is lost memory.
+		return closeLocked(file)
+	}
+	return db.Close()
+}
+
+// moveAside renames a damaged file.
+func moveAside(path string, now time.Time) (string, error) {
+	aside := path + ".damaged-" + now.UTC().Format("20060102T150405.000Z")
+	if err := os.Rename(path, aside); err != nil {
+		return "", err
+	}
+	return aside, syncFolder(filepath.Dir(path))
+}

@@ -1,0 +1,329 @@
+package log
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"sort"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/seed-078801ba/sidestream/stream/event"
+)
+
+// errHole is the error of a channel that lacks an entry that it should have.
+var errHole = errors.New("an entry is missing")
+
+func bucketOf(tx *bolt.Tx, name string) *bolt.Bucket { return tx.Bucket([]byte(name)) }
+
+// lookup is the value of a key, without its checksum; nil if there is none.
+// What is not there is looked for twice: bbolt's inner pages have no checksum,
+// and a damaged one, or a damaged key, would make things disappear. So the
+// neighbours of the missing key must be whole and stand on its two sides.
+func lookup(tx *bolt.Tx, bucket string, key []byte) ([]byte, error) {
+	cursor := bucketOf(tx, bucket).Cursor()
+	k, v := cursor.Seek(key)
+	if bytes.Equal(k, key) {
+		value, err := unseal(bucket, k, v)
+		if err == nil && value == nil {
+			value = []byte{}
+		}
+		return value, err
+	}
+	if k != nil {
+		if _, err := unseal(bucket, k, v); err != nil || bytes.Compare(k, key) < 0 {
+			return nil, errRecord
+		}
+		k, v = cursor.Prev()
+	} else {
+		k, v = cursor.Last()
+	}
+	if k != nil {
+		if _, err := unseal(bucket, k, v); err != nil || bytes.Compare(k, key) >= 0 {
+			return nil, errRecord
+		}
+	}
+	return nil, nil
+}
+
+// channelNumber finds a channel by name.
+func channelNumber(tx *bolt.Tx, name string) (number uint64, ok bool, err error) {
+	value, err := lookup(tx, bucketNames, appendText(nil, name))
+	if value == nil || err != nil {
+		return 0, false, err
+	}
+	number, err = oneNumber(value)
+	return number, err == nil, err
+}
+
+func channelByNumber(tx *bolt.Tx, number uint64) (*channelRow, error) {
+	key := appendNumber(nil, number)
+	_, row, err := parseChannelRecord(key, bucketOf(tx, bucketChannels).Get(key))
+	return row, err
+}
+
+func parseChannelRecord(key, value []byte) (number uint64, row *channelRow, err error) {
+	if number, err = oneNumber(key); err != nil {
+		return 0, nil, err
+	}
+	if value, err = unseal(bucketChannels, key, value); err != nil {
+		return 0, nil, err
+	}
+	row, err = parseChannel(number, value)
+	return number, row, err
+}
+
+// channelByName is the row of a channel, nil if it is not known.
+func channelByName(tx *bolt.Tx, name string) (*channelRow, error) {
+	number, ok, err := channelNumber(tx, name)
+	if !ok || err != nil {
+		return nil, err
+	}
+	return channelByNumber(tx, number)
+}
+
+func tagAt(tx *bolt.Tx, seq uint64) (tag event.Tag, ok bool, err error) {
+	key := appendNumber(nil, seq)
+	value, err := lookup(tx, bucketOrder, key)
+	if err != nil {
+		return 0, false, err
+	}
+	if value != nil {
+		row, err := parseOrderValue(value)
+		return row.tag, err == nil, err
+	}
+	if value, err = lookup(tx, bucketTaken, key); value == nil || err != nil {
+		return 0, false, err
+	}
+	row, err := parseTakenValue(value)
+	return row.tag, err == nil, err
+}
+
+// Read implements Log. It checks every record and that none is missing.
+func (f *File) Read(channels []string, after, upto uint64, limit, maxBytes int) (entries []event.Entry, more bool, err error) {
+	// A transaction that is not acknowledged yet may be visible in the file.
+	upto = min(upto, f.state.Load().seq)
+	if after >= upto {
+		return nil, false, nil
+	}
+	err = f.view(func(tx *bolt.Tx) error {
+		var runs []*fileRun
+		for _, name := range distinct(channels) {
+			row, err := channelByName(tx, name)
+			if err != nil {
+				return err
+			}
+			if row == nil || row.last <= after || row.events == 0 {
+				continue
+			}
+			run := &fileRun{row: row, cursor: bucketOf(tx, bucketEvents).Cursor(), last: max(after, row.trimmed), upto: upto}
+			k, v := run.cursor.Seek(appendNumber(appendNumber(nil, row.number), after+1))
+			more, err := run.load(k, v)
+			if err != nil {
+				return err
+			}
+			if more {
+				runs = append(runs, run)
+			}
+		}
+		entries, more, err = merge(runs, limit, maxBytes)
+		return err
+	})
+	if err != nil {
+		return nil, false, fmt.Errorf("reading the log: %w", err)
+	}
+	return entries, more, nil
+}
+
+// fileRun is the part of a channel that is being read.
+type fileRun struct {
+	row    *channelRow
+	cursor *bolt.Cursor
+	last   uint64 // there is nothing to be read up to here
+	upto   uint64
+	record eventRecord
+}
+
+func (r *fileRun) seq() uint64 { return r.record.seq }
+func (r *fileRun) size() int   { return len(r.record.encoded) }
+
+func (r *fileRun) next() (event.Entry, bool, error) {
+	entry, err := r.record.entry()
+	if err != nil {
+		return entry, false, err
+	}
+	if entry.Channel.Text != r.row.name {
+		return entry, false, errRecord
+	}
+	r.last = entry.Seq
+	more, err := r.load(r.cursor.Next())
+	return entry, more, err
+}
+
+// load takes the record at the cursor if it belongs to the run. It follows the
+// chain of predecessors, so that a lost record is an error and no hole.
+func (r *fileRun) load(key, value []byte) (more bool, err error) {
+	if key != nil {
+		number, seq, err := twoNumbers(key)
+		if err != nil {
+			return false, err
+		}
+		if number < r.row.number || number == r.row.number && seq <= r.last {
+			return false, errRecord // out of order
+		}
+		if number == r.row.number {
+			if _, r.record, err = parseEvent(key, value); err != nil {
+				return false, err
+			}
+			if r.record.prev > r.last {
+				return false, errHole
+			}
+			return seq <= r.upto, nil
+		}
+	}
+	if r.row.last > r.last {
+		return false, errHole
+	}
+	return false, nil
+}
+
+// Trimmed implements Log.
+func (f *File) Trimmed(channel string) (seq uint64, err error) {
+	err = f.view(func(tx *bolt.Tx) error {
+		row, err := channelByName(tx, channel)
+		if err != nil {
+			return err
+		}
+		if row != nil {
+			seq = row.trimmed
+			return nil
+		}
+		state, err := loadState(tx)
+		seq = state.forgotten
+		return err
+	})
+	return seq, err
+}
+
+// TagAt implements Log.
+func (f *File) TagAt(seq uint64) (tag event.Tag, ok bool, err error) {
+	if seq > f.state.Load().seq {
+		return 0, false, nil
+	}
+	err = f.view(func(tx *bolt.Tx) error {
+		tag, ok, err = tagAt(tx, seq)
+		return err
+	})
+	return tag, ok, err
+}
+
+// SeqOf implements Log.
+func (f *File) SeqOf(channel, id string) (seq uint64, ok bool, err error) {
+	key := appendText(nil, event.CreateKey(channel, id))
+	head := f.state.Load().seq
+	err = f.view(func(tx *bolt.Tx) error {
+		value, err := lookup(tx, bucketKeys, key)
+		if value == nil || err != nil {
+			return err
+		}
+		row, err := parseKeyValue(value)
+		if err != nil {
+			return err
+		}
+		value, err = lookup(tx, bucketOrder, appendNumber(nil, row.seq))
+		if value != nil && row.seq <= head {
+			seq, ok = row.seq, true
+		}
+		return err
+	})
+	return seq, ok, err
+}
+
+// SeqBefore implements Log. It is exact for every entry that is retained or
+// in its key window.
+func (f *File) SeqBefore(t time.Time) (seq uint64, err error) {
+	at := millisCeil(t)
+	head := f.state.Load().seq
+	err = f.view(func(tx *bolt.Tx) error {
+		state, err := loadState(tx)
+		if err != nil {
+			return err
+		}
+		if state.expiredAt < at {
+			seq = state.expired
+		}
+		inOrder, err := lastBefore(bucketOf(tx, bucketOrder), head, at, func(k, v []byte) (uint64, int64, error) {
+			seq, row, err := parseOrder(k, v)
+			return seq, row.at, err
+		})
+		if err != nil {
+			return err
+		}
+		inTaken, err := lastBefore(bucketOf(tx, bucketTaken), head, at, func(k, v []byte) (uint64, int64, error) {
+			seq, row, err := parseTaken(k, v)
+			return seq, row.at, err
+		})
+		seq = max(seq, inOrder, inTaken)
+		return err
+	})
+	return seq, err
+}
+
+// lastBefore is the last seq up to head in the bucket whose time is less than
+// at: a search by halves over the numbers, because times and numbers rise
+// together.
+func lastBefore(b *bolt.Bucket, head uint64, at int64, parse func(k, v []byte) (uint64, int64, error)) (last uint64, err error) {
+	cursor := b.Cursor()
+	k, _ := cursor.First()
+	if k == nil {
+		return 0, nil
+	}
+	first, err := oneNumber(k)
+	if err != nil || first > head {
+		return 0, err
+	}
+	sort.Search(int(head-first)+1, func(i int) bool {
+		if err != nil {
+			return true
+		}
+		k, v := cursor.Seek(appendNumber(nil, first+uint64(i)))
+		if k == nil {
+			return true
+		}
+		var seq uint64
+		var taken int64
+		if seq, taken, err = parse(k, v); err != nil {
+			return true
+		}
+		if taken < at && seq <= head {
+			last = max(last, seq)
+			return false
+		}
+		return true
+	})
+	return last, err
+}
+
+// Mark implements Log.
+func (f *File) Mark(source string) (value string, err error) {
+	err = f.view(func(tx *bolt.Tx) error {
+		b, err := lookup(tx, bucketMarks, appendText(nil, source))
+		value = string(b)
+		return err
+	})
+	return value, err
+}
+
+// oldest is the first retained entry, 0 if there is none.
+func (f *File) oldest() (seq uint64, err error) {
+	err = f.view(func(tx *bolt.Tx) error {
+		k, _ := bucketOf(tx, bucketOrder).Cursor().First()
+		if k == nil {
+			return nil
+		}
+		seq, err = oneNumber(k)
+		return err
+	})
+	return seq, err
+}

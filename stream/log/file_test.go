@@ -1,0 +1,184 @@
+package log
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/seed-078801ba/sidestream/stream/event"
+)
+
+// TestFileStopsGrowing: the size of a file follows what is retained, not what
+// went through it.
+func TestFileStopsGrowing(t *testing.T) {
+	now := testTime
+	clock := func() time.Time { return now }
+	f := openFile(t, t.TempDir()+"/log.db", Options{Retention: Retention{Events: 20, Age: 30 * time.Hour}, Now: clock, UnsafeNoSync: true})
+	var sizes []int64
+	id := 0
+	for day := range 8 {
+		for range 60 {
+			var batch []event.Event
+			for range 20 {
+				id++
+				// Some channels come and go.
+				batch = append(batch, message(fmt.Sprint(id%10, "/", day*(id%2)), fmt.Sprint(id), strings.Repeat("x", id%500)))
+			}
+			put(t, f, batch...)
+		}
+		now = now.Add(25 * time.Hour)
+		sweepAll(t, f, now)
+		sizes = append(sizes, f.usedPages(t))
+	}
+	t.Logf("pages at the end of each day: %v", sizes)
+	if first, last := sizes[2], sizes[len(sizes)-1]; last > first+first/4 {
+		t.Errorf("it grew from %d to %d pages", first, last)
+	}
+	f.SetRetention(Retention{Age: time.Hour})
+	now = now.Add(50 * time.Hour)
+	sweepAll(t, f, now)
+	must(t, f.db.View(func(tx *bolt.Tx) error {
+		for _, bucket := range buckets {
+			if n := bucketOf(tx, bucket).Stats().KeyN; n > 0 && bucket != bucketHub {
+				t.Errorf("all expired, %s has %d records", bucket, n)
+			}
+		}
+		return nil
+	}))
+	verifyFile(t, f)
+}
+
+// usedPages is the size of the file in pages, without what bbolt takes ahead.
+func (f *File) usedPages(t *testing.T) int64 {
+	t.Helper()
+	page := make([]byte, os.Getpagesize())
+	var pages uint64
+	for i := range int64(2) {
+		_, err := f.file.ReadAt(page, i*int64(len(page)))
+		must(t, err)
+		meta, err := parseMeta(page)
+		must(t, err)
+		pages = max(pages, meta.pages)
+	}
+	return int64(pages)
+}
+
+func TestDuplicatesCostNoCommit(t *testing.T) {
+	f := openFile(t, t.TempDir()+"/log.db", Options{Now: fixed})
+	put(t, f, message("a", "1", "x"))
+	before, err := os.ReadFile(f.path)
+	must(t, err)
+	put(t, f, message("a", "1", "x"), message("a", "1", "y"))
+	_, err = f.Sweep(testTime)
+	must(t, err)
+	after, err := os.ReadFile(f.path)
+	must(t, err)
+	if !bytes.Equal(before, after) {
+		t.Error("something was written")
+	}
+}
+
+func TestInspect(t *testing.T) {
+	f := openFile(t, t.TempDir()+"/log.db", Options{Retention: Retention{Events: 2}, Now: fixed})
+	put(t, f, message("a", "1", "x"), message("b", "1", "x"), message("a", "2", "x"), message("a", "3", "x"))
+	head, size := f.Head(), f.Stats().Bytes
+	must(t, f.Close())
+	before, err := os.ReadFile(f.path)
+	must(t, err)
+	i, err := Inspect(f.path)
+	must(t, err)
+	s, err := i.Summary()
+	if err != nil || s.Head != head || s.Events != 3 || s.Channels != 2 || s.Oldest != 2 || s.Bytes != size || s.Unclean ||
+		s.FileSize != int64(len(before)) || s.Free <= 0 || s.Free > s.FileSize {
+		t.Errorf("%+v, %v", s, err)
+	}
+	var channels []ChannelSummary
+	must(t, i.Channels(func(c ChannelSummary) error {
+		c.Bytes = 0
+		channels = append(channels, c)
+		return nil
+	}))
+	want := []ChannelSummary{{"a", 2, 0, 3, 4, 1}, {"b", 1, 0, 2, 2, 0}}
+	if fmt.Sprint(channels) != fmt.Sprint(want) {
+		t.Errorf("%+v", channels)
+	}
+	for _, test := range []struct {
+		channels []string
+		want     string
+	}{{nil, "2 3 4"}, {[]string{"a"}, "3 4"}, {[]string{"none"}, ""}} {
+		var entries []event.Entry
+		must(t, i.Entries(func(e event.Entry) error { entries = append(entries, e); return nil }, test.channels...))
+		if seqs(entries) != test.want {
+			t.Errorf("%v: %s", test.channels, seqs(entries))
+		}
+	}
+	stop := errors.New("stop")
+	if err := i.Entries(func(event.Entry) error { return stop }); !errors.Is(err, stop) {
+		t.Errorf("stopped with %v", err)
+	}
+	if problems, err := i.Verify(); len(problems) > 0 || err != nil {
+		t.Error(problems, err)
+	}
+	must(t, i.Close())
+	after, err := os.ReadFile(f.path)
+	must(t, err)
+	if !bytes.Equal(before, after) {
+		t.Error("inspecting changed the file")
+	}
+}
+
+// FuzzRecords reads records that nobody wrote: no panic, and what is accepted
+// is what would be written.
+func FuzzRecords(f *testing.F) {
+	key2, key1 := appendNumber(appendNumber(nil, 1), 7), appendNumber(nil, 7)
+	e := message("a", "1", "x")
+	f.Add(key2, append(appendEvent(nil, 3, 1), e.AppendBinary(nil)...))
+	f.Add(key1, orderRow{1, 2, 3, 4}.append(nil))
+	f.Add(key1, takenRow{1, 2, []byte("key")}.append(nil))
+	f.Add(key1, (&channelRow{events: 1, bytes: 2, last: 3, trimmed: 4, name: "a"}).append(nil))
+	f.Add([]byte(hubState), (&fileState{seq: 1, at: 2}).append(nil))
+	f.Add([]byte("key"), keyRow{1, 2}.append(nil))
+	f.Fuzz(func(t *testing.T, key, value []byte) {
+		if _, err := unseal(bucketKeys, key, value); err == nil && len(value) < sealSize {
+			t.Error("a record without a checksum was accepted")
+		}
+		sealed := func(bucket string) []byte { return seal(bucket, key, bytes.Clone(value)) }
+		if _, r, err := parseEvent(key, sealed(bucketEvents)); err == nil {
+			if entry, err := r.entry(); err == nil && entry.Seq != r.seq {
+				t.Errorf("%+v", entry)
+			}
+		}
+		if seq, r, err := parseOrder(key, sealed(bucketOrder)); err == nil {
+			again := appendNumber(nil, seq)
+			if _, r2, err := parseOrder(again, seal(bucketOrder, again, r.append(nil))); err != nil || r2 != r {
+				t.Errorf("%+v came back as %+v, %v", r, r2, err)
+			}
+		}
+		if seq, r, err := parseTaken(key, sealed(bucketTaken)); err == nil {
+			again := appendNumber(nil, seq)
+			if _, r2, err := parseTaken(again, seal(bucketTaken, again, r.append(nil))); err != nil || r2.at != r.at || !bytes.Equal(r2.key, r.key) {
+				t.Errorf("%+v came back as %+v, %v", r, r2, err)
+			}
+		}
+		if _, r, err := parseChannelRecord(key, sealed(bucketChannels)); err == nil {
+			if r2, err := parseChannel(r.number, r.append(nil)); err != nil || *r2 != *r {
+				t.Errorf("%+v came back as %+v, %v", r, r2, err)
+			}
+		}
+		if s, err := parseState(value); err == nil {
+			if s2, err := parseState(s.append(nil)); err != nil || s2 != s {
+				t.Errorf("%+v came back as %+v, %v", s, s2, err)
+			}
+		}
+		if r, err := parseKey(key, sealed(bucketKeys)); err == nil && !bytes.Equal(r.append(nil), value) {
+			t.Errorf("%+v", r)
+		}
+		_, _ = parseMeta(value)
+	})
+}

@@ -1,0 +1,18 @@
+package log
+
+import "time"
+
+// minKeys is the least time for which a key is remembered: senders repeat a
+// delivery for hours, and none that we know for longer than a day.
+const minKeys = 24 * time.Hour
+
+// keyWindow is how long after it was taken an event's key is known, even if
+// the event itself is gone.
+func (r Retention) keyWindow() time.Duration {
+	return max(r.Age, r.Keys, minKeys)
+}
+
+// over tells whether a channel with so much holds more than r keeps.
+func (r Retention) over(events uint64, bytes int64) bool {
+	return r.Events > 0 && events > uint64(r.Events) || r.Bytes > 0 && bytes > r.Bytes
+}

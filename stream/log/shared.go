@@ -1,0 +1,35 @@
+package log
+
+import (
+	"context"
+
+	"github.com/seed-078801ba/sidestream/stream/event"
+)
+
+// Shared is a Log that other processes append to as well. Its order is made
+// where it is kept; every process learns of all entries, its own included, by
+// following it.
+//
+// Read, Trimmed, TagAt, SeqOf and SeqBefore speak of the epoch that Follow has
+// announced last.
+type Shared interface {
+	Log
+
+	// Follow gives every entry after a position to f, in order, from one
+	// goroutine, until ctx is done. It reconnects by itself, for ever, and
+	// only returns an error that no repetition can mend.
+	Follow(ctx context.Context, after event.Cursor, f Follower) error
+}
+
+// Follower is told of what happens in a Shared log.
+type Follower interface {
+	// Entries are the next ones, without holes. head is the cursor of the last.
+	Entries(entries []event.Entry, head event.Cursor)
+	// Reset says that the log cannot be followed from where the Follower is: it
+	// has another epoch, or the entries in between are gone. It goes on after
+	// head.
+	Reset(head event.Cursor, reason event.Reason)
+	// Connected tells whether what is appended elsewhere is seen: false from
+	// when that can no longer be proven. Called on changes only.
+	Connected(bool)
+}
