@@ -20,8 +20,8 @@ type Format interface {
 	// Gap appends the signal that events are missing.
 	Gap(dst []byte, gap event.Missing) []byte
 	// Heartbeat appends what keeps an idle connection alive and is no message.
-	// Formats with cursors may move the client's cursor with it; cursor.Seq
-	// is 0 when there is nothing to move it to.
+	// Formats with cursors may move the client's cursor with it; the zero
+	// Cursor says that there is nothing to move it to.
 	Heartbeat(dst []byte, cursor event.Cursor) []byte
 	// Farewell appends what tells the client when to come back, in
 	// milliseconds, before the server ends the stream; nothing if the format

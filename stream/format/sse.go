@@ -42,7 +42,7 @@ func (SSE) Gap(dst []byte, gap event.Missing) []byte {
 // being exactly a colon. With a cursor, an id goes before it; the empty line
 // behind makes clients remember that id without an event being fired.
 func (SSE) Heartbeat(dst []byte, cursor event.Cursor) []byte {
-	if cursor.Seq > 0 {
+	if cursor.Epoch != (event.Epoch{}) {
 		dst = appendCursorField(dst, cursor)
 	}
 	return append(dst, ":\n\n"...)

@@ -1,0 +1,249 @@
+package stream
+
+import (
+	"sort"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"github.com/seed-078801ba/sidestream/stream/event"
+	"github.com/seed-078801ba/sidestream/stream/format"
+)
+
+// maxEncoders is how many formats a hub can have.
+const maxEncoders = 8
+
+// channel holds the recent events of a channel, and who listens.
+type channel struct {
+	name string
+
+	// Guarded by Hub.mu.
+	listeners int
+	idleSince int64
+
+	mu sync.Mutex
+	w  window
+
+	// listening counts the streams of each shard that have joined, so that an
+	// event wakes only the shards that have someone to tell.
+	listening []atomic.Int32
+	// rosters lists the streams of each shard; only that shard looks.
+	rosters []roster
+}
+
+// window is the recent part of a channel: all of its events after base, up to
+// the hub's head. It is a value: appending makes a new one and leaves what
+// others hold of the old one alone.
+type window struct {
+	base  uint64
+	items []*item
+	total uint64 // bytes that the channel has said since it was made
+}
+
+// item is an entry with its frames: encoded at most once for each format that
+// somebody uses, and shared by all streams.
+type item struct {
+	event.Entry
+	cum    uint64 // window.total up to and including this one
+	frames [maxEncoders]atomic.Pointer[frame]
+}
+
+// frame is one message in one format, in an HTTP/1.1 chunk of its own. Other
+// transports leave the chunk's head and tail away.
+type frame struct {
+	chunk []byte
+	head  int
+}
+
+const chunkTail = "\r\n"
+
+// bytes is what goes out; nil if the event says nothing in this format.
+func (f *frame) bytes(chunked bool) []byte {
+	switch {
+	case f.chunk == nil:
+		return nil
+	case chunked:
+		return f.chunk
+	}
+	return f.chunk[f.head : len(f.chunk)-len(chunkTail)]
+}
+
+// newFrame wraps what a format wrote into a chunk.
+func newFrame(message []byte) *frame {
+	if len(message) == 0 {
+		return &frame{}
+	}
+	b := make([]byte, 0, len(message)+12)
+	b = strconv.AppendUint(b, uint64(len(message)), 16)
+	b = append(b, "\r\n"...)
+	head := len(b)
+	b = append(b, message...)
+	return &frame{chunk: append(b, chunkTail...), head: head}
+}
+
+// frame encodes the item unless somebody has done so. Two shards may do it at
+// the same time; both results are the same.
+func (it *item) frame(enc int, f format.Format, epoch event.Epoch) *frame {
+	if fr := it.frames[enc].Load(); fr != nil {
+		return fr
+	}
+	cursor := event.Cursor{Epoch: epoch, Seq: it.Seq, Tag: it.Tag}
+	var message []byte
+	if it.Op == event.Gap {
+		message = f.Gap(nil, event.Missing{Channel: it.Channel.Text, To: cursor, Reason: event.Reason(it.Type)})
+	} else {
+		message = f.Event(nil, &it.Entry, cursor)
+	}
+	fr := newFrame(message)
+	it.frames[enc].Store(fr)
+	return fr
+}
+
+// weight is what an item counts for in a window's bounds, in bytes.
+func weight(e *event.Entry) int { return 256 + len(e.Body) + len(e.Payload) }
+
+func newChannel(name string, shards int, base uint64) *channel {
+	return &channel{name: name, w: window{base: base}, listening: make([]atomic.Int32, shards), rosters: make([]roster, shards)}
+}
+
+// recent is the channel's window now.
+func (c *channel) recent() window {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.w
+}
+
+// append adds a new entry at the head and says by how many bytes the window
+// grew.
+func (c *channel) append(e event.Entry, cfg *Config) int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before := c.w.bytes()
+	c.w.total += uint64(weight(&e))
+	c.w.items = append(c.w.items, &item{Entry: e, cum: c.w.total})
+	c.w.trim(cfg.WindowEvents, uint64(cfg.WindowBytes))
+	return int64(c.w.bytes()) - int64(before)
+}
+
+// prepend adds older entries, read from the log: all of the channel after
+// after, up to and including the window's base as it was when they were read.
+// It does nothing if the window has changed at that end, or would be too large.
+func (c *channel) prepend(entries []event.Entry, after, base uint64, cfg *Config) (grown int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.w.base != base || after >= base || len(c.w.items)+len(entries) > cfg.WindowEvents {
+		return 0
+	}
+	var added uint64
+	for i := range entries {
+		added += uint64(weight(&entries[i]))
+	}
+	if added+c.w.bytes() > uint64(cfg.WindowBytes) {
+		return 0
+	}
+	// What was said before the window counts from below its first item. The
+	// sums wrap around; only their differences are looked at.
+	cum := c.w.total - c.w.bytes() - added
+	items := make([]*item, 0, len(entries)+len(c.w.items)+16)
+	for i := range entries {
+		cum += uint64(weight(&entries[i]))
+		items = append(items, &item{Entry: entries[i], cum: cum})
+	}
+	c.w.items = append(items, c.w.items...)
+	c.w.base = after
+	return int64(added)
+}
+
+// reset forgets everything up to base, and says how many bytes that frees.
+func (c *channel) reset(base uint64) (freed int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	freed = int64(c.w.bytes())
+	c.w = window{base: base}
+	return freed
+}
+
+// shrink drops the older part of the window.
+func (c *channel) shrink(events int) (freed int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before := c.w.bytes()
+	c.w.trim(events, before)
+	return int64(before - c.w.bytes())
+}
+
+// bytes is the weight of the window's items.
+func (w *window) bytes() uint64 {
+	if len(w.items) == 0 {
+		return 0
+	}
+	return w.total - (w.items[0].cum - uint64(weight(&w.items[0].Entry)))
+}
+
+func (w *window) trim(events int, bytes uint64) {
+	drop := 0
+	for len(w.items)-drop > events || (drop < len(w.items) && w.total-w.items[drop].cum+uint64(weight(&w.items[drop].Entry)) > bytes) {
+		drop++
+	}
+	if drop == 0 {
+		return
+	}
+	w.base = w.items[drop-1].Seq
+	// The dropped pointers stay in the array until append moves it; when most
+	// of it is dropped, move it now.
+	if w.items = w.items[drop:]; cap(w.items) > 2*len(w.items)+64 {
+		w.items = append(make([]*item, 0, len(w.items)+len(w.items)/4+8), w.items...)
+	}
+}
+
+// after is the part of the window behind a position, up to another one.
+func (w *window) after(seq, upto uint64) []*item {
+	items := w.items
+	// Most streams are at the head but for the newest few: look there first.
+	lo := len(items)
+	for n := 0; lo > 0 && n < 4 && items[lo-1].Seq > seq; n++ {
+		lo--
+	}
+	if lo > 0 && items[lo-1].Seq > seq {
+		lo = sort.Search(lo, func(i int) bool { return items[i].Seq > seq })
+	}
+	items = items[lo:]
+	for len(items) > 0 && items[len(items)-1].Seq > upto {
+		items = items[:len(items)-1]
+	}
+	return items
+}
+
+// lag is how many bytes the channel has said after a position.
+func (w *window) lag(seq uint64) uint64 {
+	items := w.after(seq, ^uint64(0))
+	if len(items) == 0 {
+		return 0
+	}
+	return w.total - items[0].cum + uint64(weight(&items[0].Entry))
+}
+
+// roster is the list of one shard's streams of one channel.
+type roster []member
+
+// member is a stream and which of its subscriptions it is that stands here.
+type member struct {
+	s   *Stream
+	sub int
+}
+
+func (r *roster) add(s *Stream, sub int) {
+	s.subs[sub].place = len(*r)
+	*r = append(*r, member{s, sub})
+}
+
+func (r *roster) remove(s *Stream, sub int) {
+	list, i := *r, s.subs[sub].place
+	last := len(list) - 1
+	list[i] = list[last]
+	list[i].s.subs[list[i].sub].place = i
+	list[last] = member{}
+	if *r = list[:last]; last == 0 {
+		*r = nil
+	}
+}

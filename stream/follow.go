@@ -1,0 +1,137 @@
+package stream
+
+import (
+	"context"
+	"errors"
+
+	"github.com/seed-078801ba/sidestream/stream/event"
+	"github.com/seed-078801ba/sidestream/stream/log"
+)
+
+// errDisconnected is the trouble of a hub whose shared log is out of reach.
+var errDisconnected = errors.New("the shared log is out of reach")
+
+// follower lets a hub show what a shared log says, whoever appended it.
+type follower struct {
+	hub *Hub
+	// waiting are publishes of this process that are stored and not yet shown
+	// here, by the position of their last event. Guarded by Hub.mu.
+	waiting []waiting
+}
+
+type waiting struct {
+	seq  uint64
+	done func()
+}
+
+// follow runs until the hub closes.
+func (h *Hub) follow(l log.Shared) {
+	defer close(h.followerDone)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		<-h.closing
+		cancel()
+	}()
+	if err := l.Follow(ctx, h.Head(), h.follower); err != nil && ctx.Err() == nil {
+		h.counters.trouble.Store(&err)
+		h.config().Logger.Error("following the shared log ends", "hub", h.name, "error", err)
+	}
+}
+
+// Entries implements log.Follower.
+func (f *follower) Entries(entries []event.Entry, head event.Cursor) {
+	f.hub.show(entries, head)
+	f.settle(head.Seq)
+}
+
+// Reset implements log.Follower.
+func (f *follower) Reset(head event.Cursor, reason event.Reason) {
+	f.hub.reset(head, reason)
+	f.settle(^uint64(0)) // what they wait for is behind the reset, or will never come
+}
+
+// Connected implements log.Follower.
+func (f *follower) Connected(yes bool) {
+	h := f.hub
+	if yes {
+		h.counters.trouble.Store(nil)
+		h.config().Logger.Info("connected to the shared log", "hub", h.name)
+		return
+	}
+	h.counters.trouble.Store(&errDisconnected)
+	h.config().Logger.Error("the shared log is out of reach", "hub", h.name)
+}
+
+// await has done called when everything up to seq is shown.
+func (f *follower) await(seq uint64, done func()) {
+	f.hub.mu.Lock()
+	if f.hub.head.Load().Seq < seq {
+		f.waiting = append(f.waiting, waiting{seq, done})
+		done = nil
+	}
+	f.hub.mu.Unlock()
+	if done != nil {
+		done()
+	}
+}
+
+func (f *follower) settle(seq uint64) {
+	var ready []waiting
+	f.hub.mu.Lock()
+	kept := f.waiting[:0]
+	for _, w := range f.waiting {
+		if w.seq <= seq {
+			ready = append(ready, w)
+		} else {
+			kept = append(kept, w)
+		}
+	}
+	clear(f.waiting[len(kept):])
+	f.waiting = kept
+	f.hub.mu.Unlock()
+	for _, w := range ready {
+		w.done()
+	}
+}
+
+// reset begins anew at head: what lies before it cannot be shown.
+func (h *Hub) reset(head event.Cursor, reason event.Reason) {
+	h.mu.Lock()
+	for _, ch := range h.channels {
+		h.windows.Add(-ch.reset(head.Seq))
+	}
+	h.head.Store(&head)
+	h.mu.Unlock()
+	for _, s := range h.shards {
+		s.post(func() { s.reset(head, reason) })
+	}
+}
+
+// reset tells the shard's streams that events are missing: those who do not
+// understand it are ended.
+func (sh *shard) reset(head event.Cursor, reason event.Reason) {
+	sameEpoch := sh.epoch == head.Epoch
+	sh.epoch = head.Epoch
+	sh.last.reset()
+	for i := range sh.slots {
+		s := sh.slots[i].s
+		if s == nil || (s.state != open && s.state != fetching) || (sameEpoch && s.cursor >= head.Seq) {
+			continue
+		}
+		if !s.asked {
+			sh.conclude(s, Unresumable)
+			continue
+		}
+		from := event.Cursor{Seq: s.cursor}
+		if sameEpoch {
+			from.Epoch = head.Epoch
+		}
+		s.page, s.pageTo = nil, 0
+		s.cursor, s.told = head.Seq, head.Seq
+		gap := s.spec.Format.Gap(nil, event.Missing{From: from, To: head, Reason: reason})
+		if sh.writeNext(s, newFrame(gap).bytes(s.framed)) && s.state == open {
+			sh.deliver(s)
+		}
+	}
+}

@@ -1,0 +1,268 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-078801ba/sidestream/stream/conn"
+	"github.com/seed-078801ba/sidestream/stream/event"
+	"github.com/seed-078801ba/sidestream/stream/format"
+	"github.com/seed-078801ba/sidestream/stream/log"
+)
+
+// Hub is a set of channels with one log, and the streams that listen. It is
+// safe for concurrent use.
+type Hub struct {
+	name       string
+	log        log.Log
+	cfg        atomic.Pointer[Config]
+	admissions *admissions
+	counters   *counters
+	shards     []*shard
+	fetchers   *fetchers
+	follower   *follower // of a shared log; otherwise nil
+
+	publications chan *publication
+	closing      chan struct{} // closed when Close begins
+	closed       sync.Once
+	writerDone   chan struct{}
+	followerDone chan struct{}
+
+	// head is the newest entry that was handed to the channels: what is at or
+	// before it is visible.
+	head atomic.Pointer[event.Cursor]
+
+	// mu orders handing entries to channels against making channels, so that
+	// a new channel knows exactly from where on it hears everything.
+	mu       sync.Mutex
+	channels map[string]*channel
+	windows  atomic.Int64 // bytes of all windows together
+	encoders []format.Format
+}
+
+// Open starts a hub on a log, which it then owns.
+func Open(name string, l log.Log, cfg Config) (*Hub, error) {
+	h := &Hub{
+		name:         name,
+		log:          l,
+		admissions:   newAdmissions(),
+		counters:     newCounters(),
+		publications: make(chan *publication, publicationQueue),
+		closing:      make(chan struct{}),
+		writerDone:   make(chan struct{}),
+		followerDone: make(chan struct{}),
+		channels:     map[string]*channel{},
+	}
+	h.Configure(cfg)
+	head := l.Head()
+	h.head.Store(&head)
+	for i := range shardCount() {
+		p, err := conn.NewPoller()
+		if err != nil {
+			for _, s := range h.shards {
+				s.poller.Close()
+			}
+			return nil, fmt.Errorf("starting shard %d of hub %q: %w", i, name, err)
+		}
+		h.shards = append(h.shards, newShard(h, i, p))
+	}
+	h.fetchers = newFetchers(h)
+	for _, s := range h.shards {
+		go s.run()
+	}
+	go h.write()
+	if shared, ok := l.(log.Shared); ok {
+		h.follower = &follower{hub: h}
+		h.counters.trouble.Store(&errDisconnected)
+		go h.follow(shared)
+	} else {
+		close(h.followerDone)
+	}
+	return h, nil
+}
+
+// Name is the hub's name.
+func (h *Hub) Name() string { return h.name }
+
+// Log is what the hub writes to; others may read it.
+func (h *Hub) Log() log.Log { return h.log }
+
+// Configure changes the hub's settings, for streams that are open as well. It
+// closes nothing.
+func (h *Hub) Configure(cfg Config) {
+	cfg = cfg.withDefaults()
+	h.cfg.Store(&cfg)
+}
+
+func (h *Hub) config() *Config { return h.cfg.Load() }
+
+// Head is the cursor of the newest event that streams can see.
+func (h *Hub) Head() event.Cursor { return *h.head.Load() }
+
+// cursorAt is the cursor of an entry.
+func (h *Hub) cursorAt(e *event.Entry) event.Cursor {
+	return event.Cursor{Epoch: h.head.Load().Epoch, Seq: e.Seq, Tag: e.Tag}
+}
+
+// encoder is the number of a format in this hub: the place of its frames in
+// every item.
+func (h *Hub) encoder(f format.Format) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i, known := range h.encoders {
+		if known == f {
+			return i, nil
+		}
+	}
+	if len(h.encoders) == maxEncoders {
+		return 0, fmt.Errorf("more than %d formats in one hub", maxEncoders)
+	}
+	h.encoders = append(h.encoders, f)
+	return len(h.encoders) - 1, nil
+}
+
+// Drain ends all streams, spread over the time that Config.Drain says, and
+// lets no new ones in. It returns when they are closed or ctx is done.
+func (h *Hub) Drain(ctx context.Context) {
+	h.closed.Do(func() { close(h.closing) })
+	window := h.config().Drain
+	for _, s := range h.shards {
+		s.post(func() { s.drain(window) })
+	}
+	for _, s := range h.shards {
+		select {
+		case <-s.drained:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Close drains the hub, stops its goroutines and closes its log. Streams that
+// are still open when ctx is done are cut.
+func (h *Hub) Close(ctx context.Context) error {
+	h.Drain(ctx)
+	for _, s := range h.shards {
+		s.post(s.stop)
+	}
+	for _, s := range h.shards {
+		<-s.done
+	}
+	h.fetchers.close()
+	<-h.writerDone
+	<-h.followerDone
+	if err := h.log.Close(); err != nil {
+		return fmt.Errorf("closing the log of hub %q: %w", h.name, err)
+	}
+	return nil
+}
+
+// Closing tells whether the hub has begun to close.
+func (h *Hub) Closing() bool {
+	select {
+	case <-h.closing:
+		return true
+	default:
+		return false
+	}
+}
+
+// Opening is what Attach needs to know of a stream.
+type Opening struct {
+	Conn conn.Conn
+	Spec *Spec
+	// Channels is what the stream listens to, without repetitions.
+	Channels []string
+	// Start is what Resolve said.
+	Start Start
+	// Ticket is what Admit gave.
+	Ticket *Ticket
+	// OnClose, if set, is called once when the stream has ended. It is called
+	// by a shard and must not wait.
+	OnClose func(Closed)
+}
+
+// Spec is what all streams of one endpoint and format have in common. Make it
+// once and share it: it must not change.
+type Spec struct {
+	Format format.Format
+	// Heartbeat is how often an idle stream is written to.
+	Heartbeat time.Duration
+}
+
+// Attach makes a stream of a connection whose response head is written. The
+// hub owns connection and ticket from then on, also after an error. The first
+// heartbeat goes out at once.
+func (h *Hub) Attach(o Opening) (*Stream, error) {
+	fail := func(err error) (*Stream, error) {
+		o.Ticket.Release()
+		o.Conn.Close()
+		return nil, err
+	}
+	if h.Closing() {
+		return fail(event.ErrClosed)
+	}
+	enc, err := h.encoder(o.Spec.Format)
+	if err != nil {
+		return fail(err)
+	}
+	if len(o.Channels) == 0 {
+		return fail(errors.New("a stream needs a channel"))
+	}
+	s := &Stream{
+		conn: o.Conn, spec: o.Spec, ticket: o.Ticket, onClose: o.OnClose,
+		enc: uint8(enc), framed: o.Conn.Chunked(),
+		cursor: o.Start.Seq, asked: o.Start.Asked || o.Spec.Format.Resumable(), oldest: o.Start.oldest, told: o.Start.told,
+		opened: now(), lastTaken: now(),
+	}
+	s.shard = h.shards[h.counters.attached.Add(1)%uint64(len(h.shards))]
+	s.subs = make([]subscription, len(o.Channels))
+	for i, name := range o.Channels {
+		s.subs[i].ch = h.join(name, s.shard.index)
+	}
+	missing := o.Start.Missing
+	if !s.shard.post(func() { s.shard.adopt(s, missing) }) {
+		for _, sub := range s.subs {
+			h.leave(sub.ch, s.shard.index)
+		}
+		return fail(event.ErrClosed)
+	}
+	return s, nil
+}
+
+// join finds or makes a channel and counts a listener of the shard.
+func (h *Hub) join(name string, shard int) *channel {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	ch := h.channels[name]
+	if ch == nil {
+		ch = newChannel(name, len(h.shards), h.head.Load().Seq)
+		h.channels[name] = ch
+	}
+	ch.listeners++
+	ch.listening[shard].Add(1)
+	return ch
+}
+
+// leave undoes join. A channel without listeners stays for a while, for those
+// who come back.
+func (h *Hub) leave(ch *channel, shard int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	ch.listening[shard].Add(-1)
+	if ch.listeners--; ch.listeners == 0 {
+		ch.idleSince = now()
+	}
+}
+
+// now is a monotonic clock in nanoseconds; only differences mean something.
+func now() int64 { return int64(time.Since(started)) }
+
+var started = time.Now()
+
+// ConnOptions are the bounds for connections that are to be attached.
+func (h *Hub) ConnOptions() conn.Options { return h.config().Conn }

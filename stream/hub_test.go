@@ -1,0 +1,643 @@
+package stream
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/seed-078801ba/sidestream/stream/conn"
+	"github.com/seed-078801ba/sidestream/stream/event"
+	"github.com/seed-078801ba/sidestream/stream/format"
+	"github.com/seed-078801ba/sidestream/stream/log"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// lines is a format that is easy to read: a line a message.
+type lines struct{ resumable bool }
+
+func (lines) Name() string        { return "lines" }
+func (lines) ContentType() string { return "text/plain" }
+func (lines) Event(dst []byte, e *event.Entry, c event.Cursor) []byte {
+	return fmt.Appendf(dst, "%s %s %s\n", c, e.Channel.Text, e.Body)
+}
+func (lines) Gap(dst []byte, m event.Missing) []byte {
+	return fmt.Appendf(dst, "%s GAP %s\n", m.To, m.Reason)
+}
+func (l lines) Heartbeat(dst []byte, c event.Cursor) []byte {
+	if l.resumable && c != (event.Cursor{}) {
+		return fmt.Appendf(dst, "%s HEARTBEAT\n", c)
+	}
+	return append(dst, '\n')
+}
+func (lines) Farewell(dst []byte, retry int) []byte { return append(dst, "BYE\n"...) }
+func (l lines) Resumable() bool                     { return l.resumable }
+
+var legacy, resumable format.Format = lines{}, lines{resumable: true}
+
+// kinds are the ways to connect a client to a stream, each over a real socket
+// where there is one.
+var kinds = map[string]func(t *testing.T) (client net.Conn, server conn.Conn){
+	"socket": func(t *testing.T) (net.Conn, conn.Conn) {
+		c, s := tcpPair(t)
+		return c, conn.TakeOver(s, true, conn.Options{SendBuffer: 16 << 10})
+	},
+	"goroutine": func(t *testing.T) (net.Conn, conn.Conn) {
+		c, s := tcpPair(t)
+		return c, conn.TakeOver(struct{ net.Conn }{s}, true, conn.Options{}) // no socket to be seen
+	},
+	"tls": func(t *testing.T) (net.Conn, conn.Conn) {
+		c, s := tcpPair(t)
+		server := tls.Server(s, serverTLS(t))
+		client := tls.Client(c, &tls.Config{InsecureSkipVerify: true})
+		done := make(chan error)
+		go func() { done <- server.Handshake() }()
+		if err := errors.Join(client.Handshake(), <-done); err != nil {
+			t.Fatal(err)
+		}
+		return client, conn.TakeOver(server, true, conn.Options{SendBuffer: 16 << 10})
+	},
+	"handler": func(t *testing.T) (net.Conn, conn.Conn) {
+		c, s := tcpPair(t)
+		r := conn.NewResponder(chunker{s})
+		ctx, cancel := context.WithCancel(context.Background())
+		go func() { // as a server does
+			io.Copy(io.Discard, s)
+			cancel()
+		}()
+		go func() {
+			defer s.Close()
+			r.Serve(ctx)
+			io.WriteString(s, "0\r\n\r\n")
+		}()
+		return c, r
+	},
+}
+
+// chunker does what net/http does behind a handler.
+type chunker struct{ net.Conn }
+
+func (c chunker) Write(b []byte) (int, error) {
+	_, err := fmt.Fprintf(c.Conn, "%x\r\n%s\r\n", len(b), b)
+	return len(b), err
+}
+func (c chunker) Flush() error { return nil }
+func (c chunker) Abort()       { c.Close() }
+
+// serverTLS is a configuration with a certificate that nobody signed.
+var serverTLS = func() func(t *testing.T) *tls.Config {
+	var once sync.Once
+	var cfg *tls.Config
+	return func(t *testing.T) *tls.Config {
+		once.Do(func() {
+			key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+			if err != nil {
+				t.Fatal(err)
+			}
+			template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+			der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cfg = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+		})
+		return cfg
+	}
+}()
+
+func tcpPair(t *testing.T) (client, server net.Conn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client, err = net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if server, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	client.(*net.TCPConn).SetReadBuffer(32 << 10) // or the kernel reads megabytes on behalf of a client that sleeps
+	return client, server
+}
+
+func newHub(t *testing.T, cfg Config, r log.Retention) *Hub {
+	t.Helper()
+	if cfg.Drain == 0 {
+		cfg.Drain = time.Millisecond
+	}
+	h, err := Open("test", log.NewMemory(r, time.Now), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := h.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return h
+}
+
+// say publishes messages to a channel and returns where they stand.
+func say(t *testing.T, h *Hub, channel string, bodies ...string) []event.Receipt {
+	t.Helper()
+	var b event.Batch
+	for _, body := range bodies {
+		b.Events = append(b.Events, event.Event{Channel: event.String(channel), ID: event.String(body[:min(len(body), 64)]), Body: body})
+	}
+	receipts, err := h.Publish(context.Background(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return receipts
+}
+
+// listener is a client: it reads chunks and splits them into lines.
+type listener struct {
+	t *testing.T
+	c net.Conn
+	r *chunkReader
+}
+
+type opening struct {
+	kind     string
+	format   format.Format
+	channels []string
+	from     From
+	onClose  func(Closed)
+	beat     time.Duration
+}
+
+func listen(t *testing.T, h *Hub, o opening) (*listener, *Stream) {
+	t.Helper()
+	if o.kind == "" {
+		o.kind = "socket"
+	}
+	if o.format == nil {
+		o.format = legacy
+	}
+	if o.beat == 0 {
+		o.beat = time.Hour
+	}
+	c, s := kinds[o.kind](t)
+	ticket, err := h.Admit(Claim{Address: netip.MustParseAddr("192.0.2.1"), Channels: o.channels})
+	if err != nil {
+		t.Fatal(err)
+	}
+	start, err := h.Resolve(o.channels, o.from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := h.Attach(Opening{
+		Conn: s, Spec: &Spec{Format: o.format, Heartbeat: o.beat}, Channels: o.channels, Start: start, Ticket: ticket, OnClose: o.onClose,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &listener{t: t, c: c, r: newChunkReader(c)}, st
+}
+
+// next is the next message, without its cursor; heartbeats are passed over.
+func (l *listener) next() string {
+	l.t.Helper()
+	for {
+		m := l.message()
+		if m == "\n" || strings.HasSuffix(m, "HEARTBEAT\n") {
+			continue
+		}
+		_, m, ok := strings.Cut(strings.TrimSuffix(m, "\n"), " ")
+		if !ok {
+			l.t.Fatalf("message without cursor: %q", m)
+		}
+		return m
+	}
+}
+
+// message is the next chunk whole.
+func (l *listener) message() string {
+	l.t.Helper()
+	l.c.SetReadDeadline(time.Now().Add(20 * time.Second))
+	b, err := l.r.chunk()
+	if err != nil {
+		l.t.Fatalf("reading the stream: %v", err)
+	}
+	return string(b)
+}
+
+func (l *listener) expect(want ...string) {
+	l.t.Helper()
+	for _, w := range want {
+		if got := l.next(); got != w {
+			l.t.Fatalf("got %q, want %q", got, w)
+		}
+	}
+}
+
+func (l *listener) expectBye() {
+	l.t.Helper()
+	m := l.message()
+	for m == "\n" { // a heartbeat
+		m = l.message()
+	}
+	if m != "BYE\n" {
+		l.t.Fatalf("got %q instead of the farewell", m)
+	}
+}
+
+// drained reads to the end and says whether the body ended properly.
+func (l *listener) drained() (clean bool) {
+	l.t.Helper()
+	l.c.SetReadDeadline(time.Now().Add(20 * time.Second))
+	for {
+		if _, err := l.r.chunk(); err != nil {
+			return errors.Is(err, io.EOF)
+		}
+	}
+}
+
+func TestLiveDelivery(t *testing.T) {
+	for kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			h := newHub(t, Config{}, log.Retention{})
+			say(t, h, "a", "before")
+			l, _ := listen(t, h, opening{kind: kind, channels: []string{"a"}})
+			if got := l.message(); got != "\n" {
+				t.Fatalf("the first thing is %q, not a heartbeat", got)
+			}
+			say(t, h, "a", "one", "two")
+			say(t, h, "b", "elsewhere")
+			say(t, h, "a", "three")
+			l.expect("a one", "a two", "a three")
+		})
+	}
+}
+
+func TestOrderOverChannels(t *testing.T) {
+	h := newHub(t, Config{}, log.Retention{})
+	l, _ := listen(t, h, opening{channels: []string{"a", "b", "c"}})
+	var want []string
+	for i := range 300 {
+		ch := string(rune('a' + i%3))
+		say(t, h, ch, fmt.Sprint(i))
+		want = append(want, fmt.Sprintf("%s %d", ch, i))
+	}
+	l.expect(want...)
+}
+
+// A stream that begins in the past gets what lies between, then what is new,
+// whatever lies in memory and what must be read from the log.
+func TestResumeWithoutSeam(t *testing.T) {
+	for _, window := range []int{1, 10, 1000} {
+		for _, channels := range [][]string{{"a"}, {"a", "b"}} {
+			t.Run(fmt.Sprintf("window %d, %d channels", window, len(channels)), func(t *testing.T) {
+				h := newHub(t, Config{WindowEvents: window}, log.Retention{})
+				first := say(t, h, "a", "0")[0].Position
+				var want []string
+				say1 := func(i int) {
+					ch := channels[i%len(channels)]
+					say(t, h, ch, fmt.Sprint(i))
+					want = append(want, fmt.Sprintf("%s %d", ch, i))
+				}
+				for i := 1; i < 500; i++ {
+					say1(i)
+				}
+				l, _ := listen(t, h, opening{format: resumable, channels: channels, from: From{Cursor: first.String()}})
+				for i := 500; i < 700; i++ {
+					say1(i)
+				}
+				l.expect(want...)
+				l2, _ := listen(t, h, opening{channels: channels, from: From{MessageID: "350"}})
+				l2.expect(want[350:]...)
+			})
+		}
+	}
+}
+
+func TestWhatCannotBeResumed(t *testing.T) {
+	h := newHub(t, Config{}, log.Retention{Events: 3})
+	old := say(t, h, "a", "1")[0].Position
+	for i := 2; i <= 10; i++ {
+		say(t, h, "a", fmt.Sprint(i))
+	}
+	head := h.Head()
+	foreign, future, forged := head, head, head
+	foreign.Epoch = event.NewEpoch()
+	future.Seq += 1000
+	forged.Tag++
+	for name, c := range map[string]struct{ cursor, reason string }{
+		"trimmed": {old.String(), "trimmed"},
+		"foreign": {foreign.String(), "epoch-changed"},
+		"future":  {future.String(), "epoch-changed"},
+		"forged":  {forged.String(), "epoch-changed"},
+		"garbage": {"42", "epoch-changed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			start, err := h.Resolve([]string{"a"}, From{Cursor: c.cursor})
+			if err != nil || start.Resume() != "gap;reason="+c.reason || start.Seq != h.Head().Seq {
+				t.Fatalf("resume %q at %d, %v", start.Resume(), start.Seq, err)
+			}
+			l, _ := listen(t, h, opening{format: resumable, channels: []string{"a"}, from: From{Cursor: c.cursor}})
+			l.expect("GAP " + c.reason)
+			say(t, h, "a", "new "+name)
+			l.expect("a new " + name)
+		})
+	}
+	t.Run("oldest", func(t *testing.T) {
+		l, _ := listen(t, h, opening{format: resumable, channels: []string{"a"}, from: From{Cursor: old.String(), Oldest: true}})
+		l.expect("GAP trimmed")
+		if got := l.next(); !strings.HasPrefix(got, "a ") {
+			t.Errorf("got %q instead of the oldest message", got)
+		}
+	})
+	t.Run("head", func(t *testing.T) {
+		start, _ := h.Resolve([]string{"a"}, From{Cursor: h.Head().String()})
+		if start.Resume() != "complete" {
+			t.Errorf("a client at the head was told %q", start.Resume())
+		}
+	})
+}
+
+// A client that reads nothing is closed, and nobody else waits for it.
+func TestSlowClient(t *testing.T) {
+	for kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			h := newHub(t, Config{Lag: Lag{Bytes: 256 << 10, Time: time.Hour}}, log.Retention{Events: 100})
+			closed := make(chan Closed, 1)
+			slow, _ := listen(t, h, opening{kind: kind, channels: []string{"a"}, onClose: func(c Closed) { closed <- c }})
+			quick, _ := listen(t, h, opening{kind: kind, channels: []string{"a"}})
+			body := strings.Repeat("x", 8<<10)
+			for i := range 2000 {
+				say(t, h, "a", fmt.Sprintf("%d %s", i, body))
+				quick.expect(fmt.Sprintf("a %d %s", i, body))
+				select {
+				case c := <-closed:
+					if c.Reason != SlowClient {
+						t.Fatalf("closed because of %s", c.Reason)
+					}
+					if slow.drained() {
+						t.Error("the body of the slow client ended as if it were whole")
+					}
+					return
+				default:
+				}
+			}
+			t.Fatal("the slow client was never closed")
+		})
+	}
+}
+
+func TestClientGone(t *testing.T) {
+	for kind := range kinds {
+		for _, way := range []string{"close", "half-close"} {
+			t.Run(kind+" "+way, func(t *testing.T) {
+				h := newHub(t, Config{}, log.Retention{})
+				closed := make(chan Closed, 1)
+				l, _ := listen(t, h, opening{kind: kind, channels: []string{"a"}, onClose: func(c Closed) { closed <- c }})
+				l.c.Write([]byte("\r\n")) // as Yajl::HttpStream sends behind its head
+				say(t, h, "a", "1")
+				l.expect("a 1")
+				if way == "close" {
+					l.c.Close()
+				} else {
+					l.c.(interface{ CloseWrite() error }).CloseWrite()
+				}
+				if c := <-closed; c.Reason != ClientGone || c.Events != 1 {
+					t.Errorf("closed: %+v", c)
+				}
+				if n := h.Stats().Streams(); n != 0 {
+					t.Errorf("%d streams are counted as open", n)
+				}
+			})
+		}
+	}
+}
+
+func TestEndAndDrop(t *testing.T) {
+	h := newHub(t, Config{}, log.Retention{})
+	l, s := listen(t, h, opening{channels: []string{"a", "b"}})
+	say(t, h, "a", "1")
+	say(t, h, "b", "2")
+	l.expect("a 1", "b 2")
+	s.Drop("a", Denied)
+	s.Drop("x", Denied)
+	dropped := make(chan struct{})
+	s.shard.post(func() { close(dropped) })
+	<-dropped
+	say(t, h, "a", "3")
+	say(t, h, "b", "4")
+	l.expect("b 4")
+	s.End(Denied)
+	s.End(SlowClient)
+	if !l.drained() {
+		t.Error("the stream was not ended at the end of a message")
+	}
+	if closed := h.Stats().Closed[Denied]; closed > 1 {
+		t.Errorf("counted %d times", closed)
+	}
+}
+
+func TestDrain(t *testing.T) {
+	for kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			h := newHub(t, Config{Drain: 300 * time.Millisecond}, log.Retention{})
+			var open []*listener
+			for range 20 {
+				l, _ := listen(t, h, opening{kind: kind, channels: []string{"a"}})
+				open = append(open, l)
+			}
+			say(t, h, "a", "last")
+			go h.Drain(context.Background())
+			for _, l := range open {
+				l.expect("a last")
+				l.expectBye()
+				if !l.drained() {
+					t.Error("not ended properly")
+				}
+				l.c.Close()
+			}
+			if _, err := h.Publish(context.Background(), event.Batch{}); !errors.Is(err, event.ErrClosed) && err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestHeartbeatMovesTheCursor(t *testing.T) {
+	h := newHub(t, Config{}, log.Retention{})
+	l, _ := listen(t, h, opening{format: resumable, channels: []string{"quiet"}, beat: 200 * time.Millisecond})
+	if got := l.message(); got != h.Head().String()+" HEARTBEAT\n" { // of an empty log as well
+		t.Fatalf("got %q", got)
+	}
+	at := say(t, h, "busy", "1")[0].Position
+	for {
+		if got := l.message(); got == at.String()+" HEARTBEAT\n" {
+			return
+		} else if !strings.HasSuffix(got, "HEARTBEAT\n") {
+			t.Fatalf("got %q", got)
+		}
+	}
+}
+
+func TestLegacyClientIsEndedRatherThanToldOfAGap(t *testing.T) {
+	h := newHub(t, Config{}, log.Retention{})
+	old, _ := listen(t, h, opening{channels: []string{"a"}})
+	asked, _ := listen(t, h, opening{channels: []string{"a"}, from: From{Since: time.Minute}})
+	if _, err := h.Publish(context.Background(), event.Batch{Events: []event.Event{
+		{Channel: event.String("a"), ID: event.String("1"), Body: "1"},
+		{Channel: event.String("a"), Op: event.Gap, Type: string(event.IngestUncertain)},
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	say(t, h, "a", "2")
+	asked.expect("a 1", "GAP ingest-uncertain", "a 2")
+	old.expect("a 1")
+	old.expectBye()
+	if !old.drained() {
+		t.Error("not ended properly")
+	}
+}
+
+func TestLimits(t *testing.T) {
+	h := newHub(t, Config{Limits: Limits{Streams: 4, PerAddress: 2, PerCredential: 3, PerChannel: 3, ChannelsPerStream: 2}}, log.Retention{})
+	claim := func(addr, cred string, channels ...string) Claim {
+		return Claim{Address: netip.MustParseAddr(addr), Credential: cred, Channels: channels}
+	}
+	admit := func(c Claim, want string) *Ticket {
+		t.Helper()
+		ticket, err := h.Admit(c)
+		got := ""
+		var limit *LimitError
+		if errors.As(err, &limit) {
+			got = limit.Limit
+		}
+		if got != want {
+			t.Errorf("%v: refused by %q, want %q", c, got, want)
+		}
+		return ticket
+	}
+	a := admit(claim("2001:db8::1", "x", "a"), "")
+	b := admit(claim("2001:db8::2", "x", "a"), "")
+	admit(claim("2001:db8::3", "y", "a"), "address") // the same /64
+	c := admit(claim("192.0.2.1", "x", "a"), "")
+	admit(claim("192.0.2.2", "x", "b"), "credential")
+	admit(claim("192.0.2.2", "y", "a"), "channel")
+	admit(claim("192.0.2.2", "y", "1", "2", "3"), "channels")
+	d := admit(claim("192.0.2.2", "y", "b"), "")
+	admit(claim("192.0.2.3", "z", "c"), "streams")
+	for _, ticket := range []*Ticket{a, b, c, d} {
+		ticket.Release()
+		ticket.Release()
+	}
+	ad := h.admissions
+	if ad.streams != 0 || len(ad.address)+len(ad.credential)+len(ad.channel) != 0 {
+		t.Errorf("left behind: %+v", ad)
+	}
+}
+
+// Many clients come and go while many publish: each gets a row without holes.
+func TestConcurrentUse(t *testing.T) {
+	h := newHub(t, Config{WindowEvents: 16}, log.Retention{})
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := 1; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				say(t, h, "a", fmt.Sprint(i))
+			}
+		}
+	}()
+	for range 30 {
+		l, s := listen(t, h, opening{channels: []string{"a", "b"}})
+		var n int
+		if _, err := fmt.Sscanf(l.next(), "a %d", &n); err != nil {
+			t.Fatal(err)
+		}
+		for i := 1; i <= 20; i++ {
+			l.expect(fmt.Sprintf("a %d", n+i))
+		}
+		s.End(Denied)
+		l.c.Close()
+	}
+	close(stop)
+	<-done
+}
+
+type chunkReader struct {
+	r   io.Reader
+	buf bytes.Buffer
+}
+
+func newChunkReader(r io.Reader) *chunkReader { return &chunkReader{r: r} }
+
+// chunk reads one chunk. io.EOF is the proper end of the body.
+func (c *chunkReader) chunk() ([]byte, error) {
+	var size int
+	head, err := c.upTo("\r\n")
+	if err != nil {
+		return nil, err
+	}
+	if _, err := fmt.Sscanf(head, "%x\r\n", &size); err != nil {
+		return nil, fmt.Errorf("chunk head %q: %w", head, err)
+	}
+	for c.buf.Len() < size+2 {
+		if err := c.more(); err != nil {
+			return nil, err
+		}
+	}
+	b := append([]byte(nil), c.buf.Next(size+2)...)
+	if !bytes.HasSuffix(b, []byte("\r\n")) {
+		return nil, fmt.Errorf("chunk ends in %q", b[size:])
+	}
+	if size == 0 {
+		return nil, io.EOF
+	}
+	return b[:size], nil
+}
+
+func (c *chunkReader) upTo(end string) (string, error) {
+	for {
+		if i := bytes.Index(c.buf.Bytes(), []byte(end)); i >= 0 {
+			return string(c.buf.Next(i + len(end))), nil
+		}
+		if err := c.more(); err != nil {
+			return "", err
+		}
+	}
+}
+
+func (c *chunkReader) more() error {
+	b := make([]byte, 4096)
+	n, err := c.r.Read(b)
+	c.buf.Write(b[:n])
+	if n > 0 {
+		return nil
+	}
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

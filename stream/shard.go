@@ -1,0 +1,420 @@
+package stream
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/seed-078801ba/sidestream/stream/conn"
+	"github.com/seed-078801ba/sidestream/stream/event"
+)
+
+// shard is one goroutine that delivers to its streams, and all that belongs to
+// it.
+type shard struct {
+	hub    *Hub
+	index  int
+	poller *conn.Poller
+	inbox  shardInbox
+
+	epoch    event.Epoch // of what is delivered
+	slots    []slot      // streams by the low half of their token
+	free     []int32     // slots without a stream
+	streams  int
+	slow     []*Stream // those whose connection did not take everything
+	leaving  []*Stream // finished ones, in the order of their deadlines
+	beats    map[time.Duration]*wheel
+	drainer  *drainer
+	last     run // the run that was made last
+	beat     beatFrame
+	counters shardCounters
+
+	events   []conn.Event
+	nextTick int64
+	stopping bool
+	drained  chan struct{} // closed when a drain has ended the last stream
+	done     chan struct{} // closed when the goroutine has ended
+}
+
+// slot is a place for a stream. Its epoch changes with each new tenant, so that
+// a late report about the last one is recognised.
+type slot struct {
+	s     *Stream
+	epoch uint32
+}
+
+func (sl slot) token(i int32) conn.Token {
+	return conn.Token(uint32(i)) | conn.Token(sl.epoch)<<32
+}
+
+// shardInbox is how other goroutines reach a shard.
+type shardInbox struct {
+	mu     sync.Mutex
+	dirty  []*channel // have something new
+	calls  []func()
+	closed bool
+}
+
+// tick is how often a shard looks after heartbeats and slow clients.
+const tick = 100 * time.Millisecond
+
+// lingerTime is how long a client has to close its side after we have closed
+// ours: closing over bytes that were never read would make the kernel throw
+// away what the client has not taken yet.
+const lingerTime = 2 * time.Second
+
+func newShard(h *Hub, index int, p *conn.Poller) *shard {
+	return &shard{
+		hub: h, index: index, poller: p, epoch: h.head.Load().Epoch,
+		beats:   map[time.Duration]*wheel{},
+		drained: make(chan struct{}), done: make(chan struct{}),
+	}
+}
+
+// post has f called by the shard. It returns false if the shard has ended.
+func (sh *shard) post(f func()) bool {
+	sh.inbox.mu.Lock()
+	if sh.inbox.closed {
+		sh.inbox.mu.Unlock()
+		return false
+	}
+	sh.inbox.calls = append(sh.inbox.calls, f)
+	sh.inbox.mu.Unlock()
+	sh.poller.Wake()
+	return true
+}
+
+// notify tells the shard that a channel has new events.
+func (sh *shard) notify(ch *channel) {
+	sh.inbox.mu.Lock()
+	for _, known := range sh.inbox.dirty {
+		if known == ch { // the list is short: the shard empties it before each pass
+			sh.inbox.mu.Unlock()
+			return
+		}
+	}
+	sh.inbox.dirty = append(sh.inbox.dirty, ch)
+	sh.inbox.mu.Unlock()
+	sh.poller.Wake()
+}
+
+func (sh *shard) run() {
+	defer close(sh.done)
+	defer sh.poller.Close()
+	for !sh.stopping {
+		var err error
+		sh.events, err = sh.poller.Wait(sh.events[:0], sh.wait())
+		if err != nil { // the epoll instance itself is broken: nothing can be delivered
+			sh.hub.config().Logger.Error("a shard ends", "hub", sh.hub.name, "error", err)
+			sh.cut(WriteFailed)
+			break
+		}
+		start := now()
+		sh.work()
+		sh.counters.loop(now() - start)
+	}
+	sh.inbox.mu.Lock()
+	sh.inbox.closed = true
+	sh.inbox.mu.Unlock()
+}
+
+// wait is how long the shard may sleep: for ever if it has nobody to look
+// after.
+func (sh *shard) wait() time.Duration {
+	if sh.streams == 0 && len(sh.leaving) == 0 && sh.drainer == nil {
+		sh.nextTick = 0
+		return -1
+	}
+	t := now()
+	if sh.nextTick == 0 {
+		sh.nextTick = t + int64(tick)
+	}
+	return time.Duration(max(0, sh.nextTick-t))
+}
+
+func (sh *shard) work() {
+	for _, e := range sh.events {
+		sl := sh.slots[uint32(e.Token)]
+		if sl.s == nil || sl.epoch != uint32(e.Token>>32) {
+			continue // about a stream that is gone
+		}
+		sh.ready(sl.s, e)
+	}
+	sh.inbox.mu.Lock()
+	calls, dirty := sh.inbox.calls, sh.inbox.dirty
+	sh.inbox.calls, sh.inbox.dirty = nil, nil
+	sh.inbox.mu.Unlock()
+	for _, f := range calls {
+		f()
+	}
+	for _, ch := range dirty {
+		sh.fanOut(ch)
+	}
+	if sh.nextTick != 0 && now() >= sh.nextTick {
+		sh.nextTick = now() + int64(tick)
+		sh.tick()
+	}
+}
+
+// tick does what time asks for.
+func (sh *shard) tick() {
+	t := now()
+	for _, w := range sh.beats {
+		sh.beatWheel(w, t)
+	}
+	sh.closeSlow(t)
+	for len(sh.leaving) > 0 && sh.leaving[0].lastTaken <= t {
+		sh.release(sh.leaving[0])
+	}
+	if sh.drainer != nil {
+		sh.drainer.step(t)
+	}
+}
+
+// ready acts on what the poller has to say of a stream.
+func (sh *shard) ready(s *Stream, e conn.Event) {
+	if e.Readable && s.conn.Discard() {
+		e.Gone = true
+	}
+	if e.Gone {
+		if s.state == open || s.state == fetching {
+			s.reason = ClientGone
+		}
+		sh.release(s)
+		return
+	}
+	switch {
+	case !e.Writable:
+	case s.state == ending:
+		sh.finish(s)
+	case s.state == open && s.behind != 0:
+		sh.deliver(s)
+	}
+}
+
+// fanOut delivers what is new in a channel.
+func (sh *shard) fanOut(ch *channel) {
+	// deliver may end a stream, which puts the roster's last one in its place:
+	// from the end, nobody is passed over.
+	for i := len(ch.rosters[sh.index]) - 1; i >= 0; i-- {
+		if list := ch.rosters[sh.index]; i < len(list) {
+			if s := list[i].s; s.state == open && s.behind == 0 {
+				sh.deliver(s)
+			}
+		}
+	}
+}
+
+// adopt takes in a new stream.
+func (sh *shard) adopt(s *Stream, missing []event.Missing) {
+	var i int32
+	if n := len(sh.free); n > 0 {
+		i, sh.free = sh.free[n-1], sh.free[:n-1]
+	} else {
+		i = int32(len(sh.slots))
+		sh.slots = append(sh.slots, slot{})
+	}
+	sl := &sh.slots[i]
+	sl.epoch++
+	sl.s = s
+	s.slot, s.state = i, open
+	sh.streams++
+	for k := range s.subs {
+		s.subs[k].ch.rosters[sh.index].add(s, k)
+	}
+	sh.counters.opened(s)
+	sh.addBeat(s)
+	if err := s.conn.Watch(sh.poller, sl.token(i)); err != nil {
+		sh.hub.config().Logger.Error("watching a connection", "hub", sh.hub.name, "error", err)
+		s.reason = Unwatchable
+		sh.release(s)
+		return
+	}
+	if sh.stopping || sh.drainer != nil {
+		sh.end(s, ShuttingDown)
+		return
+	}
+	f := s.spec.Format
+	var first []byte
+	for _, m := range missing {
+		first = f.Gap(first, m)
+		s.told = max(s.told, m.To.Seq)
+	}
+	if len(first) > 0 && !sh.write(s, newFrame(first).bytes(s.framed)) {
+		return
+	}
+	if first = f.Heartbeat(nil, s.headCursor()); len(first) > 0 && !sh.write(s, newFrame(first).bytes(s.framed)) {
+		return
+	}
+	if s.state == open && s.behind == 0 {
+		sh.deliver(s)
+	}
+}
+
+// end closes a stream from our side: between two messages, with a word to the
+// client when it makes sense, and so that the client gets what is on its way.
+func (sh *shard) end(s *Stream, reason CloseReason) {
+	if reason == ShuttingDown && (s.state == open || s.state == fetching) {
+		// What was acknowledged goes out first; the drainer does not wait for
+		// ever.
+		s.last = reason
+		if s.state == open {
+			sh.deliver(s)
+		}
+		return
+	}
+	sh.conclude(s, reason)
+}
+
+// conclude is end without looking for what is still to be delivered.
+func (sh *shard) conclude(s *Stream, reason CloseReason) {
+	if s.state != open && s.state != fetching {
+		return
+	}
+	s.reason = reason
+	if reason == SlowClient {
+		// It takes nothing more. Without the end of its chunk, what was written
+		// last cannot be mistaken for a whole message.
+		sh.release(s)
+		return
+	}
+	last := s.rest
+	if reason.farewell() {
+		word := newFrame(s.spec.Format.Farewell(nil, retryMillis()))
+		last = append(last[:len(last):len(last)], word.bytes(s.framed)...)
+	}
+	if s.framed {
+		last = append(last[:len(last):len(last)], lastChunk...)
+	}
+	sh.leaveChannels(s)
+	s.state, s.rest = ending, last
+	s.lastTaken = now() + int64(lingerTime)
+	sh.leaving = append(sh.leaving, s)
+	sh.finish(s)
+}
+
+// lastChunk ends a chunked body.
+const lastChunk = "0\r\n\r\n"
+
+// finish writes the last bytes of a stream that ends.
+func (sh *shard) finish(s *Stream) {
+	if len(s.rest) > 0 {
+		n, err := s.conn.Write([][]byte{s.rest})
+		if err != nil {
+			sh.release(s)
+			return
+		}
+		s.bytes += uint64(n)
+		if s.rest = s.rest[n:]; len(s.rest) > 0 {
+			return // the poller will say when
+		}
+	}
+	s.state, s.rest = finished, nil
+	s.conn.Finish()
+}
+
+// retryMillis is when a client is told to come back: not all at once.
+func retryMillis() int { return 1000 + rand.IntN(4000) }
+
+// leaveChannels takes a stream out of everything that could write to it.
+func (sh *shard) leaveChannels(s *Stream) {
+	for k := range s.subs {
+		s.subs[k].ch.rosters[sh.index].remove(s, k)
+		sh.hub.leave(s.subs[k].ch, sh.index)
+	}
+	s.subs = nil
+	s.page, s.rest = nil, nil
+	sh.removeBeat(s)
+	sh.removeSlow(s)
+	s.ticket.Release()
+}
+
+// dropChannel takes one channel out of a stream.
+func (sh *shard) dropChannel(s *Stream, name string, reason CloseReason) {
+	for k := range s.subs {
+		if s.subs[k].ch.name != name {
+			continue
+		}
+		if len(s.subs) == 1 {
+			sh.end(s, reason)
+			return
+		}
+		ch := s.subs[k].ch
+		ch.rosters[sh.index].remove(s, k)
+		sh.hub.leave(ch, sh.index)
+		last := len(s.subs) - 1
+		s.subs[k] = s.subs[last]
+		s.subs = s.subs[:last]
+		if k < last {
+			sub := s.subs[k]
+			sub.ch.rosters[sh.index][sub.place].sub = k
+		}
+		kept := s.page[:0:0]
+		for _, it := range s.page { // nothing of the channel after this
+			if it.Channel.Text != name {
+				kept = append(kept, it)
+			}
+		}
+		s.page = kept
+		return
+	}
+}
+
+// release ends a stream's life. The reason is set.
+func (sh *shard) release(s *Stream) {
+	if s.state == gone {
+		return
+	}
+	if s.state == ending || s.state == finished {
+		for i, l := range sh.leaving {
+			if l == s {
+				sh.leaving = append(sh.leaving[:i], sh.leaving[i+1:]...)
+				break
+			}
+		}
+	} else {
+		sh.leaveChannels(s)
+	}
+	s.state = gone
+	s.conn.Close()
+	sh.slots[s.slot].s = nil
+	sh.free = append(sh.free, s.slot)
+	sh.streams--
+	sh.counters.closed(s)
+	closed := s.closed()
+	sh.logClosed(closed)
+	if s.onClose != nil {
+		s.onClose(closed)
+	}
+}
+
+// logClosed writes the one line that a stream's life is worth.
+func (sh *shard) logClosed(c Closed) {
+	logger, level := sh.hub.config().Logger, slog.LevelDebug
+	if logger.Enabled(context.Background(), level) {
+		logger.LogAttrs(context.Background(), level, "stream ended",
+			slog.String("hub", sh.hub.name), slog.String("reason", string(c.Reason)), slog.String("format", c.Format),
+			slog.String("kind", string(c.Kind)), slog.Duration("duration", c.Duration),
+			slog.Uint64("events", c.Events), slog.Uint64("bytes", c.Bytes))
+	}
+}
+
+// cut releases all streams at once.
+func (sh *shard) cut(reason CloseReason) {
+	for i := range sh.slots {
+		if s := sh.slots[i].s; s != nil {
+			if s.state == open || s.state == fetching {
+				s.reason = reason
+			}
+			sh.release(s)
+		}
+	}
+}
+
+// stop ends the shard's goroutine after this round.
+func (sh *shard) stop() {
+	sh.cut(ShuttingDown)
+	sh.stopping = true
+}

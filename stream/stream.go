@@ -1,0 +1,88 @@
+package stream
+
+import (
+	"time"
+
+	"github.com/seed-078801ba/sidestream/stream/conn"
+	"github.com/seed-078801ba/sidestream/stream/event"
+)
+
+// Stream is one client's open subscription. Everything in it belongs to its
+// shard; the methods may be called from anywhere.
+type Stream struct {
+	shard   *shard
+	conn    conn.Conn
+	spec    *Spec
+	ticket  *Ticket
+	onClose func(Closed)
+	subs    []subscription
+
+	cursor uint64    // everything up to here was given to the connection,
+	rest   []byte    // but for this end of its last message
+	page   []*item   // older events, read from the log, up to pageTo
+	pageTo uint64    // where the cursor stands when the page is written
+	told   uint64    // up to here, what is missing was told to the client
+	epoch  uint32    // of the slot, see shard.slots
+	slot   int32     // place in shard.slots
+	beat   beatPlace // place in the shard's wheel of heartbeats
+	behind int32     // place in shard.slow plus one; 0 while the connection takes everything
+	state  state     // of its life
+	enc    uint8     // number of the format in the hub
+	framed bool      // messages go out in chunks
+	asked  bool      // a gap signal would be understood
+	oldest bool      // after a gap, go on with the oldest event that is left
+	live   bool      // it had caught up with the head once
+	reason CloseReason
+	last   CloseReason // if set: end with it as soon as the client has everything
+
+	opened    int64  // see now
+	lastTaken int64  // for those behind, see closeSlow; for those that end, their deadline
+	events    uint64 // messages delivered
+	bytes     uint64 // written
+}
+
+type state uint8
+
+const (
+	adopting state = iota // not yet known to its shard
+	open                  // delivering
+	fetching              // waiting for older events
+	ending                // in no channel any more; its last bytes wait for the connection
+	finished              // nothing more is written; waiting for the peer to close
+	gone                  // released
+)
+
+// subscription is a stream's place in one channel.
+type subscription struct {
+	ch    *channel
+	place int // in the shard's roster
+}
+
+// End closes the stream, at the end of a message if the client takes that
+// much. Idempotent; it does not wait.
+func (s *Stream) End(reason CloseReason) {
+	s.shard.post(func() { s.shard.end(s, reason) })
+}
+
+// Drop takes a channel out of a stream; when none is left, the stream ends.
+// It does not wait.
+func (s *Stream) Drop(channel string, reason CloseReason) {
+	s.shard.post(func() { s.shard.dropChannel(s, channel, reason) })
+}
+
+func (s *Stream) closed() Closed {
+	return Closed{
+		Reason: s.reason, Format: s.spec.Format.Name(), Kind: s.conn.Kind(),
+		Duration: time.Duration(now() - s.opened), Events: s.events, Bytes: s.bytes,
+	}
+}
+
+// headCursor is where the stream's client stands, if the stream is at the
+// hub's head; otherwise the zero Cursor.
+func (s *Stream) headCursor() event.Cursor {
+	head := *s.shard.hub.head.Load()
+	if head.Seq != s.cursor || len(s.page) > 0 {
+		return event.Cursor{}
+	}
+	return head
+}

@@ -1,0 +1,276 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/seed-078801ba/sidestream/stream/event"
+	"github.com/seed-078801ba/sidestream/stream/log"
+)
+
+const (
+	// publicationQueue is how many publishes may wait for the writer; each is a
+	// request that holds its goroutine anyway.
+	publicationQueue = 1024
+	// commitEvents bounds one commit, so that its first sender does not wait
+	// for thousands of others.
+	commitEvents = 1024
+	// sweepEvery is how often retention looks for what is too old.
+	sweepEvery = time.Second
+	// sharedWait is how long a sender waits until what a shared log has stored
+	// is shown here. Then it is told that the outcome is unknown.
+	sharedWait = 10 * time.Second
+)
+
+// publication is a batch on its way to the writer.
+type publication struct {
+	batch    event.Batch
+	receipts []event.Receipt
+	err      error
+	done     chan struct{}
+}
+
+// Publish implements event.Publisher. Batches that arrive while the log syncs
+// share its next commit.
+func (h *Hub) Publish(ctx context.Context, b event.Batch) ([]event.Receipt, error) {
+	if h.follower != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, sharedWait)
+		defer cancel()
+	}
+	p := &publication{batch: b, done: make(chan struct{})}
+	select {
+	case <-h.closing:
+		return nil, event.ErrClosed
+	case h.publications <- p:
+	default:
+		select {
+		case h.publications <- p:
+		case <-h.closing:
+			return nil, event.ErrClosed
+		case <-ctx.Done():
+			return nil, event.ErrBusy
+		}
+	}
+	// From here on the outcome is only known when the writer says so.
+	select {
+	case <-p.done:
+		return p.receipts, p.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for the log: %w", ctx.Err())
+	case <-h.writerDone:
+		select {
+		case <-p.done:
+			return p.receipts, p.err
+		default:
+			return nil, event.ErrClosed
+		}
+	}
+}
+
+// write is the hub's one writer: store, then show, then tell the sender.
+func (h *Hub) write() {
+	defer close(h.writerDone)
+	ticker := time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	sweeping := false
+	for {
+		if sweeping { // in small steps, between the commits
+			select {
+			case p := <-h.publications:
+				h.commit(p)
+			default:
+				sweeping = h.sweep()
+			}
+			continue
+		}
+		select {
+		case p := <-h.publications:
+			h.commit(p)
+		case <-ticker.C:
+			sweeping = h.sweep()
+		case <-h.closing:
+			h.commitRest()
+			return
+		}
+	}
+}
+
+// commitRest takes what was queued before the hub began to close.
+func (h *Hub) commitRest() {
+	for {
+		select {
+		case p := <-h.publications:
+			h.commit(p)
+		default:
+			return
+		}
+	}
+}
+
+func (h *Hub) sweep() (more bool) {
+	h.forgetIdle()
+	more, err := h.log.Sweep(time.Now())
+	if err != nil {
+		if h.counters.trouble.Swap(&err) == nil { // once, not every second
+			h.config().Logger.Error("removing old events", "hub", h.name, "error", err)
+		}
+		return false
+	}
+	if h.follower == nil && h.counters.trouble.Swap(nil) != nil {
+		h.config().Logger.Info("the log works again", "hub", h.name)
+	}
+	return more
+}
+
+// commit appends one publication and all others that wait.
+func (h *Hub) commit(first *publication) {
+	group := []*publication{first}
+	events := slices.Clip(first.batch.Events)
+	var marks []event.Mark
+	if m := first.batch.Mark; m != nil {
+		marks = append(marks, *m)
+	}
+gather:
+	for len(events) < commitEvents {
+		select {
+		case p := <-h.publications:
+			group = append(group, p)
+			events = append(events, p.batch.Events...)
+			if m := p.batch.Mark; m != nil {
+				marks = append(marks, *m)
+			}
+		default:
+			break gather
+		}
+	}
+	start := now()
+	appended, err := h.log.Append(events, marks)
+	if err != nil {
+		if h.counters.trouble.Load() == nil {
+			h.config().Logger.Error("storing events", "hub", h.name, "error", err)
+		}
+		h.counters.appendFailed(err)
+		for _, p := range group {
+			p.err = appendError(err)
+			close(p.done)
+		}
+		return
+	}
+	h.counters.appended(len(group), now()-start)
+	if h.follower == nil { // of a shared log, the follower knows
+		h.counters.trouble.Store(nil)
+	}
+	durable, epoch := h.log.Durable(), h.log.Head().Epoch
+	rest := appended
+	for _, p := range group {
+		n := len(p.batch.Events)
+		p.receipts = make([]event.Receipt, n)
+		for i, a := range rest[:n] {
+			p.receipts[i] = event.Receipt{
+				Position:  event.Cursor{Epoch: epoch, Seq: a.Entry.Seq, Tag: a.Entry.Tag},
+				Duplicate: a.Duplicate, Conflict: a.Conflict, Durable: durable,
+			}
+		}
+		h.counters.published(p.receipts)
+		rest = rest[n:]
+	}
+	settle := func() {
+		for _, p := range group {
+			close(p.done)
+		}
+	}
+	if h.follower != nil { // others append as well: it is shown when its turn comes
+		var last uint64
+		for _, a := range appended {
+			last = max(last, a.Entry.Seq)
+		}
+		h.follower.await(last, settle)
+		return
+	}
+	entries := make([]event.Entry, 0, len(appended))
+	for _, a := range appended {
+		if !a.Duplicate {
+			entries = append(entries, a.Entry)
+		}
+	}
+	h.show(entries, h.log.Head())
+	settle()
+}
+
+// appendError says in the words of Publisher what became of the events.
+func appendError(err error) error {
+	switch {
+	case errors.Is(err, log.ErrFull):
+		return fmt.Errorf("%w: %w", event.ErrStoreFull, err)
+	case errors.Is(err, log.ErrFailed):
+		return fmt.Errorf("%w: %w", event.ErrUnavailable, err)
+	}
+	return err
+}
+
+// show hands stored entries, the last of which stands at head, to their
+// channels, and wakes the shards that have someone to tell. A channel that
+// nobody has listened to lately has no place in memory, and costs nothing.
+func (h *Hub) show(entries []event.Entry, head event.Cursor) {
+	cfg := h.config()
+	touched := map[*channel]struct{}{}
+	h.mu.Lock()
+	var grown int64
+	for i := range entries {
+		if ch := h.channels[entries[i].Channel.Text]; ch != nil {
+			grown += ch.append(entries[i], cfg)
+			touched[ch] = struct{}{}
+		}
+	}
+	h.head.Store(&head)
+	if h.windows.Add(grown) > cfg.WindowTotal {
+		h.shrinkLargest(cfg.WindowTotal)
+	}
+	h.mu.Unlock()
+	for ch := range touched {
+		for i, s := range h.shards {
+			if ch.listening[i].Load() > 0 {
+				s.notify(ch)
+			}
+		}
+	}
+}
+
+// shrinkLargest halves the largest windows until all together are well below
+// the bound. Streams that needed what is gone read it from the log.
+// Called with h.mu held.
+func (h *Hub) shrinkLargest(total int64) {
+	type sized struct {
+		ch    *channel
+		bytes uint64
+	}
+	list := make([]sized, 0, len(h.channels))
+	for _, ch := range h.channels {
+		w := ch.recent()
+		list = append(list, sized{ch, w.bytes()})
+	}
+	slices.SortFunc(list, func(a, b sized) int { return int(int64(b.bytes) - int64(a.bytes)) })
+	for _, s := range list {
+		if h.windows.Load() <= total*3/4 {
+			return
+		}
+		h.windows.Add(-s.ch.shrink(len(s.ch.recent().items) / 2))
+	}
+}
+
+// forgetIdle drops channels that nobody has listened to for a while.
+func (h *Hub) forgetIdle() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	limit := now() - int64(h.config().Linger)
+	for name, ch := range h.channels {
+		if ch.listeners == 0 && ch.idleSince < limit {
+			delete(h.channels, name)
+			h.windows.Add(-ch.shrink(0))
+		}
+	}
+}
