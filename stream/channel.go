@@ -27,6 +27,9 @@ type channel struct {
 	// listening counts the streams of each shard that have joined, so that an
 	// event wakes only the shards that have someone to tell.
 	listening []atomic.Int32
+	// dirty tells of each shard whether it knows already that there is
+	// something new.
+	dirty []atomic.Bool
 	// rosters lists the streams of each shard; only that shard looks.
 	rosters []roster
 }
@@ -103,7 +106,10 @@ func (it *item) frame(enc int, f format.Format, epoch event.Epoch) *frame {
 func weight(e *event.Entry) int { return 256 + len(e.Body) + len(e.Payload) }
 
 func newChannel(name string, shards int, base uint64) *channel {
-	return &channel{name: name, w: window{base: base}, listening: make([]atomic.Int32, shards), rosters: make([]roster, shards)}
+	return &channel{
+		name: name, w: window{base: base},
+		listening: make([]atomic.Int32, shards), dirty: make([]atomic.Bool, shards), rosters: make([]roster, shards),
+	}
 }
 
 // recent is the channel's window now.

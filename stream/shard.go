@@ -88,13 +88,10 @@ func (sh *shard) post(f func()) bool {
 
 // notify tells the shard that a channel has new events.
 func (sh *shard) notify(ch *channel) {
-	sh.inbox.mu.Lock()
-	for _, known := range sh.inbox.dirty {
-		if known == ch { // the list is short: the shard empties it before each pass
-			sh.inbox.mu.Unlock()
-			return
-		}
+	if ch.dirty[sh.index].Swap(true) {
+		return
 	}
+	sh.inbox.mu.Lock()
 	sh.inbox.dirty = append(sh.inbox.dirty, ch)
 	sh.inbox.mu.Unlock()
 	sh.poller.Wake()
@@ -150,6 +147,7 @@ func (sh *shard) work() {
 		f()
 	}
 	for _, ch := range dirty {
+		ch.dirty[sh.index].Store(false) // before looking: what comes now is for the next round
 		sh.fanOut(ch)
 	}
 	if sh.nextTick != 0 && now() >= sh.nextTick {
