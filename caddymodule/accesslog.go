@@ -1,0 +1,216 @@
+package caddymodule
+
+import (
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// accessLog writes the access log's entry of requests to us that have a secret
+// in their address: access_token, or a webhook's path. Caddy copies a request
+// for its log before any handler sees it, so the entry cannot be changed; it
+// is skipped, and the same one, with the secret masked, is written to the same
+// loggers in its place. All other requests are Caddy's to log.
+type accessLog struct {
+	logger *zap.Logger
+	server *caddyhttp.ServerLogConfig // nil: this server has no access log
+}
+
+// httpApp names the logger of the http app, below which access logs are.
+type httpApp struct{}
+
+func (httpApp) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http", New: func() caddy.Module { return httpApp{} }}
+}
+
+func newAccessLog(ctx caddy.Context) *accessLog {
+	l := &accessLog{}
+	if server, _ := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); server != nil && server.Logs != nil {
+		l.logger, l.server = ctx.Logger(httpApp{}).Named("log.access"), server.Logs
+	}
+	return l
+}
+
+// masked keeps a request's secrets out of the access log. The writer takes the
+// place of w; the function must be called when the request was served.
+func (l *accessLog) masked(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, func()) {
+	return l.maskedAs(w, r, secretFree(r))
+}
+
+// maskedAs is masked with the address to show; empty if there is nothing to
+// hide.
+func (l *accessLog) maskedAs(w http.ResponseWriter, r *http.Request, uri string) (http.ResponseWriter, func()) {
+	nothing := func() {}
+	if l.server == nil || uri == "" {
+		return w, nothing
+	}
+	if skip, ok := caddyhttp.GetVar(r.Context(), caddyhttp.LogSkipVar).(bool); ok && skip {
+		return w, nothing
+	}
+	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
+	start, counted := time.Now(), &countedWriter{ResponseWriter: w}
+	return counted, func() { l.write(counted, r, uri, time.Since(start)) }
+}
+
+// secretFree is the request's address without its secrets, or empty if it has
+// none. The page that a browser was on may have one as well.
+func secretFree(r *http.Request) string {
+	full := r.RequestURI
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
+		full = original.RequestURI
+	}
+	path, query, _ := strings.Cut(full, "?")
+	if query == "" {
+		return masksReferer(r, full)
+	}
+	if shown := maskedQuery(query); shown != query {
+		return path + "?" + shown
+	}
+	return masksReferer(r, full)
+}
+
+// masksReferer returns the address if the Referer needs to be masked.
+func masksReferer(r *http.Request, uri string) string {
+	if referer := r.Header.Get("Referer"); referer != maskedReferer(referer) {
+		return uri
+	}
+	return ""
+}
+
+func maskedReferer(referer string) string {
+	u, err := url.Parse(referer)
+	if err != nil || u.RawQuery == "" {
+		return referer
+	}
+	if shown := maskedQuery(u.RawQuery); shown != u.RawQuery {
+		u.RawQuery = shown
+		return u.String()
+	}
+	return referer
+}
+
+// write writes the entry as Caddy's server does.
+func (l *accessLog) write(w *countedWriter, r *http.Request, uri string, duration time.Duration) {
+	loggers := l.loggers(r)
+	if len(loggers) == 0 {
+		return
+	}
+	shown := r.Clone(r.Context())
+	shown.RequestURI = uri
+	if referer := shown.Header.Get("Referer"); referer != "" {
+		shown.Header.Set("Referer", maskedReferer(referer))
+	}
+	level := zapcore.InfoLevel
+	if w.status >= 500 {
+		level = zapcore.ErrorLevel
+	}
+	for _, logger := range loggers {
+		if c := logger.Check(level, "handled request"); c != nil {
+			c.Write(
+				zap.Object("request", caddyhttp.LoggableHTTPRequest{Request: shown, ShouldLogCredentials: l.server.ShouldLogCredentials}),
+				zap.Int("bytes_read", 0),
+				zap.String("user_id", ""),
+				zap.Duration("duration", duration),
+				zap.Int("size", w.size),
+				zap.Int("status", w.status),
+				zap.Object("resp_headers", caddyhttp.LoggableHTTPHeader{Header: w.Header(), ShouldLogCredentials: l.server.ShouldLogCredentials}),
+			)
+		}
+	}
+}
+
+// loggers finds the loggers that Caddy would have used for the request.
+func (l *accessLog) loggers(r *http.Request) []*zap.Logger {
+	var names []string
+	if chosen, ok := caddyhttp.GetVar(r.Context(), caddyhttp.AccessLoggerNameVarKey).([]any); ok {
+		for _, name := range chosen {
+			if name, ok := name.(string); ok {
+				names = append(names, name)
+			}
+		}
+	} else {
+		names = l.namesFor(r.Host)
+	}
+	loggers := make([]*zap.Logger, len(names))
+	for i, name := range names {
+		loggers[i] = l.logger
+		if name != "" {
+			loggers[i] = l.logger.Named(name)
+		}
+	}
+	return loggers
+}
+
+// namesFor finds the names of a host's loggers, none if it is not logged.
+func (l *accessLog) namesFor(hostport string) []string {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host = hostport
+	}
+	host = strings.ToLower(host)
+	// A name of its own comes before a wildcard, as in Caddy.
+	labels := strings.Split(host, ".")
+	for i := -1; i < len(labels); i++ {
+		if i >= 0 {
+			labels[i] = "*"
+		}
+		if names, ok := l.server.LoggerNames[strings.Join(labels, ".")]; ok {
+			return names
+		}
+	}
+	for _, skipped := range l.server.SkipHosts {
+		if matchesHost(host, strings.ToLower(skipped)) {
+			return nil
+		}
+	}
+	if l.server.SkipUnmappedHosts {
+		return nil
+	}
+	return []string{l.server.DefaultLoggerName}
+}
+
+// matchesHost compares a host with a name whose labels may be asterisks.
+func matchesHost(host, pattern string) bool {
+	labels, wanted := strings.Split(host, "."), strings.Split(pattern, ".")
+	if len(labels) != len(wanted) {
+		return false
+	}
+	for i := range labels {
+		if wanted[i] != "*" && wanted[i] != labels[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// countedWriter sees what a handler answers.
+type countedWriter struct {
+	http.ResponseWriter
+	status, size int
+}
+
+func (w *countedWriter) WriteHeader(status int) {
+	if w.status == 0 && status >= 200 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *countedWriter) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	n, err := w.ResponseWriter.Write(b)
+	w.size += n
+	return n, err
+}
+
+// Unwrap lets http.ResponseController find the writer below.
+func (w *countedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

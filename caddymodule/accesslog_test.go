@@ -1,0 +1,99 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// entries are the entries of the access log with a text in their address.
+func (s *site) entries(uri string) (found []map[string]any) {
+	for line := range strings.SplitSeq(s.logs(), "\n") {
+		var entry map[string]any
+		if json.Unmarshal([]byte(line), &entry) != nil || entry["msg"] != "handled request" {
+			continue
+		}
+		if request, _ := entry["request"].(map[string]any); strings.Contains(request["uri"].(string), uri) {
+			found = append(found, entry)
+		}
+	}
+	return found
+}
+
+func TestSecretsStayOutOfTheLogs(t *testing.T) {
+	s := newSite(t)
+	const pathSecret = "a-secret-in-the-path-0123456789abcdef"
+	t.Setenv("SIDESTREAM_PATH_SECRET", pathSecret)
+	s.load(strings.Replace(basics, "auth GET /room/{channel}.json", `auth GET /room/{channel}.json?k={token} {
+			header Authorization "Bearer {token}"
+			header X-Auth-Token {token}
+			cookies session
+		}
+		webhook /hooks/campfire {
+			preset campfire
+			secret {env.SIDESTREAM_PATH_SECRET}
+		}`, 1))
+	s.app.allow("s3cr3t-token", "1")
+	s.open("/room/1/live.json?access_token=s3cr3t-token&x=1", "Referer: https://page.test/?access_token=s3cr3t-token")
+	s.get("/room/2/live.json?access_token=s3cr3t-token&x=2")
+	s.get("/room/../live.json?access_token=s3cr3t-token&x=3")
+	s.get("/flows?filter=1&acces%73_token=s3cr3t-token")
+	s.get("/room/1/live.json?x=4", "Authorization: Bearer s3cr3t-token")
+	s.get("/room/1/live.json?x=5", "Cookie: session=s3cr3t-token")
+	for path, want := range map[string]int{"/" + pathSecret: 204, "/wrong-" + pathSecret: 404, "": 404} {
+		resp := s.request("POST", "/hooks/campfire"+path, `{"user":{"id":1,"name":"A"},"room":{"id":1,"name":"R","path":"/rooms/1/1-abc/messages"},"message":{"id":5,"body":{"html":"x","plain":"x"},"path":"/rooms/1/@5"}}`,
+			"Content-Type: application/json")
+		if resp.StatusCode != want {
+			t.Errorf("webhook %s: %d, want %d", path, resp.StatusCode, want)
+		}
+	}
+	eventually(t, "all requests are in the log", func() bool { return len(s.entries("/room/"))+len(s.entries("/flows"))+len(s.entries("/hooks/")) == 9 })
+	logs := s.logs()
+	for _, secret := range []string{"s3cr3t", pathSecret} {
+		for line := range strings.SplitSeq(logs, "\n") {
+			if strings.Contains(line, secret) {
+				t.Errorf("a secret is in the log: %s", line)
+			}
+		}
+	}
+	opened := s.entries("access_token=REDACTED&x=1")
+	if len(opened) != 1 {
+		t.Fatalf("%d entries for the stream", len(opened))
+	}
+	plain := s.entries("x=4")[0]
+	for key := range plain {
+		if _, ok := opened[0][key]; !ok {
+			t.Errorf("the masked entry has no %s", key)
+		}
+	}
+	if opened[0]["status"] != 200.0 || opened[0]["logger"] != plain["logger"] || opened[0]["level"] != plain["level"] {
+		t.Errorf("the masked entry is %v, another one %v", opened[0], plain)
+	}
+	if got := s.entries("x=2"); len(got) != 1 || got[0]["status"] != 403.0 || got[0]["size"] == 0.0 {
+		t.Errorf("a refused stream: %v", got)
+	}
+	if got := s.entries("/hooks/campfire/REDACTED"); len(got) != 3 {
+		t.Errorf("%d webhooks in the log", len(got))
+	}
+}
+
+func TestLoggerNames(t *testing.T) {
+	l := &accessLog{server: &caddyhttp.ServerLogConfig{
+		DefaultLoggerName: "rest",
+		LoggerNames:       map[string]caddyhttp.StringArray{"a.test": {"a", "b"}, "*.b.test": {"wild"}},
+		SkipHosts:         []string{"quiet.test"},
+	}}
+	for host, want := range map[string]string{
+		"a.test": "a b", "A.test:8080": "a b", "x.b.test": "wild", "b.test": "rest", "quiet.test": "", "other.test": "rest", "[::1]:80": "rest",
+	} {
+		if got := strings.Join(l.namesFor(host), " "); got != want {
+			t.Errorf("%s: %q, want %q", host, got, want)
+		}
+	}
+	l.server.SkipUnmappedHosts = true
+	if got := l.namesFor("other.test"); got != nil {
+		t.Errorf("an unmapped host is logged as %q", got)
+	}
+}

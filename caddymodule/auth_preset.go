@@ -1,0 +1,118 @@
+package caddymodule
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// authPresets are the requests that answer "may this client listen here?" on
+// known backends. Some have other addresses that look right and answer 200 to
+// people who may not.
+var authPresets = map[string]Auth{
+	// once-campfire: the page of one's own membership, known by cookie. Not
+	// signed in is a redirect, not a member 404.
+	"campfire": {
+		URI: "/rooms/{channel}/involvement", Status: []int{200}, Cookies: []string{"session_token"},
+	},
+	// Apps with the API of the Campfire of 2006: Basic, token as user.
+	"campfire_classic": {
+		URI: "/room/{channel}.json", Status: []int{200}, Identity: "/users/me.json", UserJSON: "user.id",
+	},
+	// Apps with Flowdock's REST API.
+	"flowdock": {
+		URI: "/flows/{org}/{flow}", Status: []int{200}, Identity: "/user", UserJSON: "id",
+	},
+	// Mattermost answers 401 to Basic, to access_token and to a good token
+	// beside a stale cookie. /channels/{id} would be 200 for non-members.
+	"mattermost": {
+		URI: "/api/v4/channels/{channel}/members/me", Status: []int{200}, Cookies: []string{"MMAUTHTOKEN"},
+		Headers:   []Field{{"Authorization", "Bearer {token}"}},
+		AllowJSON: []*Condition{{Path: "channel_id", Op: "==", Value: "{channel}"}}, UserJSON: "user_id",
+	},
+	// Matrix: the member's own state is 200 after leaving, so the list of
+	// joined rooms is asked.
+	"matrix": {
+		URI: "/_matrix/client/v3/joined_rooms", Status: []int{200},
+		Headers:  []Field{{"Authorization", "Bearer {token}"}},
+		ListJSON: "joined_rooms.*",
+		Identity: "/_matrix/client/v3/account/whoami", UserJSON: "user_id",
+	},
+	// Rocket.Chat needs two headers: clients send Basic with the user's id and
+	// the token as password. Refusals are 400.
+	"rocketchat": {
+		URI: "/api/v1/rooms.info?roomId={channel}", Status: []int{200},
+		Headers:   []Field{{"X-User-Id", "{username}"}, {"X-Auth-Token", "{password}"}},
+		AllowJSON: []*Condition{{Path: "success", Op: "==", Value: "true"}},
+		DenyJSON:  []*Condition{{Path: "error", Op: "==", Value: "not-allowed"}},
+	},
+	// Zulip: Basic with e-mail address and API key; the topics of a stream are
+	// only shown to those who may read it.
+	"zulip": {
+		URI: "/api/v1/users/me/{channel}/topics", Status: []int{200},
+		AllowJSON: []*Condition{{Path: "result", Op: "==", Value: "success"}},
+		Identity:  "/api/v1/users/me", UserJSON: "user_id",
+	},
+	// Discourse: a user API key as token, or the login cookie.
+	"discourse": {
+		URI: "/chat/api/channels/{channel}/messages?page_size=1", Status: []int{200}, Cookies: []string{"_t"},
+		Headers: []Field{{"User-Api-Key", "{token}"}},
+	},
+	// Laravel authorises broadcasting channels to a form.
+	"laravel": {
+		Method: "POST", URI: "/broadcasting/auth", Status: []int{200}, Cookies: []string{"laravel_session"},
+		Form: []Field{{"channel_name", "private-{channel}"}, {"socket_id", "1.1"}},
+	},
+}
+
+// authPresetNames lists the presets for errors.
+func authPresetNames() []string { return slices.Sorted(maps.Keys(authPresets)) }
+
+// applyPreset fills in what the configuration left open.
+func (a *Auth) applyPreset() error {
+	p, ok := authPresets[a.Preset]
+	if !ok {
+		return fmt.Errorf("auth: unknown preset %q%s", a.Preset, didYouMean(a.Preset, authPresetNames()))
+	}
+	if a.URI == "" {
+		a.Method, a.URI = p.Method, p.URI
+	}
+	if len(a.Headers) == 0 {
+		a.Headers = slices.Clone(p.Headers)
+	}
+	if len(a.Form) == 0 {
+		a.Form = slices.Clone(p.Form)
+	}
+	if len(a.Cookies) == 0 {
+		a.Cookies = slices.Clone(p.Cookies)
+	}
+	if len(a.Status) == 0 {
+		a.Status = slices.Clone(p.Status)
+	}
+	if len(a.AllowJSON) == 0 {
+		a.AllowJSON = cloneConditions(p.AllowJSON)
+	}
+	if a.ListJSON == "" && a.URI == p.URI {
+		a.ListJSON = p.ListJSON
+	}
+	if len(a.DenyJSON) == 0 {
+		a.DenyJSON = cloneConditions(p.DenyJSON)
+	}
+	if a.UserJSON == "" && a.UserHeader == "" {
+		a.UserJSON = p.UserJSON
+		if a.Identity == "" {
+			a.Identity = p.Identity
+		}
+	}
+	return nil
+}
+
+// cloneConditions copies conditions: each keeps what Provision made of it.
+func cloneConditions(conditions []*Condition) []*Condition {
+	cloned := make([]*Condition, len(conditions))
+	for i, c := range conditions {
+		copied := *c
+		cloned[i] = &copied
+	}
+	return cloned
+}

@@ -1,0 +1,250 @@
+package caddymodule
+
+import (
+	"slices"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+)
+
+func init() {
+	httpcaddyfile.RegisterHandlerDirective("sidestream", parseCaddyfile)
+	httpcaddyfile.RegisterDirectiveOrder("sidestream", httpcaddyfile.Before, "reverse_proxy")
+}
+
+// parseCaddyfile sets up the handler from Caddyfile tokens. Syntax:
+//
+//	sidestream [<matcher>] [<backend...>] {
+//	    hub     <name>
+//	    backend <upstreams...> {
+//	        # whatever reverse_proxy takes
+//	    }
+//
+//	    campfire [<prefix>]
+//	    flowdock [<prefix>] {
+//	        opaque_ids
+//	    }
+//	    heartbeat campfire|flowdock <duration>
+//
+//	    webhook <path> { ... }          # see parseWebhook
+//
+//	    auth none
+//	    auth preset <name> { ... }
+//	    auth GET|POST <uri> { ... }     # see parseAuth
+//	    revoke <path> {
+//	        secret <secrets...>
+//	    }
+//
+//	    history { ... }                 # see parseHistory
+//	    limits  { ... }                 # see parseLimits
+//	    lag     <bytes> [<duration>]
+//	    drain   <duration>
+//	    cors    {
+//	        origins <origins...>
+//	    }
+//	    realm   <text>
+//	    health  <path>                  # for load balancers
+//	}
+func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	s := new(Sidestream)
+	h.Next() // the directive
+	p := &parser{Helper: h, s: s, seen: map[string]bool{}}
+	if backends := h.RemainingArgsAsTokens(); len(backends) > 0 {
+		p.seen["backend"] = true
+		directive := backends[0]
+		directive.Text = "reverse_proxy"
+		if err := p.backend(append([]caddyfile.Token{directive}, backends...)); err != nil {
+			return nil, err
+		}
+	}
+	for h.NextBlock(0) {
+		if err := p.line(); err != nil {
+			return nil, err
+		}
+	}
+	if s.Auth == nil {
+		return nil, h.WrapErr(errNoAuth)
+	}
+	if s.BackendRaw == nil && !s.Auth.None {
+		return nil, h.Errf("backend is missing: say where the app is that auth asks, as in `sidestream localhost:3000` or `backend unix//run/chat.sock`")
+	}
+	if s.CORS != nil {
+		if err := s.CORS.validate(len(s.Auth.Cookies) > 0); err != nil {
+			return nil, p.corsAt.WrapErr(err)
+		}
+	}
+	return s, nil
+}
+
+// parser reads one sidestream directive.
+type parser struct {
+	httpcaddyfile.Helper
+	s    *Sidestream
+	seen map[string]bool
+	// corsAt stands at cors, for what is only known at the end.
+	corsAt *caddyfile.Dispenser
+}
+
+// subdirectives lists what may stand in the block.
+var subdirectives = []string{
+	"auth", "backend", "campfire", "cors", "drain", "flowdock", "health", "heartbeat", "history", "hub", "lag", "limits",
+	"realm", "revoke", "webhook",
+}
+
+// repeatable are the subdirectives that may stand there more than once.
+var repeatable = []string{"heartbeat", "webhook"}
+
+// line reads one subdirective.
+func (p *parser) line() error {
+	name := p.Val()
+	if p.seen[name] && !slices.Contains(repeatable, name) {
+		return p.Errf("%s is given twice", name)
+	}
+	p.seen[name] = true
+	switch name {
+	case "backend":
+		return p.backend(p.NextSegment())
+	case "hub":
+		return p.oneArg(&p.s.Hub)
+	case "realm":
+		return p.oneArg(&p.s.Realm)
+	case "campfire":
+		p.s.Campfire = new(Campfire)
+		return p.endpointLine(&p.s.Campfire.Prefix, nil)
+	case "flowdock":
+		p.s.Flowdock = new(Flowdock)
+		return p.endpointLine(&p.s.Flowdock.Prefix, map[string]*bool{"opaque_ids": &p.s.Flowdock.OpaqueIDs})
+	case "heartbeat":
+		return p.heartbeat()
+	case "webhook":
+		return p.webhook()
+	case "auth":
+		return p.auth()
+	case "revoke":
+		return p.revoke()
+	case "health":
+		return p.health()
+	case "history":
+		return p.history()
+	case "limits":
+		return p.limits()
+	case "lag":
+		return p.lag()
+	case "drain":
+		return p.duration(&p.s.Drain)
+	case "cors":
+		return p.cors()
+	}
+	return p.Errf("unknown subdirective %q%s", name, didYouMean(name, subdirectives))
+}
+
+// backend reads a reverse_proxy directive: its name, upstreams and block.
+func (p *parser) backend(tokens []caddyfile.Token) error {
+	if len(tokens) < 2 {
+		return p.Errf("backend needs the address of the app, as in localhost:3000 or unix//run/chat.sock")
+	}
+	d := caddyfile.NewDispenser(tokens)
+	proxy := new(reverseproxy.Handler)
+	if err := proxy.UnmarshalCaddyfile(d); err != nil {
+		return err
+	}
+	if err := proxy.FinalizeUnmarshalCaddyfile(p.WithDispenser(d)); err != nil {
+		return err
+	}
+	if len(proxy.Upstreams) == 0 && proxy.DynamicUpstreams == nil && proxy.DynamicUpstreamsRaw == nil {
+		return p.Errf("backend needs the address of the app, as in localhost:3000 or unix//run/chat.sock")
+	}
+	p.s.BackendRaw = caddyconfig.JSONModuleObject(proxy, "handler", "reverse_proxy", nil)
+	return nil
+}
+
+// endpointLine reads an endpoint's optional prefix and its switches.
+func (p *parser) endpointLine(prefix *string, switches map[string]*bool) error {
+	name := p.Val()
+	if p.NextArg() {
+		*prefix = p.Val()
+		if err := checkPrefix(name, *prefix); err != nil {
+			return p.WrapErr(err)
+		}
+		if p.NextArg() {
+			return p.ArgErr()
+		}
+	}
+	for nesting := p.Nesting(); p.NextBlock(nesting); {
+		on, ok := switches[p.Val()]
+		if !ok {
+			return p.Errf("unknown option %q of %s%s", p.Val(), name, didYouMeanKey(p.Val(), switches))
+		}
+		*on = true
+		if p.NextArg() {
+			return p.ArgErr()
+		}
+	}
+	return nil
+}
+
+func (p *parser) heartbeat() error {
+	var name string
+	if !p.Args(&name) {
+		return p.Errf("heartbeat needs an endpoint and a time, as in: heartbeat campfire 2s")
+	}
+	if !slices.Contains(heartbeatNames, name) {
+		return p.Errf("heartbeat: unknown endpoint %q%s", name, didYouMean(name, heartbeatNames))
+	}
+	if _, ok := p.s.Heartbeat[name]; ok {
+		return p.Errf("heartbeat %s is given twice", name)
+	}
+	var every caddy.Duration
+	if err := p.duration(&every); err != nil {
+		return err
+	}
+	if p.s.Heartbeat == nil {
+		p.s.Heartbeat = map[string]caddy.Duration{}
+	}
+	p.s.Heartbeat[name] = every
+	return nil
+}
+
+// oneArg reads exactly one argument.
+func (p *parser) oneArg(target *string) error {
+	if !p.AllArgs(target) {
+		return p.ArgErr()
+	}
+	return nil
+}
+
+// duration reads exactly one time.
+func (p *parser) duration(target *caddy.Duration) error {
+	name := p.Val()
+	var text string
+	if err := p.oneArg(&text); err != nil {
+		return err
+	}
+	d, err := parseTime(text)
+	if err != nil {
+		return p.Errf("%s: %q is no time; write for example 30s, 5m, 24h or 7d", name, text)
+	}
+	*target = d
+	return nil
+}
+
+// parseTime reads a time above zero.
+func parseTime(text string) (caddy.Duration, error) {
+	d, err := caddy.ParseDuration(text)
+	if err == nil && d <= 0 {
+		err = errNotPositive
+	}
+	return caddy.Duration(d), err
+}
+
+// noMoreArgs refuses arguments where there are none.
+func (p *parser) noMoreArgs() error {
+	if p.NextArg() {
+		return p.ArgErr()
+	}
+	return nil
+}

@@ -1,0 +1,237 @@
+package caddymodule
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// authOptions lists what may stand in the block of auth.
+var authOptions = []string{
+	"allow", "anonymous", "cache", "cookies", "deny", "filter", "form", "grace", "header", "hide", "identity",
+	"list", "max_in_flight", "negative", "recheck", "timeout", "user",
+}
+
+// auth reads how the backend is asked. Syntax:
+//
+//	auth none
+//	auth preset <name> { ... }
+//	auth GET|POST <uri> {
+//	    header   <name> <value>         # {channel} {org} {flow} {token} {username} {password}
+//	    form     <name> <value>         # of a POST
+//	    cookies  <names...>
+//	    anonymous                       # ask without credentials, too
+//	    allow    status <status...>
+//	    allow    json <path> ==|!=|contains <value>
+//	    allow    json <path> exists
+//	    deny     json <path> ...
+//	    list     json <path>            # the answer lists all channels
+//	    user     json <path>
+//	    user     header <name>
+//	    identity [GET] <uri>
+//	    timeout  <duration>
+//	    cache    <duration>
+//	    negative <duration>
+//	    recheck  <duration>
+//	    grace    <duration>
+//	    max_in_flight <count>
+//	    filter   all|intersect
+//	    hide
+//	}
+func (p *parser) auth() error {
+	a := new(Auth)
+	p.s.Auth = a
+	args := p.RemainingArgs()
+	switch {
+	case len(args) == 1 && args[0] == "none":
+		a.None = true
+		if p.NextBlock(p.Nesting()) {
+			return p.Errf("auth none asks nobody, so there is nothing to say about it")
+		}
+		return nil
+	case len(args) == 2 && args[0] == "preset":
+		a.Preset = args[1]
+		if _, ok := authPresets[a.Preset]; !ok {
+			return p.Errf("unknown auth preset %q%s", a.Preset, didYouMean(a.Preset, authPresetNames()))
+		}
+	case len(args) == 2 && (args[0] == http.MethodGet || args[0] == http.MethodPost):
+		a.Method, a.URI = args[0], args[1]
+		if a.Method == http.MethodGet {
+			a.Method = "" // the default
+		}
+		if _, err := parseURI(a.URI, questionVariables); err != nil {
+			return p.Errf("auth: %v", err)
+		}
+	default:
+		return p.Errf("auth is one of: auth GET /room/{channel}.json, auth preset <name>, auth none")
+	}
+	for nesting := p.Nesting(); p.NextBlock(nesting); {
+		if err := p.authOption(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *parser) authOption(a *Auth) error {
+	switch option := p.Val(); option {
+	case "header":
+		return p.field(&a.Headers)
+	case "form":
+		return p.field(&a.Form)
+	case "cookies":
+		names := p.RemainingArgs()
+		if len(names) == 0 {
+			return p.ArgErr()
+		}
+		a.Cookies = append(a.Cookies, names...)
+	case "anonymous":
+		a.Anonymous = true
+		return p.noMoreArgs()
+	case "hide":
+		a.Hide = true
+		return p.noMoreArgs()
+	case "allow":
+		return p.allow(a)
+	case "deny":
+		if !p.NextArg() || p.Val() != "json" {
+			return p.Errf("deny is: deny json <path> == <value>")
+		}
+		return p.condition(&a.DenyJSON)
+	case "list":
+		var kind string
+		if !p.AllArgs(&kind, &a.ListJSON) || kind != "json" {
+			return p.Errf("list is: list json <path>, as in: list json joined_rooms.*")
+		}
+	case "user":
+		return p.user(a)
+	case "identity":
+		args := p.RemainingArgs()
+		if len(args) == 2 && args[0] == http.MethodGet {
+			args = args[1:]
+		}
+		if len(args) != 1 {
+			return p.ArgErr()
+		}
+		a.Identity = args[0]
+		if _, err := parseURI(a.Identity, secretVariables); err != nil {
+			return p.Errf("identity: %v", err)
+		}
+	case "timeout", "cache", "negative", "recheck", "grace":
+		return p.duration(map[string]*caddy.Duration{
+			"timeout": &a.Timeout, "cache": &a.Cache, "negative": &a.Negative, "recheck": &a.Recheck, "grace": &a.Grace,
+		}[option])
+	case "max_in_flight":
+		return p.count(&a.MaxInFlight)
+	case "filter":
+		if err := p.oneArg(&a.Filter); err != nil {
+			return err
+		}
+		if a.Filter != filterAll && a.Filter != filterIntersect {
+			return p.Errf("filter is all or intersect, not %q", a.Filter)
+		}
+	default:
+		return p.Errf("unknown option %q of auth%s", option, didYouMean(option, authOptions))
+	}
+	return nil
+}
+
+// field reads a name and a value.
+func (p *parser) field(fields *[]Field) error {
+	option := p.Val()
+	var f Field
+	if !p.AllArgs(&f.Name, &f.Value) {
+		return p.Errf(`%s needs a name and a value, as in: header Authorization "Bearer {token}"`, option)
+	}
+	if _, err := parseTemplate(withoutKnown(f.Value), questionVariables); err != nil {
+		return p.Errf("%s %s: %v", option, f.Name, err)
+	}
+	*fields = append(*fields, f)
+	return nil
+}
+
+// withoutKnown leaves out the placeholders that are only resolved when the
+// configuration is loaded, such as {env.X}.
+func withoutKnown(text string) string {
+	for _, prefix := range []string{"{env.", "{file.", "{system."} {
+		for {
+			start := strings.Index(text, prefix)
+			if start < 0 {
+				break
+			}
+			end := strings.IndexByte(text[start:], '}')
+			if end < 0 {
+				break
+			}
+			text = text[:start] + text[start+end+1:]
+		}
+	}
+	return text
+}
+
+func (p *parser) allow(a *Auth) error {
+	if !p.NextArg() {
+		return p.ArgErr()
+	}
+	switch kind := p.Val(); kind {
+	case "json":
+		return p.condition(&a.AllowJSON)
+	case "status":
+		args := p.RemainingArgs()
+		if len(args) == 0 {
+			return p.ArgErr()
+		}
+		for _, arg := range args {
+			status, err := strconv.Atoi(arg)
+			if err != nil || status < 200 || status > 299 {
+				return p.Errf("allow status: %q is no status from 200 to 299", arg)
+			}
+			a.Status = append(a.Status, status)
+		}
+		return nil
+	default:
+		return p.Errf("unknown kind of allow %q%s", kind, didYouMean(kind, []string{"json", "status"}))
+	}
+}
+
+// condition reads <path> <op> [<value>].
+func (p *parser) condition(conditions *[]*Condition) error {
+	args := p.RemainingArgs()
+	if len(args) < 2 || len(args) > 3 {
+		return p.Errf("a condition is: json <path> == <value>, or with !=, contains or exists")
+	}
+	c := &Condition{Path: args[0], Op: args[1]}
+	if len(args) == 3 {
+		c.Value = args[2]
+	}
+	check := *c
+	if err := check.provision(); err != nil {
+		return p.Errf("json %s: %v", c.Path, err)
+	}
+	*conditions = append(*conditions, c)
+	return nil
+}
+
+func (p *parser) user(a *Auth) error {
+	var kind, where string
+	if !p.AllArgs(&kind, &where) {
+		return p.Errf("user is: user json <path>, or: user header <name>")
+	}
+	if a.UserJSON != "" || a.UserHeader != "" {
+		return p.Errf("user is given twice")
+	}
+	switch kind {
+	case "json":
+		if _, err := parsePath(where); err != nil {
+			return p.Errf("user: %v", err)
+		}
+		a.UserJSON = where
+	case "header":
+		a.UserHeader = where
+	default:
+		return p.Errf("unknown kind of user %q%s", kind, didYouMean(kind, []string{"header", "json"}))
+	}
+	return nil
+}

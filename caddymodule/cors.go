@@ -1,0 +1,129 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// CORS says which web pages of other origins may open streams.
+//
+// Without it, pages of any origin may open Flowdock streams with a token that
+// they hold (as Flowdock's API allowed), but nothing that a browser adds by
+// itself counts for them: no cookies. If `auth` reads cookies, or is `none`,
+// pages of other origins may open nothing until they are listed here.
+type CORS struct {
+	// Origins are compared exactly: `https://chat.example.com`, with the port
+	// if it is not the scheme's own. A single `*` stands for all, and is
+	// refused where `auth` reads cookies.
+	Origins []string `json:"origins,omitempty"`
+}
+
+// validate refuses what no browser would ever send as an Origin.
+func (c *CORS) validate(cookies bool) error {
+	if len(c.Origins) == 0 {
+		return fmt.Errorf("cors: no origins are listed; write for example: origins https://chat.example.com")
+	}
+	for _, origin := range c.Origins {
+		if origin == "*" {
+			if len(c.Origins) > 1 {
+				return fmt.Errorf("cors: origin * allows all, the others beside it mean nothing")
+			}
+			if cookies {
+				return fmt.Errorf("cors: origin * would let every web page use the cookies of its visitors; list the origins")
+			}
+			continue
+		}
+		u, err := url.Parse(origin)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.String() != u.Scheme+"://"+u.Host ||
+			strings.ToLower(origin) != origin || strings.Contains(origin, "*") {
+			return fmt.Errorf("cors: %q is no origin; it is a scheme and a host in lower case, as in https://chat.example.com", origin)
+		}
+	}
+	return nil
+}
+
+// originPolicy decides on the Origin of requests to one endpoint.
+type originPolicy struct {
+	listed []string
+	// anyToken: pages of all origins may stream with tokens that they hold.
+	anyToken bool
+	// cookies: there are credentials that browsers send by themselves.
+	cookies bool
+}
+
+// allowed tells whether a page of this origin may read answers, and whether
+// the browser may send its cookies along.
+func (p *originPolicy) allowed(origin string) (read, cookies bool) {
+	switch {
+	case origin == "" || origin == "null":
+		return false, false
+	case slices.Contains(p.listed, origin):
+		return true, p.cookies
+	}
+	return p.anyToken || slices.Contains(p.listed, "*"), false
+}
+
+// mark sets the CORS headers of an answer, of refusals as well: without them a
+// page does not even see the status.
+func (p *originPolicy) mark(h http.Header, r *http.Request) {
+	h.Add("Vary", "Origin")
+	origin := r.Header.Get("Origin")
+	read, cookies := p.allowed(origin)
+	if !read {
+		return
+	}
+	h.Set("Access-Control-Allow-Origin", origin)
+	h.Set("Access-Control-Expose-Headers", "Stream-Resume, Stream-Refused, Retry-After, WWW-Authenticate")
+	if cookies {
+		h.Set("Access-Control-Allow-Credentials", "true")
+	}
+}
+
+// preflight answers OPTIONS, without credentials as browsers ask.
+func (p *originPolicy) preflight(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	p.mark(h, r)
+	h.Set("Allow", "GET, HEAD, OPTIONS")
+	h.Set("Cache-Control", "no-store")
+	if h.Get("Access-Control-Allow-Origin") != "" {
+		h.Add("Vary", "Access-Control-Request-Method")
+		h.Add("Vary", "Access-Control-Request-Headers")
+		h.Set("Access-Control-Allow-Methods", "POST, PUT, PATCH, DELETE, GET, OPTIONS")
+		h.Set("Access-Control-Allow-Headers", "Origin, Accept, Content-type, Authorization, X-CSRF-Token, "+
+			"X-Requested-With, X-Prototype-Version, Last-Event-ID, Cache-Control")
+		h.Set("Access-Control-Max-Age", "600")
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// foreign tells whether a request with the browser's own cookies comes from a
+// page that may not use them. Browsers send an Origin with every EventSource
+// and fetch to another origin; Sec-Fetch-Site tells where they do not.
+func (p *originPolicy) foreign(r *http.Request) bool {
+	if origin := r.Header.Get("Origin"); origin != "" {
+		if sameOrigin(r, origin) {
+			return false
+		}
+		_, cookies := p.allowed(origin)
+		return !cookies
+	}
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "cross-site", "same-site":
+		return true
+	}
+	return false
+}
+
+// sameOrigin compares an Origin with the origin that the request was sent to.
+func sameOrigin(r *http.Request, origin string) bool {
+	u, err := url.Parse(origin)
+	if err != nil || u.Host == "" || !strings.EqualFold(u.Host, r.Host) {
+		return false
+	}
+	// Behind a proxy that ends TLS the page's scheme is not ours; a page of
+	// plain http is never the same as ours of https.
+	return u.Scheme == "https" || (u.Scheme == "http" && r.TLS == nil)
+}

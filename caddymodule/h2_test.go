@@ -1,0 +1,44 @@
+package caddymodule
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// TestHTTP2 serves the same over a connection that cannot be taken over.
+func TestHTTP2(t *testing.T) {
+	s := newSite(t)
+	s.servers = "protocols h1 h2c"
+	s.load(strings.Replace(basics, "auth GET /room/{channel}.json", "auth GET /room/{channel}.json {\n recheck 1s\n}", 1))
+	s.app.allow("tok", "1")
+	transport := s.client.Transport.(*http.Transport)
+	transport.DisableKeepAlives = false
+	transport.Protocols = new(http.Protocols)
+	transport.Protocols.SetUnencryptedHTTP2(true)
+	stream := s.open("/room/1/live.json", asBasic)
+	if stream.ProtoMajor != 2 || stream.Header.Get("Connection") != "" {
+		t.Fatalf("HTTP/%d, %v", stream.ProtoMajor, stream.Header)
+	}
+	s.post("1", "1", "hello")
+	readUntil(t, stream, "hello")
+	if resp := s.get("/room/1%2f2/live.json", asBasic); resp.StatusCode != http.StatusBadRequest {
+		t.Errorf("a crooked path: %d", resp.StatusCode)
+	}
+	s.app.forbid("tok", "1")
+	readToEnd(t, stream)
+}
+
+func TestHTTP10(t *testing.T) {
+	s := newSite(t)
+	s.load(basics)
+	s.app.allow("tok", "1")
+	resp := s.raw("GET /room/1/live.json HTTP/1.0\r\nHost: chat.test\r\n" + asBasic + "\r\n\r\n")
+	if resp.StatusCode != http.StatusOK || len(resp.TransferEncoding) != 0 {
+		t.Errorf("status %d, transfer encoding %q", resp.StatusCode, resp.TransferEncoding)
+	}
+	s.post("1", "1", "hello")
+	if got := readUntil(t, resp, "\r"); strings.Contains(got, "\r\n") {
+		t.Errorf("the stream said %q", got)
+	}
+}

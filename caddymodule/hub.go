@@ -1,0 +1,198 @@
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap/exp/zapslog"
+
+	"github.com/seed-078801ba/sidestream/stream"
+	"github.com/seed-078801ba/sidestream/stream/log"
+)
+
+func init() { caddy.RegisterModule(new(App)) }
+
+// hubs are the hubs of this process. They outlive the configurations that name
+// them, so that a reload closes no stream.
+var hubs = caddy.NewUsagePool()
+
+// pooledHub is a hub, and the configurations that use it.
+type pooledHub struct {
+	*stream.Hub
+
+	mu   sync.Mutex
+	live []*tenancy // newest last; that one's settings count
+}
+
+// Destruct says goodbye to the streams and closes the hub, when the last
+// configuration that names it is gone.
+func (p *pooledHub) Destruct() error {
+	if caddy.Exiting() {
+		return p.end() // the process waits for us
+	}
+	go func() { // a reload does not; ends within closeWait
+		if err := p.end(); err != nil {
+			hubLogger().Error("closing a hub", "hub", p.Name(), "error", err)
+		}
+	}()
+	return nil
+}
+
+// closeWait bounds the end of a hub, whatever its drain says.
+const closeWait = 30 * time.Second
+
+func (p *pooledHub) end() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeWait)
+	defer cancel()
+	return p.Close(ctx)
+}
+
+// hubLogger is a logger that belongs to no configuration.
+func hubLogger() *slog.Logger {
+	return slog.New(zapslog.NewHandler(caddy.Log().Named("sidestream").Core()))
+}
+
+// App ties the handlers of one configuration to the hubs of the process. It is
+// made by itself where a `sidestream` handler is configured, and has nothing to
+// be set.
+type App struct {
+	tenancies map[string]*tenancy // by name of the hub
+}
+
+// tenancy is what one configuration wants of a hub.
+type tenancy struct {
+	hub       *pooledHub
+	key       string // in the pool
+	history   History
+	place     string
+	settings  stream.Config
+	activates []func()
+}
+
+// CaddyModule returns the Caddy module information.
+func (*App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "sidestream", New: func() caddy.Module { return new(App) }}
+}
+
+// Provision implements caddy.Provisioner.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.tenancies = map[string]*tenancy{}
+	if err := ctx.GetMetricsRegistry().Register(collector{a}); err != nil {
+		return fmt.Errorf("registering metrics: %w", err)
+	}
+	return nil
+}
+
+// join gives a handler the hub that it names, and makes it if there is none
+// yet. Handlers that share a hub must want the same of it. activate, if set,
+// is called when the configuration really runs, and again if a newer one was
+// given up.
+func (a *App) join(name string, history History, settings stream.Config, activate func()) (*stream.Hub, error) {
+	if err := history.fill(name); err != nil {
+		return nil, err
+	}
+	t := a.tenancies[name]
+	switch {
+	case t == nil:
+		t = &tenancy{history: history, settings: settings, key: name + "\x00" + history.place()}
+		v, _, err := hubs.LoadOrNew(t.key, func() (caddy.Destructor, error) { return openHub(name, history, settings) })
+		if err != nil {
+			return nil, err
+		}
+		t.hub = v.(*pooledHub)
+		a.tenancies[name] = t
+	case t.history != history:
+		return nil, fmt.Errorf("hub %q: two handlers of this configuration give it different histories: make them the same, or give one of them another hub name", name)
+	case t.settings != settings:
+		return nil, fmt.Errorf("hub %q: two handlers of this configuration give it different limits: make them the same, or give one of them another hub name", name)
+	}
+	if activate != nil {
+		t.activates = append(t.activates, activate)
+	}
+	return t.hub.Hub, nil
+}
+
+func openHub(name string, history History, settings stream.Config) (*pooledHub, error) {
+	var l log.Log
+	if history.Store == storeMemory {
+		l = log.NewMemory(history.retention(), time.Now)
+	} else {
+		f, err := log.Open(history.Path, log.Options{Retention: history.retention(), UnsafeNoSync: history.UnsafeNoSync})
+		if err != nil {
+			return nil, fmt.Errorf("opening the history of hub %q: %w", name, err)
+		}
+		l = f
+	}
+	settings.Logger = hubLogger()
+	h, err := stream.Open(name, l, settings)
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
+	return &pooledHub{Hub: h}, nil
+}
+
+// Start implements caddy.App: from now on this configuration's settings count.
+func (a *App) Start() error {
+	for _, t := range a.tenancies {
+		t.hub.mu.Lock()
+		t.hub.live = append(t.hub.live, t)
+		t.apply()
+		t.hub.mu.Unlock()
+	}
+	return nil
+}
+
+// Stop implements caddy.App. If a newer configuration runs, that changes
+// nothing; if this one is given up, the one before it counts again.
+func (a *App) Stop() error {
+	for _, t := range a.tenancies {
+		p := t.hub
+		p.mu.Lock()
+		for i, other := range p.live {
+			if other != t {
+				continue
+			}
+			last := i == len(p.live)-1
+			p.live = append(p.live[:i], p.live[i+1:]...)
+			if last && len(p.live) > 0 {
+				p.live[len(p.live)-1].apply()
+			}
+			break
+		}
+		p.mu.Unlock()
+	}
+	return nil
+}
+
+func (t *tenancy) apply() {
+	settings := t.settings
+	settings.Logger = hubLogger()
+	t.hub.Configure(settings)
+	t.hub.Log().SetRetention(t.history.retention())
+	for _, activate := range t.activates {
+		activate()
+	}
+}
+
+// Cleanup implements caddy.CleanerUpper: gives the hubs back.
+func (a *App) Cleanup() error {
+	var first error
+	for _, t := range a.tenancies {
+		if _, err := hubs.Delete(t.key); err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+// Interface guards.
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

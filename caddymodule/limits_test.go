@@ -1,0 +1,94 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// behindProxy lets clients of the socket name their address, as a trusted
+// proxy does.
+const behindProxy = "trusted_proxies_unix\ntrusted_proxies static 10.0.0.0/8"
+
+func TestLimits(t *testing.T) {
+	s := newSite(t)
+	s.servers = behindProxy
+	s.load(basics + `
+		limits {
+			streams 4
+			per_address 2
+			per_credential 3
+			channels 2
+		}`)
+	s.app.allow("tok", "1", "2", "3")
+	s.app.allow("other", "1")
+	from := func(address string) string { return "X-Forwarded-For: " + address }
+	const other = "Authorization: Bearer other"
+	s.open("/room/1/live.json", asBearer, from("203.0.113.1"))
+	first := s.open("/room/1/live.json", asBearer, from("203.0.113.1"))
+	refused := s.get("/room/1/live.json", other, from("203.0.113.1"))
+	if refused.StatusCode != http.StatusTooManyRequests || refused.Header.Get("Retry-After") == "" {
+		t.Errorf("a third stream of one address: %d", refused.StatusCode)
+	}
+	if resp := s.get("/flows?filter=1", other, asSSE, from("203.0.113.1")); resp.StatusCode != http.StatusTooManyRequests {
+		t.Errorf("the same by server-sent events: %d", resp.StatusCode)
+	}
+	s.open("/room/1/live.json", asBearer, from("2001:db8::1"))
+	if resp := s.get("/room/1/live.json", asBearer, from("203.0.113.2")); resp.StatusCode != http.StatusTooManyRequests {
+		t.Errorf("a fourth stream of one token: %d", resp.StatusCode)
+	}
+	s.open("/room/1/live.json", other, from("203.0.113.3"))
+	if resp := s.get("/room/1/live.json", other, from("203.0.113.4")); resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("a fifth stream: %d", resp.StatusCode)
+	}
+	if got := body(t, s.get("/flows?filter=1", other, asSSE, from("203.0.113.4"))); !strings.HasPrefix(got, "retry: ") {
+		t.Errorf("a fifth stream by server-sent events: %q", got)
+	}
+	if resp := s.get("/flows?filter=1,2,3", other, from("203.0.113.4")); resp.StatusCode != http.StatusBadRequest {
+		t.Errorf("three channels: %d", resp.StatusCode)
+	}
+	first.Body.Close()
+	eventually(t, "the place is given back", func() bool {
+		resp := s.get("/room/1/live.json", other, from("203.0.113.1"))
+		defer resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	})
+}
+
+func TestGuessersAreSlowed(t *testing.T) {
+	s := newSite(t)
+	s.servers = behindProxy
+	s.load(basics)
+	s.app.answer = func(w http.ResponseWriter, r *http.Request) bool {
+		if token := r.Header.Get("Authorization"); strings.HasPrefix(token, "Bearer guess") {
+			w.WriteHeader(http.StatusUnauthorized)
+			return true
+		}
+		return false
+	}
+	s.app.allow("tok", "1")
+	status := 0
+	for i := range 30 {
+		resp := s.get("/room/1/live.json", fmt.Sprintf("Authorization: Bearer guess%d", i), "X-Forwarded-For: 203.0.113.9")
+		if status = resp.StatusCode; status == http.StatusTooManyRequests {
+			break
+		}
+	}
+	if status != http.StatusTooManyRequests || len(s.app.questions()) > 20 {
+		t.Errorf("after 30 guesses: status %d, %d questions", status, len(s.app.questions()))
+	}
+	s.open("/room/1/live.json", asBasic, "X-Forwarded-For: 203.0.113.10")
+}
+
+func TestForwardedFromATrustedProxy(t *testing.T) {
+	s := newSite(t)
+	s.servers = behindProxy
+	s.load(basics)
+	s.app.allow("tok", "1")
+	s.open("/room/1/live.json", asBasic, "X-Forwarded-For: 203.0.113.9", "X-Forwarded-Proto: https", "X-Forwarded-Host: chat.example")
+	h := s.app.questions()[0].header
+	if h.Get("X-Forwarded-For") != "203.0.113.9" || h.Get("X-Forwarded-Proto") != "https" || h.Get("X-Forwarded-Host") != "chat.example" {
+		t.Errorf("the backend got %v", h)
+	}
+}

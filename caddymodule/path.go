@@ -1,0 +1,173 @@
+package caddymodule
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/seed-078801ba/sidestream/stream/event"
+)
+
+// maxName is the length of the longest channel name that a client may ask for,
+// in bytes.
+const maxName = 256
+
+// errLine is the error of a request line that is not in its one canonical
+// form. It says nothing of the line, which a stranger chose.
+var errLine = errors.New("the request's address is not in canonical form")
+
+// requestLine is a request's path and query, read once. Whatever is asked of
+// the backend, counted and served is made from it and from nothing else, so
+// that there is no second reading for an attacker to differ in.
+type requestLine struct {
+	// segments are the decoded parts of the path; a trailing slash is an
+	// empty last one. Nil if the path is not canonical.
+	segments []string
+	// loose are the ways in which a careless reader could understand the
+	// path. They only serve to tell whether a path that is not canonical was
+	// meant for us.
+	loose [][]string
+}
+
+// readLine reads a request's path. Routes that strip a prefix or rewrite have
+// done so by then: r.URL is what counts, for the next handler as well.
+func readLine(r *http.Request) requestLine {
+	escaped := r.URL.EscapedPath()
+	if !strings.HasPrefix(escaped, "/") {
+		return requestLine{} // CONNECT, OPTIONS *: nobody's path
+	}
+	if segments, ok := splitPath(escaped); ok && sameAuthority(r) {
+		return requestLine{segments: segments}
+	}
+	return requestLine{loose: looseReadings(escaped)}
+}
+
+// sameAuthority tells whether the request names one host only, and no user. A
+// request line in absolute form takes the place of the Host header in
+// net/http; a handler in front of us may have changed either.
+func sameAuthority(r *http.Request) bool {
+	return r.URL.User == nil && r.URL.Opaque == "" && (r.URL.Host == "" || strings.EqualFold(r.URL.Host, r.Host))
+}
+
+// splitPath decodes an escaped path into segments. One doubled slash is
+// allowed, at the very beginning: clients of 2010 were shown such a path. The
+// last segment may be empty. Everything else must be a name.
+func splitPath(escaped string) ([]string, bool) {
+	rest, _ := strings.CutPrefix(escaped[1:], "/")
+	segments := strings.Split(rest, "/")
+	for i, segment := range segments {
+		decoded, err := url.PathUnescape(segment)
+		if err != nil {
+			return nil, false
+		}
+		if !isName(decoded) && !(decoded == "" && i == len(segments)-1) {
+			return nil, false
+		}
+		segments[i] = decoded
+	}
+	return segments, true
+}
+
+// isName tells whether text can be one segment of a path that nobody
+// understands in another way: not after a second decoding, not with
+// parameters cut off, not with dots resolved.
+func isName(text string) bool {
+	if text == "" || text == "." || text == ".." || len(text) > maxName || !utf8.ValidString(text) {
+		return false
+	}
+	for _, c := range text {
+		if strings.ContainsRune(`/\%?#;`, c) || unicode.IsControl(c) || c == utf8.RuneError || c == '\u2028' || c == '\u2029' {
+			return false
+		}
+	}
+	return true
+}
+
+// isChannel tells whether a client may ask for a channel of this name: a name,
+// or a flow's `org/flow`, and no user's private channel.
+func isChannel(text string) bool {
+	org, flow, isFlow := strings.Cut(text, "/")
+	return len(text) <= maxName && isName(org) && (!isFlow || isName(flow)) && !strings.HasPrefix(text, event.UserPrefix)
+}
+
+// looseReadings lists how a path might be read: decoded once, twice or thrice,
+// with backslashes for slashes, and with dots and empty segments resolved.
+func looseReadings(escaped string) [][]string {
+	if len(escaped) > 4096 {
+		escaped = escaped[:2048] + escaped[len(escaped)-2048:]
+	}
+	readings := make([][]string, 0, 8)
+	for range 4 {
+		for _, reading := range []string{escaped, strings.ReplaceAll(escaped, `\`, "/")} {
+			readings = append(readings,
+				strings.Split(strings.Trim(reading, "/"), "/"),
+				strings.Split(strings.Trim(path.Clean("/"+reading), "/"), "/"))
+		}
+		escaped = decodeLoosely(escaped)
+	}
+	return readings
+}
+
+// decodeLoosely decodes what is a percent escape and leaves what is none.
+func decodeLoosely(s string) string {
+	if !strings.Contains(s, "%") {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			if c, err := url.PathUnescape(s[i : i+3]); err == nil {
+				b.WriteString(c)
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+// under returns what follows a prefix in segments.
+func under(segments, prefix []string) ([]string, bool) {
+	if len(segments) < len(prefix) {
+		return nil, false
+	}
+	for i, p := range prefix {
+		if segments[i] != p {
+			return nil, false
+		}
+	}
+	return segments[len(prefix):], true
+}
+
+// readQuery reads the parameters of a request, each of known at most once.
+// Unknown ones are ignored, as both services did.
+func readQuery(raw string, known ...string) (map[string]string, error) {
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, errLine
+	}
+	read := make(map[string]string, len(known))
+	for _, name := range known {
+		switch v := values[name]; len(v) {
+		case 0:
+		case 1:
+			read[name] = v[0]
+		default:
+			return nil, errLine
+		}
+	}
+	return read, nil
+}
+
+// prefixSegments splits a configured prefix such as "/stream".
+func prefixSegments(prefix string) []string {
+	if prefix = strings.Trim(prefix, "/"); prefix == "" {
+		return nil
+	}
+	return strings.Split(prefix, "/")
+}

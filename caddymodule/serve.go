@@ -1,0 +1,166 @@
+package caddymodule
+
+import (
+	"errors"
+	"net/http"
+	"net/netip"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/seed-078801ba/sidestream/stream"
+)
+
+// ServeHTTP serves what is for one of our endpoints, and hands everything else
+// on untouched.
+func (s *Sidestream) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if s.serveIngest(w, r) {
+		return nil
+	}
+	line := readLine(r)
+	for _, e := range s.endpoints {
+		if c := e.claims(line, r); c != notOurs {
+			w, logged := s.log.masked(w, r)
+			defer logged()
+			s.serveStream(w, r, e, c, line)
+			return nil
+		}
+	}
+	return next.ServeHTTP(w, r)
+}
+
+// serveStream opens a stream, or says why not.
+func (s *Sidestream) serveStream(w http.ResponseWriter, r *http.Request, e endpoint, c claim, line requestLine) {
+	policy := s.origins[e.name()]
+	if r.Method == http.MethodOptions && c == ours {
+		policy.preflight(w, r)
+		return
+	}
+	policy.mark(w.Header(), r)
+	if re := screen(r, c); re != nil {
+		s.refuse(w, r, e, "", re)
+		return
+	}
+	a, re := e.ask(line, r)
+	if re == nil {
+		re = s.open(w, r, policy, &a)
+	}
+	if re != nil {
+		s.refuse(w, r, e, a.formatName, re)
+	}
+}
+
+// screen refuses what no endpoint takes.
+func screen(r *http.Request, c claim) *refusal {
+	switch {
+	case c == crooked:
+		return refusedLine
+	case c == declined:
+		return refusedMethod
+	case r.Header.Get(checkHeader) != "":
+		return refusedLoop
+	case r.ProtoMajor == 1 && r.ContentLength != 0:
+		// What is not read of a body would be taken for the next request, or
+		// end the stream after Caddy's deadline for bodies.
+		return badRequest("a stream request has no body")
+	}
+	return nil
+}
+
+// open takes a request through limits, the backend's word and the log, and
+// makes a stream of it. Nothing is written if it returns a refusal.
+func (s *Sidestream) open(w http.ResponseWriter, r *http.Request, policy *originPolicy, a *ask) *refusal {
+	credential, re := s.credentialOf(r, policy)
+	if re != nil {
+		return re
+	}
+	client := readClient(r, credential)
+	address := clientAddress(r)
+	if after, blocked := s.gate.bad.Blocked(address); blocked {
+		return tooMany("bad-credentials", true, after)
+	}
+	claim := stream.Claim{Address: address, Channels: a.channels}
+	if !credential.isZero() {
+		claim.Credential = credential.digest(r.Host)
+	}
+	ticket, err := s.hub.Admit(claim)
+	if err != nil {
+		return refusalOfLimit(err)
+	}
+	opened := false
+	defer func() {
+		if !opened {
+			ticket.Release()
+		}
+	}()
+	admission, re := s.admit(r.Context(), a, client)
+	if re != nil {
+		if re == refusedLogin {
+			s.gate.bad.Add(address, client.inputs())
+		}
+		return re
+	}
+	start, err := s.hub.Resolve(admission.channels, a.from)
+	if err != nil {
+		s.logger.Error("a stream could not be opened", "error", err)
+		return unavailable(0)
+	}
+	s.writeHead(w.Header(), r, a, admission, start)
+	if r.Method == http.MethodHead {
+		w.WriteHeader(http.StatusOK)
+		return nil
+	}
+	opened = true
+	session := &session{gate: s.gate, intersect: s.Auth.Filter == filterIntersect}
+	err = attach(w, r, s.hub, stream.Opening{
+		Spec: s.specs[a.formatName], Channels: admission.channels, Start: start, Ticket: ticket, OnClose: session.close,
+	}, func(st *stream.Stream) { session.watch(st, admission) })
+	if err != nil {
+		s.logger.Debug("a stream ended as it was opened", "error", err)
+	}
+	return nil
+}
+
+// writeHead sets the headers of a stream. No proxy may store, compress or
+// gather it; the connection ends with it, because clients wait for that.
+func (s *Sidestream) writeHead(h http.Header, r *http.Request, a *ask, ad *admission, start stream.Start) {
+	h.Set("Content-Type", s.specs[a.formatName].Format.ContentType())
+	h.Set("Cache-Control", "no-cache, no-store, no-transform")
+	h.Set("X-Accel-Buffering", "no")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Incremental", "?1")
+	if r.ProtoMajor == 1 {
+		h.Set("Connection", "close")
+	}
+	if resume := start.Resume(); resume != "" {
+		h.Set("Stream-Resume", resume)
+	}
+	if len(ad.refused) > 0 {
+		h.Set("Stream-Refused", escapedNames(ad.refused))
+	}
+}
+
+// refuse answers a request that opens no stream.
+func (s *Sidestream) refuse(w http.ResponseWriter, r *http.Request, e endpoint, formatName string, re *refusal) {
+	s.logger.Debug("a stream was refused", "endpoint", e.name(), "reason", re.reason, "status", re.status)
+	refuse(w, r, e, formatName, re)
+}
+
+// refusalOfLimit is what a client is told when a limit is reached.
+func refusalOfLimit(err error) *refusal {
+	var limit *stream.LimitError
+	if !errors.As(err, &limit) {
+		return unavailable(0)
+	}
+	return tooMany(limit.Limit, limit.Policy, limit.RetryAfter)
+}
+
+// clientAddress is who asks, by Caddy's rules for trusted proxies. It is
+// invalid for a unix socket.
+func clientAddress(r *http.Request) netip.Addr {
+	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	address, err := netip.ParseAddr(ip)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return address
+}

@@ -1,0 +1,208 @@
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/seed-078801ba/sidestream/stream/event"
+	"github.com/seed-078801ba/sidestream/webhook"
+)
+
+// Webhook is an address that the backend posts its messages to.
+type Webhook struct {
+	// Path is the address. A segment in braces is a parameter: `{room}` is
+	// known to the mapping as `{path.room}`. Where the secret is part of the
+	// path, it is the parameter `{secret}`, or one more segment at the end.
+	Path string `json:"path"`
+
+	webhook.Config
+
+	hook   *webhook.Hook
+	route  []routeSegment
+	secret string // the parameter that holds the secret, if one does
+}
+
+// routeSegment is literal text, or a parameter if name is set.
+type routeSegment struct{ literal, name string }
+
+func (s *Sidestream) provisionWebhooks(repl *caddy.Replacer) error {
+	taken := map[string]bool{}
+	for _, h := range s.Webhooks {
+		if err := h.provision(repl); err != nil {
+			return err
+		}
+		if taken[h.Path] {
+			return fmt.Errorf("webhook %s is given twice", h.Path)
+		}
+		taken[h.Path] = true
+	}
+	return nil
+}
+
+func (h *Webhook) provision(repl *caddy.Replacer) error {
+	var err error
+	if h.route, err = parseRoute(h.Path); err != nil {
+		return err
+	}
+	config := h.Config // the secrets stay unresolved in what is stored
+	if config.Secrets, err = resolveSecrets(repl, h.Secrets); err != nil {
+		return fmt.Errorf("webhook %s: secret: %w", h.Path, err)
+	}
+	if h.hook, err = webhook.New(config); err != nil {
+		return fmt.Errorf("webhook %s: %w", h.Path, err)
+	}
+	if parameter, ok := h.hook.PathSecret(); ok {
+		h.secret = parameter
+		for _, segment := range h.route {
+			if segment.name == parameter {
+				return nil
+			}
+		}
+		h.route = append(h.route, routeSegment{name: parameter})
+	}
+	return nil
+}
+
+// parseRoute reads a path whose segments may be parameters.
+func parseRoute(path string) ([]routeSegment, error) {
+	plain := strings.NewReplacer("{", "", "}", "").Replace(path)
+	if err := checkPath("webhook", plain); err != nil {
+		return nil, fmt.Errorf("webhook: %q is no path of an endpoint; write for example /hooks/chat", path)
+	}
+	var route []routeSegment
+	for segment := range strings.SplitSeq(path[1:], "/") {
+		name, isParameter := strings.CutPrefix(segment, "{")
+		name, closed := strings.CutSuffix(name, "}")
+		switch {
+		case isParameter && closed && name != "" && !strings.ContainsAny(name, "{}"):
+			route = append(route, routeSegment{name: name})
+		case strings.ContainsAny(segment, "{}"):
+			return nil, fmt.Errorf("webhook %s: a parameter is a whole segment of the path, as in /hooks/{room}", path)
+		default:
+			route = append(route, routeSegment{literal: segment})
+		}
+	}
+	return route, nil
+}
+
+// match tells whether a path is this webhook's, with its parameters. The last
+// segment, if it is the secret, may be missing: that is refused like a wrong
+// one.
+func (h *Webhook) match(escaped string) (map[string]string, bool) {
+	if !strings.HasPrefix(escaped, "/") {
+		return nil, false
+	}
+	segments := strings.Split(escaped[1:], "/")
+	short := len(segments) == len(h.route)-1 && h.secret != "" && h.route[len(h.route)-1].name == h.secret
+	if len(segments) != len(h.route) && !short && !(h.hook.Subtree() && len(segments) > len(h.route)) {
+		return nil, false
+	}
+	var vars map[string]string
+	for i, want := range h.route {
+		if i == len(segments) {
+			break
+		}
+		if want.name == "" {
+			if segments[i] != want.literal {
+				return nil, false
+			}
+			continue
+		}
+		value, err := url.PathUnescape(segments[i])
+		if err != nil {
+			return nil, false
+		}
+		if vars == nil {
+			vars = make(map[string]string, 2)
+		}
+		vars[want.name] = value
+	}
+	return vars, true
+}
+
+// shownPath is what logs may show of the address.
+func (h *Webhook) shownPath() string {
+	var b strings.Builder
+	for _, segment := range h.route {
+		switch {
+		case segment.name == "":
+			b.WriteString("/" + segment.literal)
+		case segment.name == h.secret:
+			b.WriteString("/" + masked)
+		default:
+			b.WriteString("/{" + segment.name + "}")
+		}
+	}
+	return b.String()
+}
+
+// serveIngest serves webhooks, revocations and the check for load balancers.
+// It returns false if the request is for none of them.
+func (s *Sidestream) serveIngest(w http.ResponseWriter, r *http.Request) bool {
+	escaped := r.URL.EscapedPath()
+	for _, h := range s.Webhooks {
+		if vars, ok := h.match(escaped); ok {
+			shown := secretFree(r)
+			if h.secret != "" {
+				shown = h.shownPath()
+			}
+			w, logged := s.log.maskedAs(w, r, shown)
+			defer logged()
+			s.serveWebhook(w, r, h, vars)
+			return true
+		}
+	}
+	switch {
+	case s.Revoke != nil && escaped == s.Revoke.Path:
+		s.serveRevoke(w, r)
+		return true
+	case s.Health != "" && escaped == s.Health:
+		serveHealth(w, r, s.hub)
+		return true
+	}
+	return false
+}
+
+func (s *Sidestream) serveWebhook(w http.ResponseWriter, r *http.Request, h *Webhook, vars map[string]string) {
+	w.Header().Set("Cache-Control", "no-store")
+	outcome := h.hook.Serve(w, r, vars, s.publisher)
+	for _, revocation := range outcome.Revoke {
+		s.gate.Revoke(revocation.User, revocation.Channel)
+	}
+	switch {
+	case outcome.Status >= 500:
+		s.logger.Error("a webhook could not be stored", "webhook", h.Path, "status", outcome.Status, "reason", outcome.Reason)
+	case outcome.Err != nil:
+		s.logger.Info("a webhook was refused", "webhook", h.Path, "status", outcome.Status, "reason", outcome.Reason)
+	case outcome.Unmapped > 0:
+		s.logger.Warn("a webhook brought messages that could not be mapped",
+			"webhook", h.Path, "messages", outcome.Unmapped, "reason", outcome.Reason)
+	}
+}
+
+// flowNames is a Publisher that gives messages in Flowdock's schema the
+// channel that streams ask for: org/flow, where the message has the old id
+// org:flow.
+type flowNames struct{ event.Publisher }
+
+// Publish implements event.Publisher.
+func (p flowNames) Publish(ctx context.Context, b event.Batch) ([]event.Receipt, error) {
+	copied := false
+	for i := range b.Events {
+		name := b.Events[i].Channel.Text
+		if b.Events[i].Shape != event.Flowdock || strings.HasPrefix(name, event.UserPrefix) || flowName(name) == name {
+			continue
+		}
+		if !copied {
+			b.Events, copied = slices.Clone(b.Events), true
+		}
+		b.Events[i].Channel.Text = flowName(name)
+	}
+	return p.Publisher.Publish(ctx, b)
+}
