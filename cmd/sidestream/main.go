@@ -1,0 +1,63 @@
+// Command sidestream is Caddy with the standard modules and Sidestream, which
+// gives a chat backend a streaming API. It has Caddy's own sub-commands (run,
+// reload, validate, ...) and a few for getting to know Sidestream: demo,
+// backend and tail.
+package main
+
+import (
+	"runtime/debug"
+
+	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "github.com/seed-078801ba/sidestream/caddymodule"
+)
+
+const longDescription = `Sidestream gives an existing chat backend a streaming API without changing it:
+Campfire and Flowdock streams on the backend's own domain, fed by its webhooks,
+with the backend deciding who may listen. This is Caddy with Sidestream in it.
+
+To see it work, with nothing to install:
+
+	$ sidestream demo
+
+To run it in front of your own app, start from Caddyfile.example:
+
+	$ sidestream run --config Caddyfile
+`
+
+func main() {
+	caddy.CustomBinaryName = "sidestream"
+	caddy.CustomLongDescription = longDescription
+	if caddy.CustomVersion == "" { // unless the linker was told one
+		caddy.CustomVersion = version()
+	}
+	for _, command := range []caddycmd.Command{demoCommand(), backendCommand(), tailCommand(), caddyCommand(logCommand())} {
+		caddycmd.RegisterCommand(command)
+	}
+	caddycmd.Main()
+}
+
+// version names the build of Sidestream; Caddy puts its own version behind it.
+func version() string {
+	v := "(source)"
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		v = info.Main.Version
+	}
+	return "sidestream " + v + " on Caddy"
+}
+
+// caddyCommand makes one of Caddy's sub-commands of one that stands alone.
+func caddyCommand(sub *cobra.Command) caddycmd.Command {
+	return caddycmd.Command{
+		Name: sub.Name(), Short: sub.Short, Long: sub.Long,
+		CobraFunc: func(cmd *cobra.Command) {
+			cmd.Use, cmd.Example, cmd.Args, cmd.RunE = sub.Use, sub.Example, sub.Args, sub.RunE
+			cmd.SilenceUsage, cmd.SilenceErrors = sub.SilenceUsage, sub.SilenceErrors
+			cmd.Flags().AddFlagSet(sub.Flags())
+		},
+	}
+}

@@ -1,0 +1,78 @@
+// The demo's page in Debian's Chromium, driven by commands on standard input,
+// one JSON array a line; the answer is one JSON object a line. Windows have
+// separate cookies, as two people have.
+//   ["open", WINDOW, URL, NAME]     sign in there as NAME
+//   ["type", WINDOW, TEXT]          write a message and press Enter
+//   ["see", WINDOW, TEXT]           wait until the page shows a message with it
+//   ["state", WINDOW, STATE]        wait until the page says it is live, or connecting
+//   ["messages", WINDOW]            → the texts of all messages, in order, and what went wrong
+//   ["reload", WINDOW]
+//   ["room", WINDOW, NAME]          go to another room
+//   ["screenshot", WINDOW, FILE]
+'use strict';
+const { chromium } = require('playwright-core');
+const fs = require('fs'), os = require('os'), path = require('path');
+const readline = require('readline');
+
+const warn = (...words) => console.error(...words);
+const wait = { timeout: 30000 };
+const pages = {};
+const complaints = [];
+
+const commands = {
+  async open(browser, name, url, person) {
+    const context = await browser.newContext();
+    const page = pages[name] = await context.newPage();
+    page.on('console', (m) => warn(name, m.type(), m.text()));
+    page.on('pageerror', (e) => { complaints.push(String(e)); warn(name, 'PAGE ERROR', e); });
+    await page.goto(url);
+    await page.getByRole('button', { name: person, exact: true }).click(wait);
+    await page.locator('#app').waitFor(wait);
+  },
+  async type(_, name, text) {
+    await pages[name].locator('#body').fill(text);
+    await pages[name].locator('#body').press('Enter');
+  },
+  async see(_, name, text) {
+    await pages[name].locator('#messages li:not(.pending) .text', { hasText: text }).first().waitFor(wait);
+  },
+  async state(_, name, state) {
+    await pages[name].locator(`#state[data-state=${state}]`).waitFor(wait);
+  },
+  async messages(_, name) {
+    const notes = await pages[name].locator('#error:not(:empty), #messages .gap').allTextContents();
+    return {
+      messages: await pages[name].locator('#messages li:not(.pending) .text').allTextContents(),
+      complaints: [...complaints, ...notes],
+    };
+  },
+  async reload(_, name) { await pages[name].reload(); },
+  async room(_, name, room) { await pages[name].getByRole('button', { name: room }).click(wait); },
+  async screenshot(_, name, file) { await pages[name].screenshot({ path: file }); },
+};
+
+(async () => {
+  const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'chromium-'));
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
+    args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+      '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage'],
+    env: { ...process.env, HOME: profile, XDG_CONFIG_HOME: profile, XDG_CACHE_HOME: profile },
+  });
+  const end = async () => {
+    await browser.close();
+    fs.rmSync(profile, { recursive: true, force: true });
+    process.exit(0);
+  };
+  process.on('SIGTERM', end);
+  console.log(JSON.stringify({ ready: browser.version() }));
+  for await (const line of readline.createInterface({ input: process.stdin })) {
+    const [command, ...rest] = JSON.parse(line);
+    try {
+      console.log(JSON.stringify({ ok: true, ...await commands[command](browser, ...rest) }));
+    } catch (e) {
+      console.log(JSON.stringify({ ok: false, error: String(e) }));
+    }
+  }
+  await end();
+})().catch((e) => { warn(e.stack); process.exit(1); });
