@@ -40,6 +40,7 @@ type Hub struct {
 	// a new channel knows exactly from where on it hears everything.
 	mu       sync.Mutex
 	channels map[string]*channel
+	interest func(channel string, on bool)
 	windows  atomic.Int64 // bytes of all windows together
 	encoders []format.Format
 }
@@ -238,14 +239,38 @@ func (h *Hub) Attach(o Opening) (*Stream, error) {
 func (h *Hub) join(name string, shard int) *channel {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	ch := h.channels[name]
-	if ch == nil {
-		ch = newChannel(name, len(h.shards), h.head.Load().Seq)
-		h.channels[name] = ch
-	}
+	ch := h.channel(name)
 	ch.listeners++
 	ch.listening[shard].Add(1)
 	return ch
+}
+
+// channel finds or makes a channel. Called with h.mu held.
+func (h *Hub) channel(name string) *channel {
+	ch := h.channels[name]
+	if ch == nil {
+		ch = newChannel(name, len(h.shards), h.head.Load().Seq)
+		ch.idleSince = now()
+		h.channels[name] = ch
+		if h.interest != nil {
+			h.interest(name, true)
+		}
+	}
+	return ch
+}
+
+// OnInterest has f told of every channel that somebody begins to listen to, or
+// that nobody has listened to for a while; first of those that are listened to
+// now. f is called under a lock: it must not wait, and not call the hub.
+func (h *Hub) OnInterest(f func(channel string, on bool)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.interest = f
+	if f != nil {
+		for name := range h.channels {
+			f(name, true)
+		}
+	}
 }
 
 // leave undoes join. A channel without listeners stays for a while, for those

@@ -641,3 +641,21 @@ func (c *chunkReader) more() error {
 	}
 	return err
 }
+
+func TestInterest(t *testing.T) {
+	h := newHub(t, Config{Linger: time.Millisecond}, log.Retention{})
+	listen(t, h, opening{channels: []string{"early"}})
+	told := make(chan string, 10)
+	h.OnInterest(func(channel string, on bool) { told <- fmt.Sprint(channel, " ", on) })
+	l, s := listen(t, h, opening{channels: []string{"a"}})
+	for _, want := range []string{"early true", "a true"} {
+		if got := <-told; got != want {
+			t.Errorf("told %q, want %q", got, want)
+		}
+	}
+	s.End(Denied)
+	l.c.Close()
+	if got := <-told; got != "a false" { // when it has lingered
+		t.Errorf("told %q", got)
+	}
+}

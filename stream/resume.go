@@ -50,6 +50,11 @@ func (s Start) Resume() string {
 // Resolve finds where a stream of these channels begins. What it says stays
 // true until the stream is attached, however long that takes.
 func (h *Hub) Resolve(channels []string, from From) (Start, error) {
+	h.mu.Lock()
+	for _, name := range channels {
+		h.channel(name) // so that whoever brings events in on demand begins now
+	}
+	h.mu.Unlock()
 	head := h.Head()
 	if head.Epoch == (event.Epoch{}) { // a shared log that was never reached
 		return Start{}, event.ErrUnavailable

@@ -270,6 +270,9 @@ func (h *Hub) forgetIdle() {
 	for name, ch := range h.channels {
 		if ch.listeners == 0 && ch.idleSince < limit {
 			delete(h.channels, name)
+			if h.interest != nil {
+				h.interest(name, false)
+			}
 			h.windows.Add(-ch.shrink(0))
 		}
 	}
