@@ -36,10 +36,16 @@ type fetchers struct {
 // fetch is what a stream wants to know.
 type fetch struct {
 	s        *Stream
-	channels []*channel
+	channels []place
 	epoch    event.Epoch
 	after    uint64
-	told     uint64
+}
+
+// place is how far a stream has, or was told of, a channel.
+type place struct {
+	*channel
+	behind uint64 // at least fetch.after
+	told   uint64 // what is missing up to here needs no signal
 }
 
 type pageKey struct {
@@ -69,9 +75,10 @@ func newFetchers(h *Hub) *fetchers {
 // fetch has older events read for a stream, and comes back to its shard. Called
 // by the shard; a stream waits for one fetch at most.
 func (f *fetchers) fetch(s *Stream) {
-	q := fetch{s: s, epoch: s.shard.epoch, after: s.cursor, told: s.told, channels: make([]*channel, len(s.subs))}
+	q := fetch{s: s, epoch: s.within, after: s.cursor, channels: make([]place, len(s.subs))}
 	for i, sub := range s.subs {
-		q.channels[i] = sub.ch
+		behind := max(s.cursor, sub.behind)
+		q.channels[i] = place{sub.ch, behind, max(s.told, behind)}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -107,52 +114,57 @@ func (f *fetchers) run() {
 }
 
 // read finds what a stream needs: nothing, if the windows of its channels could
-// be made to hold it, or a page; and what can no longer be found.
+// be made to hold it, or a page; or what can no longer be found.
 func (f *fetchers) read(q fetch) (*page, []event.Missing, error) {
-	h := f.hub
-	var missing []event.Missing
-	for _, ch := range q.channels {
-		trimmed, err := h.log.Trimmed(ch.name)
-		if err != nil {
-			return nil, nil, err
-		}
-		if trimmed > q.after && trimmed > q.told {
-			epoch := h.head.Load().Epoch
-			missing = append(missing, event.Missing{
-				Channel: ch.name, Reason: event.Trimmed,
-				From: event.Cursor{Epoch: epoch, Seq: q.after}, To: event.Cursor{Epoch: epoch, Seq: trimmed},
-			})
-		}
+	p, err := f.find(q)
+	// Looked at last: retention may have come in between.
+	missing, missingErr := f.missing(q)
+	if len(missing) > 0 || missingErr != nil {
+		return nil, missing, missingErr
 	}
-	if len(missing) > 0 {
-		return nil, missing, nil
+	return p, nil, err
+}
+
+func (f *fetchers) missing(q fetch) ([]event.Missing, error) {
+	names, told := make([]string, len(q.channels)), make(map[string]uint64, len(q.channels))
+	for i, ch := range q.channels {
+		names[i], told[ch.name] = ch.name, ch.told
 	}
+	from, err := f.hub.cursorOf(q.after, q.epoch)
+	if err != nil {
+		return nil, err
+	}
+	return f.hub.trimmed(names, from, func(name string) uint64 { return told[name] })
+}
+
+// find is a page for a stream, or nil if all that it needs is in memory now.
+func (f *fetchers) find(q fetch) (*page, error) {
 	names := make([]string, 0, len(q.channels))
 	inMemory := true
 	for _, ch := range q.channels {
 		names = append(names, ch.name)
-		p := f.page(ch, q.after)
+		p := f.page(ch.channel, ch.behind)
 		switch {
 		case p == nil:
 		case p.err != nil:
-			return nil, nil, p.err
+			return nil, p.err
 		case len(q.channels) == 1:
 			if !p.whole {
-				return p, nil, nil
+				return p, nil
 			}
-			inMemory = q.after >= ch.recent().base
+			inMemory = ch.behind >= ch.recent().base
 		default:
-			inMemory = inMemory && p.whole && q.after >= ch.recent().base
+			inMemory = inMemory && p.whole && ch.behind >= ch.recent().base
 		}
 	}
 	if inMemory {
-		return nil, nil, nil
+		return nil, nil
 	}
 	p := &page{}
-	head := h.Head().Seq
-	entries, more, err := h.log.Read(names, q.after, head, pageEvents, pageBytes)
+	head := f.hub.Head().Seq
+	entries, more, err := f.hub.log.Read(names, q.after, head, pageEvents, pageBytes)
 	p.fill(entries, more, head)
-	return p, nil, err
+	return p, err
 }
 
 // page is the row of a channel's events behind a position that is not in
@@ -182,6 +194,12 @@ func (f *fetchers) page(ch *channel, after uint64) *page {
 			return
 		}
 		p.fill(entries, more, w.base)
+		// What retention has taken away must not become a hole in the window.
+		var trimmed uint64
+		if trimmed, p.err = h.log.Trimmed(ch.name); p.err != nil {
+			return
+		}
+		p.whole = p.whole && trimmed <= after
 		if p.whole {
 			h.windows.Add(ch.prepend(entries, after, w.base, h.config()))
 		}
@@ -221,7 +239,7 @@ func (sh *shard) fetched(q fetch, p *page, missing []event.Missing, err error) {
 	}
 	s.state = open
 	switch {
-	case q.epoch != sh.epoch || q.after != s.cursor: // a reset came in between
+	case q.epoch != s.within || q.after != s.cursor: // a reset came in between
 	case err != nil:
 		sh.hub.config().Logger.Error("reading older events", "hub", sh.hub.name, "error", err)
 		sh.conclude(s, StoreFailed)
@@ -252,17 +270,19 @@ func (sh *shard) fetched(q fetch, p *page, missing []event.Missing, err error) {
 // signal tells a client what it misses, and moves its cursor behind the gap: to
 // the head, or to the oldest event that is left if it asked for that.
 func (sh *shard) signal(s *Stream, missing []event.Missing) bool {
-	head := sh.hub.Head()
+	if !s.oldest { // then it misses the other channels as well
+		missing = []event.Missing{{From: missing[0].From, To: sh.hub.Head(), Reason: missing[0].Reason}}
+		s.cursor = missing[0].To.Seq
+	}
 	var b []byte
 	for _, m := range missing {
-		s.told = max(s.told, m.To.Seq)
-		if !s.oldest {
-			m.To = head
+		for k := range s.subs {
+			if s.subs[k].ch.name == m.Channel {
+				s.subs[k].behind = m.To.Seq
+			}
 		}
-		b = s.spec.Format.Gap(b, m)
+		b = append(b, newFrame(s.spec.Format.Gap(nil, m)).bytes(s.framed)...)
+		s.cursor = max(s.cursor, m.At.Seq)
 	}
-	if !s.oldest {
-		s.cursor = head.Seq
-	}
-	return sh.writeNext(s, newFrame(b).bytes(s.framed))
+	return sh.writeNext(s, b)
 }

@@ -108,7 +108,7 @@ func (sh *shard) deliver(s *Stream) {
 func (sh *shard) collect(s *Stream) *run {
 	r := &sh.last
 	head := sh.hub.head.Load()
-	if head.Epoch != sh.epoch { // a reset is on its way to us
+	if head.Epoch != s.within { // a reset is on its way to us
 		r.reset()
 		r.upto = s.cursor
 		return r
@@ -118,6 +118,7 @@ func (sh *shard) collect(s *Stream) *run {
 	}
 	if len(s.subs) == 1 {
 		ch := s.subs[0].ch
+		s.cursor = max(s.cursor, s.subs[0].behind)
 		if r.ch == ch && r.enc == s.enc && r.framed == s.framed && r.from == s.cursor && r.state == complete && r.upto == head.Seq {
 			return r
 		}
@@ -144,12 +145,12 @@ func (sh *shard) collect(s *Stream) *run {
 	r.upto = s.cursor
 	var next [][]*item // of the channels that have something, what is to come
 	for i := range s.subs {
-		w := s.subs[i].ch.recent()
-		if s.cursor < w.base {
+		w, after := s.subs[i].ch.recent(), max(s.cursor, s.subs[i].behind)
+		if after < w.base {
 			r.state = needsPage
 			return r
 		}
-		if items := w.after(s.cursor, head.Seq); len(items) > 0 {
+		if items := w.after(after, head.Seq); len(items) > 0 {
 			next = append(next, items)
 		}
 	}
@@ -233,7 +234,8 @@ func (sh *shard) delivered(s *Stream, n int) {
 // the rest of what was begun. What is not taken now is kept as the stream's
 // rest. It returns true if the stream is still open and can take more.
 func (sh *shard) write(s *Stream, b []byte) bool {
-	n, err := s.conn.Write([][]byte{b})
+	sh.one[0] = b
+	n, err := s.conn.Write(sh.one[:])
 	if err != nil {
 		s.reason = WriteFailed
 		sh.release(s)

@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 
 	"github.com/seed-078801ba/sidestream/stream/event"
 	"github.com/seed-078801ba/sidestream/stream/log"
@@ -17,6 +18,8 @@ type follower struct {
 	// waiting are publishes of this process that are stored and not yet shown
 	// here, by the position of their last event. Guarded by Hub.mu.
 	waiting []waiting
+	// trouble is why the log cannot be followed now; nil if it can.
+	trouble atomic.Pointer[error]
 }
 
 type waiting struct {
@@ -34,7 +37,7 @@ func (h *Hub) follow(l log.Shared) {
 		cancel()
 	}()
 	if err := l.Follow(ctx, h.Head(), h.follower); err != nil && ctx.Err() == nil {
-		h.counters.trouble.Store(&err)
+		h.follower.trouble.Store(&err)
 		h.config().Logger.Error("following the shared log ends", "hub", h.name, "error", err)
 	}
 }
@@ -55,11 +58,11 @@ func (f *follower) Reset(head event.Cursor, reason event.Reason) {
 func (f *follower) Connected(yes bool) {
 	h := f.hub
 	if yes {
-		h.counters.trouble.Store(nil)
+		f.trouble.Store(nil)
 		h.config().Logger.Info("connected to the shared log", "hub", h.name)
 		return
 	}
-	h.counters.trouble.Store(&errDisconnected)
+	f.trouble.Store(&errDisconnected)
 	h.config().Logger.Error("the shared log is out of reach", "hub", h.name)
 }
 
@@ -108,30 +111,40 @@ func (h *Hub) reset(head event.Cursor, reason event.Reason) {
 	}
 }
 
-// reset tells the shard's streams that events are missing: those who do not
-// understand it are ended.
+// reset tells the shard's streams that events are missing.
 func (sh *shard) reset(head event.Cursor, reason event.Reason) {
-	sameEpoch := sh.epoch == head.Epoch
-	sh.epoch = head.Epoch
 	sh.last.reset()
 	for i := range sh.slots {
 		s := sh.slots[i].s
-		if s == nil || (s.state != open && s.state != fetching) || (sameEpoch && s.cursor >= head.Seq) {
+		if s == nil || (s.state != open && s.state != fetching) {
 			continue
 		}
-		if !s.asked {
-			sh.conclude(s, Unresumable)
+		// It may have begun behind the reset, or have got beyond it.
+		if s.within == head.Epoch && (reason == event.EpochChanged || s.cursor >= head.Seq) {
 			continue
 		}
-		from := event.Cursor{Seq: s.cursor}
-		if sameEpoch {
-			from.Epoch = head.Epoch
-		}
-		s.page, s.pageTo = nil, 0
-		s.cursor, s.told = head.Seq, head.Seq
-		gap := s.spec.Format.Gap(nil, event.Missing{From: from, To: head, Reason: reason})
-		if sh.writeNext(s, newFrame(gap).bytes(s.framed)) && s.state == open {
-			sh.deliver(s)
-		}
+		sh.restart(s, head, reason)
+	}
+}
+
+// restart has a stream go on at head, with a gap signal. A stream whose client
+// does not understand that is ended.
+func (sh *shard) restart(s *Stream, head event.Cursor, reason event.Reason) {
+	if !s.asked {
+		sh.conclude(s, Unresumable)
+		return
+	}
+	from := event.Cursor{Seq: s.cursor}
+	if s.within == head.Epoch {
+		from.Epoch = head.Epoch
+	}
+	s.page, s.pageTo = nil, 0
+	s.within, s.cursor, s.told = head.Epoch, head.Seq, head.Seq
+	for i := range s.subs {
+		s.subs[i].behind = 0
+	}
+	gap := s.spec.Format.Gap(nil, event.Missing{From: from, To: head, Reason: reason})
+	if sh.writeNext(s, newFrame(gap).bytes(s.framed)) && s.state == open {
+		sh.deliver(s)
 	}
 }

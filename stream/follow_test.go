@@ -2,7 +2,9 @@ package stream
 
 import (
 	"context"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -116,6 +118,103 @@ func TestSharedLogReset(t *testing.T) {
 	legacyClient.expectBye()
 	say(t, h, "a", "2")
 	client.expect("a 2")
+}
+
+// A client may come from a node that has shown what this one has not yet: with
+// its cursor, or with the id of a message.
+func TestSharedLogAhead(t *testing.T) {
+	shared := newSharedLog()
+	h := openOn(t, shared.tail())
+	say(t, h, "a", "1")
+	// Appended by another node, whose news does not come through.
+	appended, err := shared.Memory.Append([]event.Event{{Channel: event.String("a"), ID: event.String("2"), Body: "a 2"}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := event.Cursor{Epoch: shared.Head().Epoch, Seq: appended[0].Entry.Seq, Tag: appended[0].Entry.Tag}
+	forked := at
+	forked.Tag++
+	if start, err := h.Resolve([]string{"a"}, From{Cursor: forked.String()}); err != nil || start.Resume() != "gap;reason=epoch-changed" {
+		t.Errorf("with the tag of another event: %q, %v", start.Resume(), err)
+	}
+	for _, from := range []From{{Cursor: at.String()}, {MessageID: "2"}} {
+		started := make(chan Start, 1)
+		go func() {
+			start, err := h.Resolve([]string{"a"}, from)
+			if err != nil {
+				t.Error(err)
+			}
+			started <- start
+		}()
+		if from.Cursor != "" {
+			for { // until it waits
+				h.mu.Lock()
+				n := len(h.follower.waiting)
+				h.mu.Unlock()
+				if n > 0 {
+					break
+				}
+				runtime.Gosched()
+			}
+			shared.followers[0].wake <- struct{}{}
+		}
+		if start := <-started; start.Seq != at.Seq || start.Resume() != "complete" {
+			t.Errorf("%+v: begins at %d, %q", from, start.Seq, start.Resume())
+		}
+	}
+}
+
+// An epoch that ends while a stream is being opened ends for it as well.
+func TestSharedLogResetWhileOpening(t *testing.T) {
+	shared := newSharedLog()
+	follower := shared.tail()
+	h := openOn(t, follower)
+	say(t, h, "a", "1")
+	start, err := h.Resolve([]string{"a"}, From{Cursor: h.Head().String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared.Memory = log.NewMemory(log.Retention{}, time.Now)
+	follower.reset <- event.EpochChanged
+	for h.Head().Epoch != shared.Head().Epoch {
+		runtime.Gosched()
+	}
+	client, _ := listen(t, h, opening{channels: []string{"a"}, format: resumable, start: &start})
+	client.expect("GAP epoch-changed")
+	say(t, h, "a", "2")
+	client.expect("a 2")
+}
+
+// refusing is a shared log that takes nothing for a moment, without its follower
+// noticing.
+type refusing struct {
+	*tail
+	refuse atomic.Bool
+}
+
+func (r *refusing) Append(events []event.Event, marks []event.Mark) ([]log.Appended, error) {
+	if r.refuse.Load() {
+		return nil, log.ErrFailed
+	}
+	return r.tail.Append(events, marks)
+}
+
+func TestSharedLogRefusesForAMoment(t *testing.T) {
+	l := &refusing{tail: newSharedLog().tail()}
+	h := openOn(t, l)
+	say(t, h, "a", "1")
+	l.refuse.Store(true)
+	if _, err := h.Publish(context.Background(), event.Batch{Events: []event.Event{{Channel: event.String("a")}}}); err == nil {
+		t.Fatal("an event was acknowledged")
+	}
+	if h.Health() == nil {
+		t.Error("the hub says that it is well")
+	}
+	l.refuse.Store(false)
+	say(t, h, "a", "2")
+	if err := h.Health(); err != nil {
+		t.Errorf("the hub is not well again: %v", err)
+	}
 }
 
 // neverConnected is a shared log that is out of reach.

@@ -40,7 +40,7 @@ type Hub struct {
 	// a new channel knows exactly from where on it hears everything.
 	mu       sync.Mutex
 	channels map[string]*channel
-	interest func(channel string, on bool)
+	interest Interest
 	windows  atomic.Int64 // bytes of all windows together
 	encoders []format.Format
 }
@@ -78,7 +78,7 @@ func Open(name string, l log.Log, cfg Config) (*Hub, error) {
 	go h.write()
 	if shared, ok := l.(log.Shared); ok {
 		h.follower = &follower{hub: h}
-		h.counters.trouble.Store(&errDisconnected)
+		h.follower.trouble.Store(&errDisconnected)
 		go h.follow(shared)
 	} else {
 		close(h.followerDone)
@@ -217,13 +217,13 @@ func (h *Hub) Attach(o Opening) (*Stream, error) {
 	s := &Stream{
 		conn: o.Conn, spec: o.Spec, ticket: o.Ticket, onClose: o.OnClose,
 		enc: uint8(enc), framed: o.Conn.Chunked(),
-		cursor: o.Start.Seq, asked: o.Start.Asked || o.Spec.Format.Resumable(), oldest: o.Start.oldest, told: o.Start.told,
+		within: o.Start.epoch, cursor: o.Start.Seq, asked: o.Start.Asked || o.Spec.Format.Resumable(), oldest: o.Start.oldest, told: o.Start.told,
 		opened: now(), lastTaken: now(),
 	}
 	s.shard = h.shards[h.counters.attached.Add(1)%uint64(len(h.shards))]
 	s.subs = make([]subscription, len(o.Channels))
 	for i, name := range o.Channels {
-		s.subs[i].ch = h.join(name, s.shard.index)
+		s.subs[i] = subscription{ch: h.join(name, s.shard.index), behind: o.Start.behind[name]}
 	}
 	missing := o.Start.Missing
 	if !s.shard.post(func() { s.shard.adopt(s, missing) }) {
@@ -239,30 +239,35 @@ func (h *Hub) Attach(o Opening) (*Stream, error) {
 func (h *Hub) join(name string, shard int) *channel {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	ch := h.channel(name)
+	ch, _ := h.channel(name)
 	ch.listeners++
 	ch.listening[shard].Add(1)
 	return ch
 }
 
+// Interest is told of every channel that somebody begins to listen to, or that
+// nobody has listened to for a while. What it returns is closed when everything
+// that comes from then on will be heard. It is called under a lock: it must not
+// wait, and not call the hub.
+type Interest func(channel string, on bool) (ready []<-chan struct{})
+
 // channel finds or makes a channel. Called with h.mu held.
-func (h *Hub) channel(name string) *channel {
-	ch := h.channels[name]
+func (h *Hub) channel(name string) (ch *channel, ready []<-chan struct{}) {
+	ch = h.channels[name]
 	if ch == nil {
 		ch = newChannel(name, len(h.shards), h.head.Load().Seq)
 		ch.idleSince = now()
 		h.channels[name] = ch
 		if h.interest != nil {
-			h.interest(name, true)
+			ready = h.interest(name, true)
 		}
 	}
-	return ch
+	return ch, ready
 }
 
-// OnInterest has f told of every channel that somebody begins to listen to, or
-// that nobody has listened to for a while; first of those that are listened to
-// now. f is called under a lock: it must not wait, and not call the hub.
-func (h *Hub) OnInterest(f func(channel string, on bool)) {
+// OnInterest has f told, first of the channels that are listened to now. nil
+// ends it.
+func (h *Hub) OnInterest(f Interest) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.interest = f
@@ -272,6 +277,33 @@ func (h *Hub) OnInterest(f func(channel string, on bool)) {
 		}
 	}
 }
+
+// expect tells whoever brings events in on demand that somebody will listen to
+// the channels, and waits a little until what comes from now on is heard.
+func (h *Hub) expect(channels []string) {
+	var ready []<-chan struct{}
+	h.mu.Lock()
+	for _, name := range channels {
+		_, r := h.channel(name)
+		ready = append(ready, r...)
+	}
+	h.mu.Unlock()
+	if len(ready) == 0 {
+		return
+	}
+	patience := time.NewTimer(interestWait)
+	defer patience.Stop()
+	for _, r := range ready {
+		select {
+		case <-r:
+		case <-patience.C:
+			return // a gap will be told when it is heard
+		}
+	}
+}
+
+// interestWait bounds how long a client waits for that.
+const interestWait = time.Second
 
 // leave undoes join. A channel without listeners stays for a while, for those
 // who come back.

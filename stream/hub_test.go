@@ -185,6 +185,7 @@ type opening struct {
 	format   format.Format
 	channels []string
 	from     From
+	start    *Start // instead of from
 	onClose  func(Closed)
 	beat     time.Duration
 }
@@ -205,12 +206,15 @@ func listen(t *testing.T, h *Hub, o opening) (*listener, *Stream) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	start, err := h.Resolve(o.channels, o.from)
-	if err != nil {
-		t.Fatal(err)
+	if o.start == nil {
+		start, err := h.Resolve(o.channels, o.from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.start = &start
 	}
 	st, err := h.Attach(Opening{
-		Conn: s, Spec: &Spec{Format: o.format, Heartbeat: o.beat}, Channels: o.channels, Start: start, Ticket: ticket, OnClose: o.onClose,
+		Conn: s, Spec: &Spec{Format: o.format, Heartbeat: o.beat}, Channels: o.channels, Start: *o.start, Ticket: ticket, OnClose: o.onClose,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -646,7 +650,12 @@ func TestInterest(t *testing.T) {
 	h := newHub(t, Config{Linger: time.Millisecond}, log.Retention{})
 	listen(t, h, opening{channels: []string{"early"}})
 	told := make(chan string, 10)
-	h.OnInterest(func(channel string, on bool) { told <- fmt.Sprint(channel, " ", on) })
+	h.OnInterest(func(channel string, on bool) []<-chan struct{} {
+		told <- fmt.Sprint(channel, " ", on)
+		ready := make(chan struct{})
+		close(ready)
+		return []<-chan struct{}{ready}
+	})
 	l, s := listen(t, h, opening{channels: []string{"a"}})
 	for _, want := range []string{"early true", "a true"} {
 		if got := <-told; got != want {

@@ -31,8 +31,10 @@ type Start struct {
 	// missing there.
 	Asked bool
 
+	epoch  event.Epoch // Seq is a position of it
 	oldest bool
-	told   uint64 // what is missing up to here needs no signal
+	told   uint64            // what is missing up to here needs no signal
+	behind map[string]uint64 // of channels that begin later than Seq
 }
 
 // Resume is the value of the Stream-Resume response header; empty if the
@@ -50,11 +52,7 @@ func (s Start) Resume() string {
 // Resolve finds where a stream of these channels begins. What it says stays
 // true until the stream is attached, however long that takes.
 func (h *Hub) Resolve(channels []string, from From) (Start, error) {
-	h.mu.Lock()
-	for _, name := range channels {
-		h.channel(name) // so that whoever brings events in on demand begins now
-	}
-	h.mu.Unlock()
+	h.expect(channels)
 	head := h.Head()
 	if head.Epoch == (event.Epoch{}) { // a shared log that was never reached
 		return Start{}, event.ErrUnavailable
@@ -82,6 +80,7 @@ func (h *Hub) Resolve(channels []string, from From) (Start, error) {
 	if err != nil {
 		return Start{}, fmt.Errorf("looking up where to begin: %w", err)
 	}
+	start.epoch = head.Epoch
 	return start, nil
 }
 
@@ -90,7 +89,8 @@ func (h *Hub) resolveCursor(channels []string, from From, head event.Cursor) (St
 	if err != nil {
 		return h.lost(event.Cursor{}, from, head, event.EpochChanged), nil
 	}
-	if c.Epoch != head.Epoch || c.Seq > head.Seq {
+	ahead := c.Seq > head.Seq
+	if c.Epoch != head.Epoch || ahead && h.follower == nil {
 		return h.lost(c, from, head, event.EpochChanged), nil
 	}
 	if c.Seq > 0 {
@@ -98,56 +98,123 @@ func (h *Hub) resolveCursor(channels []string, from From, head event.Cursor) (St
 		if err != nil {
 			return Start{}, err
 		}
-		if known && tag != c.Tag {
+		if known && tag != c.Tag || ahead && !known {
 			return h.lost(c, from, head, event.EpochChanged), nil
 		}
+	}
+	if ahead { // another node has shown it already
+		return h.resolveLater(channels, from, c.Seq)
 	}
 	return h.resolveSeq(channels, c, from, head)
 }
 
 func (h *Hub) resolveMessage(channels []string, from From, head event.Cursor) (Start, error) {
-	found := event.Cursor{Epoch: head.Epoch}
+	var first uint64
 	for _, name := range channels {
 		seq, ok, err := h.log.SeqOf(name, from.MessageID)
 		if err != nil {
 			return Start{}, err
 		}
-		if ok {
-			found.Seq = max(found.Seq, seq)
+		// Flowdock's ids were unique within one flow only: where two channels
+		// know the id, the client may have seen only the first of the two.
+		if ok && (first == 0 || seq < first) {
+			first = seq
 		}
 	}
-	if found.Seq == 0 {
+	if first == 0 {
 		return h.lost(event.Cursor{}, from, head, event.Trimmed), nil
 	}
-	if tag, ok, err := h.log.TagAt(found.Seq); err != nil {
-		return Start{}, err
-	} else if ok {
-		found.Tag = tag
+	if first > head.Seq && h.follower != nil {
+		return h.resolveLater(channels, from, first)
 	}
-	found.Seq = min(found.Seq, head.Seq) // it may be stored and not yet shown
+	found, err := h.cursorOf(min(first, head.Seq), head.Epoch) // it may be stored and not yet shown
+	if err != nil {
+		return Start{}, err
+	}
 	return h.resolveSeq(channels, found, from, head)
+}
+
+// resolveLater resolves when everything up to seq, which a shared log holds, is
+// shown here.
+func (h *Hub) resolveLater(channels []string, from From, seq uint64) (Start, error) {
+	shown := make(chan struct{})
+	h.follower.await(seq, func() { close(shown) })
+	timeout := time.NewTimer(sharedWait)
+	defer timeout.Stop()
+	select {
+	case <-shown:
+		return h.Resolve(channels, from)
+	case <-timeout.C:
+		return Start{}, event.ErrUnavailable
+	case <-h.closing:
+		return Start{}, event.ErrClosed
+	}
+}
+
+// cursorOf is the cursor of a position, without a tag if the log knows it no
+// longer.
+func (h *Hub) cursorOf(seq uint64, epoch event.Epoch) (event.Cursor, error) {
+	tag, _, err := h.log.TagAt(seq)
+	return event.Cursor{Epoch: epoch, Seq: seq, Tag: tag}, err
 }
 
 // resolveSeq begins at a position of this epoch, if everything after it is
 // still there.
 func (h *Hub) resolveSeq(channels []string, c event.Cursor, from From, head event.Cursor) (Start, error) {
 	start := Start{Seq: c.Seq, Asked: true, oldest: from.Oldest}
-	for _, name := range channels {
-		trimmed, err := h.log.Trimmed(name)
-		if err != nil {
-			return Start{}, err
-		}
-		if trimmed <= c.Seq {
-			continue
-		}
-		if !from.Oldest {
-			return h.lost(c, from, head, event.Trimmed), nil
-		}
-		start.Missing = append(start.Missing, event.Missing{
-			Channel: name, From: c, To: event.Cursor{Epoch: head.Epoch, Seq: trimmed}, Reason: event.Trimmed,
-		})
+	missing, err := h.trimmed(channels, c, func(string) uint64 { return c.Seq })
+	switch {
+	case err != nil:
+		return Start{}, err
+	case len(missing) == 0:
+		return start, nil
+	case !from.Oldest:
+		return h.lost(c, from, head, event.Trimmed), nil
+	}
+	start.Missing, start.Seq, start.behind = missing, missing[len(missing)-1].At.Seq, map[string]uint64{}
+	for _, m := range missing {
+		start.behind[m.Channel] = m.To.Seq
 	}
 	return start, nil
+}
+
+// trimmed is what a client that stands at c misses of its channels because it
+// is no longer kept. behind is how far it has, or was told of, each channel.
+func (h *Hub) trimmed(channels []string, c event.Cursor, behind func(channel string) uint64) ([]event.Missing, error) {
+	var missing []event.Missing
+	next := ^uint64(0) // the least of what it then has of each channel
+	for _, name := range channels {
+		upto := max(c.Seq, behind(name))
+		trimmed, err := h.log.Trimmed(name)
+		if err != nil {
+			return nil, err
+		}
+		if trimmed > upto {
+			to, err := h.cursorOf(trimmed, c.Epoch)
+			if err != nil {
+				return nil, err
+			}
+			missing = append(missing, event.Missing{Channel: name, From: c, To: to, Reason: event.Trimmed})
+			upto = trimmed
+		}
+		next = min(next, upto)
+	}
+	if len(missing) == 0 {
+		return nil, nil
+	}
+	at := c
+	if next > c.Seq {
+		var err error
+		if at, err = h.cursorOf(next, c.Epoch); err != nil {
+			return nil, err
+		}
+	}
+	// Until it was told of the last one, a client stands where it was.
+	for i := range missing {
+		missing[i].At = c
+	}
+	missing[len(missing)-1].At = at
+	return missing, nil
 }
 
 // lost begins anew, with a gap signal for every channel.

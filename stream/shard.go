@@ -19,15 +19,15 @@ type shard struct {
 	poller *conn.Poller
 	inbox  shardInbox
 
-	epoch    event.Epoch // of what is delivered
-	slots    []slot      // streams by the low half of their token
-	free     []int32     // slots without a stream
+	slots    []slot  // streams by the low half of their token
+	free     []int32 // slots without a stream
 	streams  int
 	slow     []*Stream // those whose connection did not take everything
 	leaving  []*Stream // finished ones, in the order of their deadlines
 	beats    map[time.Duration]*wheel
 	drainer  *drainer
-	last     run // the run that was made last
+	last     run       // the run that was made last
+	one      [1][]byte // what is written by itself
 	beat     beatFrame
 	counters shardCounters
 
@@ -67,7 +67,7 @@ const lingerTime = 2 * time.Second
 
 func newShard(h *Hub, index int, p *conn.Poller) *shard {
 	return &shard{
-		hub: h, index: index, poller: p, epoch: h.head.Load().Epoch,
+		hub: h, index: index, poller: p,
 		beats:   map[time.Duration]*wheel{},
 		drained: make(chan struct{}), done: make(chan struct{}),
 	}
@@ -234,13 +234,16 @@ func (sh *shard) adopt(s *Stream, missing []event.Missing) {
 		sh.end(s, ShuttingDown)
 		return
 	}
+	if head := sh.hub.Head(); s.within != head.Epoch { // a reset came before it could be told
+		sh.restart(s, head, event.EpochChanged)
+		return
+	}
 	f := s.spec.Format
 	var first []byte
 	for _, m := range missing {
-		first = f.Gap(first, m)
-		s.told = max(s.told, m.To.Seq)
+		first = append(first, newFrame(f.Gap(nil, m)).bytes(s.framed)...)
 	}
-	if len(first) > 0 && !sh.write(s, newFrame(first).bytes(s.framed)) {
+	if len(first) > 0 && !sh.write(s, first) {
 		return
 	}
 	if first = f.Heartbeat(nil, s.headCursor()); len(first) > 0 && !sh.write(s, newFrame(first).bytes(s.framed)) {
@@ -299,7 +302,8 @@ const lastChunk = "0\r\n\r\n"
 // finish writes the last bytes of a stream that ends.
 func (sh *shard) finish(s *Stream) {
 	if len(s.rest) > 0 {
-		n, err := s.conn.Write([][]byte{s.rest})
+		sh.one[0] = s.rest
+		n, err := s.conn.Write(sh.one[:])
 		if err != nil {
 			sh.release(s)
 			return

@@ -9,6 +9,7 @@ func (sh *shard) addSlow(s *Stream) {
 	s.lastTaken = now()
 	sh.slow = append(sh.slow, s)
 	s.behind = int32(len(sh.slow))
+	sh.counters.behind.Add(1)
 }
 
 // removeSlow notes that the connection takes more.
@@ -23,6 +24,7 @@ func (sh *shard) removeSlow(s *Stream) {
 	sh.slow[last] = nil
 	sh.slow = sh.slow[:last]
 	s.behind = 0
+	sh.counters.behind.Add(-1)
 }
 
 // closeSlow ends the streams that are further behind than Config.Lag allows.

@@ -60,6 +60,7 @@ type shardCounters struct {
 	_         [64]byte
 	bytes     atomic.Uint64
 	delivered [maxEncoders]atomic.Uint64
+	behind    atomic.Int64 // streams whose connection did not take everything
 	loops     atomic.Uint64
 	loopNanos atomic.Uint64
 	mu        sync.Mutex // of the maps: streams open and close rarely
@@ -103,6 +104,7 @@ func (c *shardCounters) closed(s *Stream) {
 // WindowBytes and Log only grow as long as the hub lives.
 type Stats struct {
 	Open      map[StreamKind]int
+	Behind    int // open streams whose client has not taken everything
 	Opened    map[StreamKind]uint64
 	Closed    map[CloseReason]uint64
 	Refused   map[string]uint64 // by limit
@@ -147,6 +149,7 @@ func (h *Hub) Stats() Stats {
 	for _, s := range h.shards {
 		sc := &s.counters
 		st.Bytes += sc.bytes.Load()
+		st.Behind += int(sc.behind.Load())
 		st.Loops += sc.loops.Load()
 		st.LoopTime += time.Duration(sc.loopNanos.Load())
 		for i, f := range formats {
@@ -183,6 +186,11 @@ func (h *Hub) Health() error {
 	}
 	if err := h.counters.trouble.Load(); err != nil {
 		return *err
+	}
+	if h.follower != nil {
+		if err := h.follower.trouble.Load(); err != nil {
+			return *err
+		}
 	}
 	return nil
 }

@@ -17,21 +17,22 @@ type Stream struct {
 	onClose func(Closed)
 	subs    []subscription
 
-	cursor uint64    // everything up to here was given to the connection,
-	rest   []byte    // but for this end of its last message
-	page   []*item   // older events, read from the log, up to pageTo
-	pageTo uint64    // where the cursor stands when the page is written
-	told   uint64    // up to here, what is missing was told to the client
-	epoch  uint32    // of the slot, see shard.slots
-	slot   int32     // place in shard.slots
-	beat   beatPlace // place in the shard's wheel of heartbeats
-	behind int32     // place in shard.slow plus one; 0 while the connection takes everything
-	state  state     // of its life
-	enc    uint8     // number of the format in the hub
-	framed bool      // messages go out in chunks
-	asked  bool      // a gap signal would be understood
-	oldest bool      // after a gap, go on with the oldest event that is left
-	live   bool      // it had caught up with the head once
+	within event.Epoch // of the cursor
+	cursor uint64      // everything up to here was given to the connection,
+	rest   []byte      // but for this end of its last message
+	page   []*item     // older events, read from the log, up to pageTo
+	pageTo uint64      // where the cursor stands when the page is written
+	told   uint64      // what is missing up to here needs no signal
+	epoch  uint32      // of the slot, see shard.slots
+	slot   int32       // place in shard.slots
+	beat   beatPlace   // place in the shard's wheel of heartbeats
+	behind int32       // place in shard.slow plus one; 0 while the connection takes everything
+	state  state       // of its life
+	enc    uint8       // number of the format in the hub
+	framed bool        // messages go out in chunks
+	asked  bool        // a gap signal would be understood
+	oldest bool        // after a gap, go on with the oldest event that is left
+	live   bool        // it had caught up with the head once
 	reason CloseReason
 	last   CloseReason // if set: end with it as soon as the client has everything
 
@@ -56,6 +57,9 @@ const (
 type subscription struct {
 	ch    *channel
 	place int // in the shard's roster
+	// behind, if it is more than the stream's cursor, is where this channel
+	// begins: the client was told that it misses what is before.
+	behind uint64
 }
 
 // End closes the stream, at the end of a message if the client takes that
@@ -81,7 +85,7 @@ func (s *Stream) closed() Closed {
 // hub's head; otherwise the zero Cursor.
 func (s *Stream) headCursor() event.Cursor {
 	head := *s.shard.hub.head.Load()
-	if head.Seq != s.cursor || len(s.page) > 0 {
+	if head.Epoch != s.within || head.Seq != s.cursor || len(s.page) > 0 {
 		return event.Cursor{}
 	}
 	return head

@@ -18,6 +18,13 @@ const (
 	// commitEvents bounds one commit, so that its first sender does not wait
 	// for thousands of others.
 	commitEvents = 1024
+	// gatherWait is how long a commit waits for as many senders as shared the one
+	// before: most of them are about to send again, and a commit for all of them
+	// costs as much as one for the first. A lone sender does not wait. Nor does
+	// a commit that has gatherEnough: then it is better that its senders are
+	// told, and busy while the next one is synced.
+	gatherWait   = time.Millisecond
+	gatherEnough = 32
 	// sweepEvery is how often retention looks for what is too old.
 	sweepEvery = time.Second
 	// sharedWait is how long a sender waits until what a shared log has stored
@@ -74,6 +81,7 @@ func (h *Hub) Publish(ctx context.Context, b event.Batch) ([]event.Receipt, erro
 // write is the hub's one writer: store, then show, then tell the sender.
 func (h *Hub) write() {
 	defer close(h.writerDone)
+	g := newGathering()
 	ticker := time.NewTicker(sweepEvery)
 	defer ticker.Stop()
 	sweeping := false
@@ -81,7 +89,7 @@ func (h *Hub) write() {
 		if sweeping { // in small steps, between the commits
 			select {
 			case p := <-h.publications:
-				h.commit(p)
+				h.commit(g.gather(p, h.publications))
 			default:
 				sweeping = h.sweep()
 			}
@@ -89,22 +97,22 @@ func (h *Hub) write() {
 		}
 		select {
 		case p := <-h.publications:
-			h.commit(p)
+			h.commit(g.gather(p, h.publications))
 		case <-ticker.C:
 			sweeping = h.sweep()
 		case <-h.closing:
-			h.commitRest()
+			h.commitRest(g)
 			return
 		}
 	}
 }
 
 // commitRest takes what was queued before the hub began to close.
-func (h *Hub) commitRest() {
+func (h *Hub) commitRest(g *gathering) {
 	for {
 		select {
 		case p := <-h.publications:
-			h.commit(p)
+			h.commit(g.gather(p, h.publications))
 		default:
 			return
 		}
@@ -115,38 +123,21 @@ func (h *Hub) sweep() (more bool) {
 	h.forgetIdle()
 	more, err := h.log.Sweep(time.Now())
 	if err != nil {
-		if h.counters.trouble.Swap(&err) == nil { // once, not every second
+		// Of a shared log, the follower knows whether it is well.
+		if h.follower == nil && h.counters.trouble.Swap(&err) == nil { // once, not every second
 			h.config().Logger.Error("removing old events", "hub", h.name, "error", err)
 		}
 		return false
 	}
-	if h.follower == nil && h.counters.trouble.Swap(nil) != nil {
+	if h.counters.trouble.Swap(nil) != nil {
 		h.config().Logger.Info("the log works again", "hub", h.name)
 	}
 	return more
 }
 
-// commit appends one publication and all others that wait.
-func (h *Hub) commit(first *publication) {
-	group := []*publication{first}
-	events := slices.Clip(first.batch.Events)
-	var marks []event.Mark
-	if m := first.batch.Mark; m != nil {
-		marks = append(marks, *m)
-	}
-gather:
-	for len(events) < commitEvents {
-		select {
-		case p := <-h.publications:
-			group = append(group, p)
-			events = append(events, p.batch.Events...)
-			if m := p.batch.Mark; m != nil {
-				marks = append(marks, *m)
-			}
-		default:
-			break gather
-		}
-	}
+// commit appends what was gathered in one transaction.
+func (h *Hub) commit(g *gathering) {
+	group, events, marks := g.group, g.events, g.marks
 	start := now()
 	appended, err := h.log.Append(events, marks)
 	if err != nil {
@@ -161,9 +152,7 @@ gather:
 		return
 	}
 	h.counters.appended(len(group), now()-start)
-	if h.follower == nil { // of a shared log, the follower knows
-		h.counters.trouble.Store(nil)
-	}
+	h.counters.trouble.Store(nil)
 	durable, epoch := h.log.Durable(), h.log.Head().Epoch
 	rest := appended
 	for _, p := range group {

@@ -17,6 +17,7 @@ import (
 // Values are compared as text; a missing value, and null, equals nothing.
 type condition struct {
 	terms []term // all of them must hold
+	text  string // as it was written
 }
 
 type term struct {
@@ -35,7 +36,7 @@ func parseCondition(s string) (*condition, error) {
 	if err != nil {
 		return nil, fmt.Errorf("condition %q: %w", s, err)
 	}
-	c := new(condition)
+	c := &condition{text: s}
 	for start := 0; start <= len(words); {
 		end := start
 		for end < len(words) && (words[end].quoted || words[end].text != "and") {

@@ -143,9 +143,10 @@ func parseField(name string) (field, error) {
 }
 
 func compileRule(f field, r MapRule) (rule, error) {
-	var out rule
+	out := rule{text: r.Value}
 	var err error
 	if r.When != "" {
+		out.text += " when " + r.When
 		if out.when, err = parseCondition(r.When); err != nil {
 			return out, err
 		}

@@ -12,6 +12,7 @@ import (
 type Hook struct {
 	decoder      *Decoder
 	verifier     verifier
+	scheme       string // the verifier's
 	preset       *preset
 	method       string
 	maxBody      int64
@@ -45,6 +46,13 @@ func New(cfg Config) (*Hook, error) {
 	}
 	if h.verifier, err = newVerifier(&cfg, p); err != nil {
 		return nil, err
+	}
+	h.scheme = "none"
+	for _, v := range []*Verify{cfg.Verify, p.verify} {
+		if v != nil {
+			h.scheme = v.Scheme
+			break
+		}
 	}
 	if h.method == "" {
 		h.method = http.MethodPost

@@ -45,6 +45,7 @@ type rule struct {
 	value *template
 	when  *condition
 	hash  bool
+	text  string // as it was written, with its condition
 }
 
 // Revocation says that a user may have lost access to a channel. It denies
@@ -85,9 +86,14 @@ func (d *Decoded) unmapped(reason string) {
 
 // mapItems maps every item of the scope.
 func (d *Decoder) mapItems(s *scope, out *Decoded) error {
+	return d.eachItem(s, out, func(index int) error { return d.mapItem(s, out, index) })
+}
+
+// eachItem makes each item the scope's, one after the other.
+func (d *Decoder) eachItem(s *scope, out *Decoded, f func(index int) error) error {
 	out.Batch = s.list
 	if d.each == nil {
-		return d.mapItem(s, out, 0)
+		return f(0)
 	}
 	if len(s.bounds) == 0 && !s.list {
 		out.unmapped("no items where each looks for them")
@@ -97,7 +103,7 @@ func (d *Decoder) mapItems(s *scope, out *Decoded) error {
 	for i, end := range s.bounds {
 		s.item, s.itemValue = s.items[start:end:end], nil
 		start = end
-		if err := d.mapItem(s, out, i); err != nil {
+		if err := f(i); err != nil {
 			return err
 		}
 	}

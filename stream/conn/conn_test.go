@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func pair(t *testing.T, network string) (client, server net.Conn) {
+func pair(t testing.TB, network string) (client, server net.Conn) {
 	t.Helper()
 	addr := "127.0.0.1:0"
 	if network == "unix" {
@@ -42,7 +42,7 @@ func pair(t *testing.T, network string) (client, server net.Conn) {
 	return client, server
 }
 
-func tlsPair(t *testing.T) (client, server net.Conn) {
+func tlsPair(t testing.TB) (client, server net.Conn) {
 	t.Helper()
 	c, s := pair(t, "tcp")
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -18,8 +18,18 @@ const wakeToken Token = 1<<64 - 1
 type Poller struct {
 	epoll, eventfd int
 	ready          []unix.EpollEvent
-	iov            []unix.Iovec // scratch of the conns' Write
+	scratch        scratch
 	inbox          inbox
+}
+
+// scratch is what the conns' Write needs for a moment. It is here because only
+// one of them writes at a time, and because what they write in is idle streams'
+// heartbeats: garbage from those would double the memory of them all.
+type scratch struct {
+	iov     []unix.Iovec
+	piece   []byte // a record's worth
+	memory  socketMemory
+	measure func(fd uintptr) // fills memory
 }
 
 // inbox holds what was reported by goroutines instead of the kernel.

@@ -90,24 +90,32 @@ func (r *Responder) Serve(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-r.signal:
-		}
-		work, last, closed := r.next()
-		if closed {
-			return
-		}
-		for _, b := range work {
-			if _, err := r.out.Write(b); err != nil {
-				return
-			}
-			if err := r.out.Flush(); err != nil {
+			if !r.write() {
 				return
 			}
 		}
-		if last {
-			return
-		}
-		r.written()
 	}
+}
+
+// write writes what the shard has given; false if that was the last.
+func (r *Responder) write() bool {
+	work, last, closed := r.next()
+	if closed {
+		return false
+	}
+	for _, b := range work {
+		if _, err := r.out.Write(b); err != nil {
+			return false
+		}
+		if err := r.out.Flush(); err != nil {
+			return false
+		}
+	}
+	if last {
+		return false
+	}
+	r.written()
+	return true
 }
 
 func (r *Responder) next() (work [][]byte, last, closed bool) {

@@ -65,13 +65,13 @@ func (s *socket) Write(bufs [][]byte) (int, error) {
 		return writeResult(unix.RawSyscall6(unix.SYS_SENDTO, uintptr(s.fd),
 			uintptr(unsafe.Pointer(unsafe.SliceData(bufs[0]))), uintptr(len(bufs[0])), unix.MSG_NOSIGNAL, 0, 0))
 	}
-	iov := s.p.iov[:0]
+	iov := s.p.scratch.iov[:0]
 	for _, b := range bufs[:min(len(bufs), maxIOV)] {
 		v := unix.Iovec{Base: unsafe.SliceData(b)}
 		v.SetLen(len(b))
 		iov = append(iov, v)
 	}
-	s.p.iov = iov
+	s.p.scratch.iov = iov
 	return writeResult(unix.RawSyscall(unix.SYS_WRITEV, uintptr(s.fd), uintptr(unsafe.Pointer(&iov[0])), uintptr(len(iov))))
 }
 

@@ -61,9 +61,11 @@ func (s *tlsSocket) Write(bufs [][]byte) (taken int, err error) {
 	if running(s.writing) {
 		return 0, nil
 	}
-	var scratch [tlsPiece]byte
+	if s.p.scratch.piece == nil {
+		s.p.scratch.piece = make([]byte, tlsPiece)
+	}
 	for todo := size(bufs); taken < todo; {
-		piece := scratch[:min(tlsPiece, todo-taken)]
+		piece := s.p.scratch.piece[:min(tlsPiece, todo-taken)]
 		copyAt(piece, bufs, taken)
 		if !s.fits(len(piece)) {
 			s.writing = make(chan struct{})
@@ -110,17 +112,33 @@ func running(done chan struct{}) bool {
 // crypto/tls begins with records of 1.4 KB, each written by itself, for which
 // the kernel counts up to 3.3 KB.
 func (s *tlsSocket) fits(n int) bool {
-	var mem [9]uint32 // SK_MEMINFO_*, see sock_diag(7)
-	const wmemAlloc, sndbuf, wmemQueued = 2, 3, 5
-	size := uint32(unsafe.Sizeof(mem))
-	var errno syscall.Errno
-	err := s.raw.Control(func(fd uintptr) {
-		_, _, errno = unix.RawSyscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_MEMINFO,
-			uintptr(unsafe.Pointer(&mem)), uintptr(unsafe.Pointer(&size)), 0)
-	})
-	queued := max(mem[wmemAlloc], mem[wmemQueued]) // the one for Unix sockets, the other for TCP
-	return err == nil && errno == 0 && int(queued)+4*(n+tlsOverhead) <= int(mem[sndbuf])
+	sc := &s.p.scratch
+	if sc.measure == nil {
+		sc.measure = sc.memory.read
+	}
+	err := s.raw.Control(sc.measure)
+	return err == nil && sc.memory.ok && sc.memory.queued()+4*(n+tlsOverhead) <= int(sc.memory.of[sndbuf])
 }
+
+// socketMemory is what the kernel says of a socket's memory, by SK_MEMINFO_*,
+// see sock_diag(7).
+type socketMemory struct {
+	of [9]uint32
+	ok bool
+}
+
+const wmemAlloc, sndbuf, wmemQueued = 2, 3, 5
+
+func (m *socketMemory) read(fd uintptr) {
+	size := uint32(unsafe.Sizeof(m.of))
+	_, _, errno := unix.RawSyscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_MEMINFO,
+		uintptr(unsafe.Pointer(&m.of)), uintptr(unsafe.Pointer(&size)), 0)
+	m.ok = errno == 0
+}
+
+// queued is what waits: the one count is right for Unix sockets, the other for
+// TCP.
+func (m *socketMemory) queued() int { return int(max(m.of[wmemAlloc], m.of[wmemQueued])) }
 
 func (s *tlsSocket) writeSlowly(b []byte, done chan struct{}) {
 	s.tc.SetWriteDeadline(time.Now().Add(tlsWriteWait))

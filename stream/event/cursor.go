@@ -145,8 +145,11 @@ type Missing struct {
 	// From is the text that the client presented, if it was one of our
 	// cursors; zero otherwise.
 	From Cursor
-	// To is where delivery goes on.
-	To     Cursor
+	// To is up to where they are missing.
+	To Cursor
+	// At is where the client stands that has got the signal, if that is not To:
+	// a stream of several channels may miss more of one than of another.
+	At     Cursor
 	Reason Reason
 }
 

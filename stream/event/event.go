@@ -149,6 +149,7 @@ func key(channel, id, delivery string, op Op, version string) string {
 	if id != "" {
 		delivery = ""
 	}
+	b.Grow(len(channel) + len(id) + len(delivery) + len(version) + 16)
 	for _, part := range []string{channel, id, delivery, version} {
 		b.WriteString(itoa(len(part)))
 		b.WriteByte(':')

@@ -33,8 +33,12 @@ func (SSE) Event(dst []byte, e *event.Entry, cursor event.Cursor) []byte {
 // Gap appends an event named gap. Its id is where delivery goes on, so that a
 // client that reconnects is not told of the same gap again.
 func (SSE) Gap(dst []byte, gap event.Missing) []byte {
+	at := gap.At
+	if at == (event.Cursor{}) {
+		at = gap.To
+	}
 	dst = append(dst, "event: gap\n"...)
-	dst = append(appendCursorField(dst, gap.To), "data: {"...)
+	dst = append(appendCursorField(dst, at), "data: {"...)
 	return append(appendMissing(dst, gap), "}\n\n"...)
 }
 

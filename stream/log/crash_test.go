@@ -2,6 +2,7 @@ package log
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -237,6 +238,7 @@ func TestChecksCatch(t *testing.T) {
 				r := put(t, f, message("c0", fmt.Sprint(i+1), "x"))[0].Entry
 				acks = append(acks, ack{r.Seq, r.Tag, "c0", fmt.Sprint(i + 1)})
 			}
+			sweepAll(t, f, testTime) // all of it is settled
 			must(t, f.db.Update(test.plant))
 			_, _, err := f.Read([]string{"c0"}, 0, 5, 0, 0)
 			if hole := strings.HasSuffix(test.name, " event is gone") || strings.Contains(test.name, "in the middle"); errors.Is(err, ErrDamaged) != hole {
@@ -262,5 +264,78 @@ func TestChecksCatch(t *testing.T) {
 	}
 	if problems := checkAcks(f, []ack{{r.Seq, r.Tag + 1, "c0", "1"}}, 0); len(problems) == 0 {
 		t.Error("a position that was used again was not noticed")
+	}
+}
+
+// TestChecksCatchJournal plants faults in what is not settled yet.
+func TestChecksCatchJournal(t *testing.T) {
+	change := func(do func(journal *bolt.Bucket, key, value []byte) error, seq uint64) func(tx *bolt.Tx) error {
+		return func(tx *bolt.Tx) error {
+			journal, key := bucketOf(tx, bucketJournal), appendNumber(nil, seq)
+			return do(journal, key, bytes.Clone(journal.Get(key)))
+		}
+	}
+	remove := func(journal *bolt.Bucket, key, _ []byte) error { return journal.Delete(key) }
+	flip := func(journal *bolt.Bucket, key, value []byte) error {
+		value[len(value)/2] ^= 1
+		return journal.Put(key, value)
+	}
+	replace := func(journal *bolt.Bucket, key, _ []byte) error {
+		e := message("c0", "another", "x")
+		return journal.Put(key, seal(bucketJournal, key, append(appendFields(nil, uint64(testTime.UnixMilli())), e.AppendBinary(nil)...)))
+	}
+	early := func(journal *bolt.Bucket, key, value []byte) error {
+		_, r, err := parseJournal(key, value)
+		if err != nil {
+			return err
+		}
+		return journal.Put(key, seal(bucketJournal, key, append(appendFields(nil, uint64(r.at-1)), r.encoded...)))
+	}
+	for _, test := range []struct {
+		name  string
+		plant func(tx *bolt.Tx) error
+		bad   bool
+	}{
+		{"nothing", func(*bolt.Tx) error { return nil }, false},
+		{"the first entry is gone", change(remove, 3), true},
+		{"an entry in the middle is gone", change(remove, 4), true},
+		{"the last entry is gone", change(remove, 5), true},
+		{"all of it is gone", func(tx *bolt.Tx) error {
+			for seq := range uint64(3) {
+				if err := change(remove, seq+3)(tx); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, true},
+		{"a settled entry is there again", func(tx *bolt.Tx) error {
+			return change(replace, 2)(tx)
+		}, true},
+		{"a bit is another one", change(flip, 4), true},
+		{"the head is another event", change(replace, 5), true},
+		{"an entry is older than the one before it", change(early, 5), true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			path := t.TempDir() + "/log.db"
+			f := openFile(t, path, Options{Now: fixed})
+			put(t, f, message("c0", "1", "x"), message("c1", "2", "x"))
+			sweepAll(t, f, testTime)
+			for id := range 3 {
+				put(t, f, message("c0", fmt.Sprint(id+3), "x"))
+			}
+			must(t, f.db.Update(test.plant))
+			inspection := Inspection{path: path, db: f.db, opened: openedDB{file: f.file}}
+			if problems, err := inspection.Verify(); (len(problems) > 0) != test.bad || err != nil {
+				t.Errorf("the check of the file says %q, %v", problems, err)
+			}
+			must(t, f.Close())
+			f, err := Open(path, Options{Now: fixed})
+			if errors.Is(err, ErrDamaged) != test.bad {
+				t.Errorf("opening says %v", err)
+			}
+			if err == nil {
+				must(t, f.Close())
+			}
+		})
 	}
 }

@@ -49,6 +49,9 @@ var (
 // File is a Log in one file. By default everything that Append stored is on
 // disk when it returns.
 //
+// A channel may have a little more than its retention says, about one event in
+// thirty, until the next Sweep.
+//
 // The file grows until retention removes as much as comes in; freed room is
 // used again, but the file does not shrink.
 type File struct {
@@ -62,6 +65,12 @@ type File struct {
 	rescan    atomic.Bool // the retention has changed
 	appends   atomic.Uint64
 
+	// recentMu guards recent, and what state says beside it. Append's goroutine
+	// changes it with the lock held; it reads it without. Nobody holds the lock
+	// while he reads the file.
+	recentMu sync.RWMutex
+	recent   *recent
+
 	// mu guards db and file: Append's goroutine swaps them when it heals, with
 	// the lock held; it reads them without.
 	mu       sync.RWMutex
@@ -71,10 +80,12 @@ type File struct {
 
 	// Of Append's goroutine.
 	clock    clock
+	arena    []byte // see fileTx
 	failure  failure
 	scanning bool   // channels are being held to the retention
 	scanned  uint64 // up to this number
 	synced   time.Time
+	want     int64 // bytes of room that the disk must have, after it was full
 }
 
 var _ Log = (*File)(nil)
@@ -108,11 +119,15 @@ func (f *File) Append(events []event.Event, marks []event.Mark) ([]Appended, err
 				return err
 			}
 		}
-		return w.trimTouched(stepEvents + 2*len(events))
+		return w.store()
 	})
 	if err != nil {
+		if errors.Is(err, ErrFull) {
+			f.wantRoom(events)
+		}
 		return nil, fmt.Errorf("appending %d events: %w", len(events), err)
 	}
+	f.want = 0
 	f.appends.Add(1)
 	return results, nil
 }
@@ -131,8 +146,8 @@ func (f *File) SetRetention(r Retention) {
 
 // Stats implements Log.
 func (f *File) Stats() Stats {
-	s := f.state.Load()
-	stats := Stats{Events: s.events, Bytes: s.bytes, Channels: s.channels, Appends: f.appends.Load()}
+	stats := f.sizes()
+	stats.Appends = f.appends.Load()
 	if info, err := os.Stat(f.path); err == nil {
 		stats.FileSize = info.Size()
 	}
@@ -140,6 +155,12 @@ func (f *File) Stats() Stats {
 		stats.Oldest = seq
 	}
 	return stats
+}
+
+func (f *File) sizes() Stats {
+	f.recentMu.RLock()
+	defer f.recentMu.RUnlock()
+	return f.state.Load().stats(f.recent)
 }
 
 // Durable implements Log.

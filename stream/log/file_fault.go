@@ -75,7 +75,8 @@ func (f *File) update(do func(w *fileTx) error) error {
 			ended = true
 			return err
 		}
-		w = newFileTx(tx, *f.state.Load(), *f.retention.Load())
+		w = newFileTx(tx, *f.state.Load(), f.recent, *f.retention.Load())
+		w.arena = f.arena
 		if err = do(w); err == nil && w.wrote {
 			err = w.flush()
 		}
@@ -103,9 +104,22 @@ func (f *File) update(do func(w *fileTx) error) error {
 		return err
 	}
 	if w.wrote {
-		f.state.Store(&w.state)
+		f.take(w)
 	}
 	return nil
+}
+
+// take shows the readers what a transaction has stored.
+func (f *File) take(w *fileTx) {
+	f.arena = w.arena
+	f.recentMu.Lock()
+	defer f.recentMu.Unlock()
+	if w.settled {
+		f.recent = newRecent()
+	} else {
+		f.recent.extend(w.fresh)
+	}
+	f.state.Store(&w.state)
 }
 
 // fail remembers that the file cannot be trusted until heal has looked at it.

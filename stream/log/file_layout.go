@@ -14,6 +14,7 @@ import (
 // noticed when it is read, not served.
 //
 //	hub       format, epoch, state, unsafe
+//	journal   seq                 -> an event that is not settled yet, see recent
 //	names     channel             -> its number
 //	channels  number              -> channelRow
 //	events    number, seq         -> the event, and its predecessor in the channel
@@ -23,10 +24,11 @@ import (
 //	empty     trimmed, number     -> of channels without events
 //	marks     source              -> value
 //
-// Events of a channel stand next to each other: a resume reads few pages, and
-// a batch writes one page for each of its channels.
+// Events of a channel stand next to each other, and its keys too: a resume
+// reads few pages, and settling writes few for each channel.
 const (
 	bucketHub      = "hub"
+	bucketJournal  = "journal"
 	bucketNames    = "names"
 	bucketChannels = "channels"
 	bucketEvents   = "events"
@@ -38,13 +40,13 @@ const (
 )
 
 var buckets = [...]string{
-	bucketHub, bucketNames, bucketChannels, bucketEvents, bucketOrder,
+	bucketHub, bucketJournal, bucketNames, bucketChannels, bucketEvents, bucketOrder,
 	bucketTaken, bucketKeys, bucketEmpty, bucketMarks,
 }
 
-// fileFormat is the version of this layout. A file with a higher one is not
-// touched.
-const fileFormat = 1
+// fileFormat is the version of this layout. A file with another one is not
+// touched: format 1 was never released.
+const fileFormat = 2
 
 // Keys of the hub bucket.
 const (
@@ -63,8 +65,17 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 const sealSize = 4
 
+// nameOf are the names of the buckets as bbolt and the checksum want them.
+var nameOf = func() map[string][]byte {
+	names := map[string][]byte{}
+	for _, bucket := range buckets {
+		names[bucket] = []byte(bucket)
+	}
+	return names
+}()
+
 func sealOf(bucket string, key, value []byte) uint32 {
-	sum := crc32.Update(uint32(len(key)), castagnoli, []byte(bucket))
+	sum := crc32.Update(uint32(len(key)), castagnoli, nameOf[bucket])
 	return crc32.Update(crc32.Update(sum, castagnoli, key), castagnoli, value)
 }
 
@@ -144,6 +155,7 @@ type fileState struct {
 	seq       uint64 // of the newest entry
 	at        int64  // its time
 	tag       event.Tag
+	settled   uint64 // every entry up to here is settled: what follows counts them
 	events    uint64 // retained
 	bytes     int64
 	channels  uint64 // with a retained event
@@ -154,17 +166,30 @@ type fileState struct {
 }
 
 func (s *fileState) append(dst []byte) []byte {
-	return appendFields(dst, s.seq, uint64(s.at), uint64(s.tag), s.events, uint64(s.bytes),
+	return appendFields(dst, s.seq, uint64(s.at), uint64(s.tag), s.settled, s.events, uint64(s.bytes),
 		s.channels, s.next, s.expired, uint64(s.expiredAt), s.forgotten)
 }
 
 func parseState(b []byte) (fileState, error) {
 	f := fields{b: b}
 	s := fileState{
-		seq: f.next(), at: int64(f.next()), tag: event.Tag(f.next()), events: f.next(), bytes: int64(f.next()),
-		channels: f.next(), next: f.next(), expired: f.next(), expiredAt: int64(f.next()), forgotten: f.next(),
+		seq: f.next(), at: int64(f.next()), tag: event.Tag(f.next()), settled: f.next(),
+		events: f.next(), bytes: int64(f.next()), channels: f.next(), next: f.next(), expired: f.next(), expiredAt: int64(f.next()), forgotten: f.next(),
 	}
 	return s, f.end()
+}
+
+// stats are the sizes of a log with this state.
+func (s *fileState) stats(recent *recent) Stats {
+	stats := Stats{
+		Events: s.events + uint64(len(recent.entries)), Bytes: s.bytes + recent.bytes, Channels: s.channels,
+	}
+	for _, c := range recent.channels {
+		if c.settled == 0 {
+			stats.Channels++
+		}
+	}
+	return stats
 }
 
 // channelRow is what is known of a channel.
@@ -221,6 +246,23 @@ func parseEvent(key, value []byte) (number uint64, r eventRecord, err error) {
 		return 0, r, errRecord
 	}
 	return number, r, nil
+}
+
+// parseJournal reads a record of the journal. The result refers to value.
+func parseJournal(key, value []byte) (seq uint64, r eventRecord, err error) {
+	if seq, err = oneNumber(key); err != nil {
+		return 0, r, err
+	}
+	if value, err = unseal(bucketJournal, key, value); err != nil {
+		return 0, r, err
+	}
+	f := fields{b: value}
+	r.seq, r.at = seq, int64(f.next())
+	r.encoded = f.b
+	if f.bad {
+		return 0, r, errRecord
+	}
+	return seq, r, nil
 }
 
 func (r *eventRecord) entry() (event.Entry, error) {

@@ -44,6 +44,7 @@ func Open(path string, o Options) (*File, error) {
 		return nil, fmt.Errorf("opening the log: %w", err)
 	}
 	f.db, f.file, f.pageSize, f.epoch = opened.db, opened.file, opened.pageSize, opened.epoch
+	f.recent = opened.recent
 	f.state.Store(&opened.state)
 	f.clock = newClock(o.Now(), opened.state.at)
 	f.synced = o.Now()
@@ -74,6 +75,7 @@ type openedDB struct {
 	pageSize int
 	epoch    event.Epoch
 	state    fileState
+	recent   *recent
 	unsafe   bool // it was written without sync and not closed
 }
 
@@ -162,6 +164,9 @@ func (o *openedDB) load(tx *bolt.Tx) error {
 	if o.state, err = loadState(tx); err != nil {
 		return fmt.Errorf("the state: %w", err)
 	}
+	if o.recent, err = loadRecent(tx, &o.state); err != nil {
+		return fmt.Errorf("the journal: %w", err)
+	}
 	return checkTail(tx, &o.state)
 }
 
@@ -170,6 +175,8 @@ func checkFormat(path string, text []byte) error {
 	switch {
 	case err != nil || format < 1:
 		return fmt.Errorf("the format: %w", errRecord)
+	case format < fileFormat:
+		return fmt.Errorf("%s: its format is %d, this version knows only %d: move it away to begin a new log", path, format, fileFormat)
 	case format > fileFormat:
 		return fmt.Errorf("%s: %w: its format is %d, this version knows %d", path, ErrNewerFormat, format, fileFormat)
 	}
@@ -184,8 +191,8 @@ func loadState(tx *bolt.Tx) (fileState, error) {
 	return parseState(value)
 }
 
-// checkTail reads the newest entries, and compares the head with what is known
-// of them.
+// checkTail reads the newest settled entries, and compares what the state says
+// with what is known of them.
 func checkTail(tx *bolt.Tx, state *fileState) error {
 	cursor := bucketOf(tx, bucketTaken).Cursor()
 	if k, v := cursor.Last(); k != nil {
@@ -193,11 +200,11 @@ func checkTail(tx *bolt.Tx, state *fileState) error {
 		if err != nil {
 			return err
 		}
-		if seq != state.seq || row.tag != state.tag {
-			return fmt.Errorf("the newest entry is %d, not %d: %w", seq, state.seq, errRecord)
+		if seq != state.settled || seq == state.seq && row.tag != state.tag {
+			return fmt.Errorf("the newest settled entry is %d, not %d: %w", seq, state.settled, errRecord)
 		}
-	} else if state.expired != state.seq {
-		return fmt.Errorf("entry %d is not known: %w", state.seq, errRecord)
+	} else if state.expired != state.settled {
+		return fmt.Errorf("entry %d is not known: %w", state.settled, errRecord)
 	}
 	cursor = bucketOf(tx, bucketOrder).Cursor()
 	n := 0

@@ -15,7 +15,7 @@ import (
 // errHole is the error of a channel that lacks an entry that it should have.
 var errHole = errors.New("an entry is missing")
 
-func bucketOf(tx *bolt.Tx, name string) *bolt.Bucket { return tx.Bucket([]byte(name)) }
+func bucketOf(tx *bolt.Tx, name string) *bolt.Bucket { return tx.Bucket(nameOf[name]) }
 
 // lookup is the value of a key, without its checksum; nil if there is none.
 // What is not there is looked for twice: bbolt's inner pages have no checksum,
@@ -107,9 +107,19 @@ func (f *File) Read(channels []string, after, upto uint64, limit, maxBytes int) 
 	if after >= upto {
 		return nil, false, nil
 	}
+	channels = distinct(channels)
+	recents := f.recentOf(channels)
 	err = f.view(func(tx *bolt.Tx) error {
-		var runs []*fileRun
-		for _, name := range distinct(channels) {
+		state, err := loadState(tx)
+		if err != nil {
+			return err
+		}
+		var runs []run
+		for i, name := range channels {
+			// Some of it may have been settled since.
+			if rest := between(recents[i], max(after, state.settled), upto); len(rest) > 0 {
+				runs = append(runs, &recentRun{rest})
+			}
 			row, err := channelByName(tx, name)
 			if err != nil {
 				return err
@@ -136,7 +146,21 @@ func (f *File) Read(channels []string, after, upto uint64, limit, maxBytes int) 
 	return entries, more, nil
 }
 
-// fileRun is the part of a channel that is being read.
+// recentOf is what is recent of each channel. What is settled later is in the
+// file: look here first, then there.
+func (f *File) recentOf(channels []string) [][]*recentEntry {
+	f.recentMu.RLock()
+	defer f.recentMu.RUnlock()
+	recents := make([][]*recentEntry, len(channels))
+	for i, name := range channels {
+		if c := f.recent.channels[name]; c != nil {
+			recents[i] = c.entries
+		}
+	}
+	return recents
+}
+
+// fileRun is the settled part of a channel that is being read.
 type fileRun struct {
 	row    *channelRow
 	cursor *bolt.Cursor
@@ -211,6 +235,9 @@ func (f *File) TagAt(seq uint64) (tag event.Tag, ok bool, err error) {
 	if seq > f.state.Load().seq {
 		return 0, false, nil
 	}
+	if e := f.recentAt(seq); e != nil {
+		return e.Tag, true, nil
+	}
 	err = f.view(func(tx *bolt.Tx) error {
 		tag, ok, err = tagAt(tx, seq)
 		return err
@@ -218,21 +245,26 @@ func (f *File) TagAt(seq uint64) (tag event.Tag, ok bool, err error) {
 	return tag, ok, err
 }
 
+func (f *File) recentAt(seq uint64) *recentEntry {
+	f.recentMu.RLock()
+	defer f.recentMu.RUnlock()
+	return f.recent.at(seq)
+}
+
 // SeqOf implements Log.
 func (f *File) SeqOf(channel, id string) (seq uint64, ok bool, err error) {
 	key := appendText(nil, event.CreateKey(channel, id))
 	head := f.state.Load().seq
+	if e := f.recentByKey(key); e != nil {
+		return e.Seq, true, nil
+	}
 	err = f.view(func(tx *bolt.Tx) error {
 		value, err := lookup(tx, bucketKeys, key)
 		if value == nil || err != nil {
 			return err
 		}
 		row, err := parseKeyValue(value)
-		if err != nil {
-			return err
-		}
-		value, err = lookup(tx, bucketOrder, appendNumber(nil, row.seq))
-		if value != nil && row.seq <= head {
+		if err == nil && row.seq <= head {
 			seq, ok = row.seq, true
 		}
 		return err
@@ -240,11 +272,20 @@ func (f *File) SeqOf(channel, id string) (seq uint64, ok bool, err error) {
 	return seq, ok, err
 }
 
+func (f *File) recentByKey(key []byte) *recentEntry {
+	f.recentMu.RLock()
+	defer f.recentMu.RUnlock()
+	return f.recent.keys[string(key)]
+}
+
 // SeqBefore implements Log. It is exact for every entry that is retained or
 // in its key window.
 func (f *File) SeqBefore(t time.Time) (seq uint64, err error) {
 	at := millisCeil(t)
 	head := f.state.Load().seq
+	if seq := f.recentBefore(at); seq > 0 {
+		return seq, nil
+	}
 	err = f.view(func(tx *bolt.Tx) error {
 		state, err := loadState(tx)
 		if err != nil {
@@ -268,6 +309,17 @@ func (f *File) SeqBefore(t time.Time) (seq uint64, err error) {
 		return err
 	})
 	return seq, err
+}
+
+// recentBefore is the last recent seq before a time, 0 if there is none.
+func (f *File) recentBefore(at int64) uint64 {
+	f.recentMu.RLock()
+	defer f.recentMu.RUnlock()
+	entries := f.recent.entries
+	if i := sort.Search(len(entries), func(i int) bool { return entries[i].At >= at }); i > 0 {
+		return entries[i-1].Seq
+	}
+	return 0
 }
 
 // lastBefore is the last seq up to head in the bucket whose time is less than
@@ -317,13 +369,25 @@ func (f *File) Mark(source string) (value string, err error) {
 
 // oldest is the first retained entry, 0 if there is none.
 func (f *File) oldest() (seq uint64, err error) {
+	recent := f.firstRecent()
 	err = f.view(func(tx *bolt.Tx) error {
-		k, _ := bucketOf(tx, bucketOrder).Cursor().First()
-		if k == nil {
-			return nil
-		}
-		seq, err = oneNumber(k)
+		seq, err = oldest(tx, recent)
 		return err
 	})
 	return seq, err
+}
+
+func (f *File) firstRecent() uint64 {
+	f.recentMu.RLock()
+	defer f.recentMu.RUnlock()
+	return f.recent.first()
+}
+
+// oldest is the first retained entry of a file; recent is the first one that is
+// not settled, 0 if there is none.
+func oldest(tx *bolt.Tx, recent uint64) (uint64, error) {
+	if k, _ := bucketOf(tx, bucketOrder).Cursor().First(); k != nil {
+		return oneNumber(k)
+	}
+	return recent, nil
 }

@@ -72,6 +72,7 @@ func (f *File) usedPages(t *testing.T) int64 {
 func TestDuplicatesCostNoCommit(t *testing.T) {
 	f := openFile(t, t.TempDir()+"/log.db", Options{Now: fixed})
 	put(t, f, message("a", "1", "x"))
+	sweepAll(t, f, testTime)
 	before, err := os.ReadFile(f.path)
 	must(t, err)
 	put(t, f, message("a", "1", "x"), message("a", "1", "y"))
@@ -133,12 +134,86 @@ func TestInspect(t *testing.T) {
 	}
 }
 
+// TestInspectRecent: what is not settled is seen like all else.
+func TestInspectRecent(t *testing.T) {
+	f := openFile(t, t.TempDir()+"/log.db", Options{Now: fixed})
+	put(t, f, message("a", "1", "x"), message("b", "1", "x"))
+	sweepAll(t, f, testTime)
+	put(t, f, message("c", "1", "x"), message("a", "2", "x"))
+	want, head := f.Stats(), f.Head()
+	must(t, f.Close())
+	i, err := Inspect(f.path)
+	must(t, err)
+	s, err := i.Summary()
+	if err != nil || s.Head != head || s.Events != 4 || s.Channels != 3 || s.Oldest != 1 || s.Bytes != want.Bytes {
+		t.Errorf("%+v, %v", s, err)
+	}
+	var channels []ChannelSummary
+	must(t, i.Channels(func(c ChannelSummary) error {
+		c.Bytes = 0
+		channels = append(channels, c)
+		return nil
+	}))
+	if want := []ChannelSummary{{"a", 2, 0, 1, 4, 0}, {"b", 1, 0, 2, 2, 0}, {"c", 1, 0, 3, 3, 0}}; fmt.Sprint(channels) != fmt.Sprint(want) {
+		t.Errorf("%+v", channels)
+	}
+	var entries []event.Entry
+	must(t, i.Entries(func(e event.Entry) error { entries = append(entries, e); return nil }, "a", "c"))
+	if seqs(entries) != "1 3 4" {
+		t.Error(seqs(entries))
+	}
+	must(t, i.Close())
+}
+
+// TestSettles: the journal is bounded, what a channel has over its bounds goes
+// in time, and reopening changes nothing of it.
+func TestSettles(t *testing.T) {
+	const keep = 2 * journalShare
+	r := Retention{Events: keep}
+	path := t.TempDir() + "/log.db"
+	f := openFile(t, path, Options{Now: fixed, UnsafeNoSync: true, Retention: r})
+	settled, id := 0, 0
+	for range 3 * journalEvents / 16 {
+		var batch []event.Event
+		for range 16 {
+			id++
+			batch = append(batch, message(fmt.Sprint(id%40), fmt.Sprint(id), "x"))
+		}
+		put(t, f, batch...)
+		if n := len(f.recent.entries); n > journalEvents {
+			t.Fatalf("%d entries in the journal", n)
+		} else if n == 0 {
+			settled++
+		}
+		if id%(16*20) == 0 {
+			want := f.Stats()
+			must(t, f.Close())
+			f = openFile(t, path, Options{Now: fixed, UnsafeNoSync: true, Retention: r})
+			if got := f.Stats(); got.Events != want.Events || got.Bytes != want.Bytes || got.Channels != want.Channels || got.Oldest != want.Oldest {
+				t.Fatalf("%+v became %+v", want, got)
+			}
+		}
+		if n := len(read(t, f, 0, "7")); n > keep+keep/journalShare {
+			t.Fatalf("%d events are kept", n)
+		}
+	}
+	if settled == 0 || settled > 40 {
+		t.Errorf("it was settled %d times", settled)
+	}
+	sweepAll(t, f, testTime)
+	if got := f.Stats(); got.Events != 40*keep {
+		t.Errorf("%+v", got)
+	}
+	verifyFile(t, f)
+}
+
 // FuzzRecords reads records that nobody wrote: no panic, and what is accepted
 // is what would be written.
 func FuzzRecords(f *testing.F) {
 	key2, key1 := appendNumber(appendNumber(nil, 1), 7), appendNumber(nil, 7)
 	e := message("a", "1", "x")
 	f.Add(key2, append(appendEvent(nil, 3, 1), e.AppendBinary(nil)...))
+	f.Add(key1, append(appendFields(nil, 1), e.AppendBinary(nil)...))
 	f.Add(key1, orderRow{1, 2, 3, 4}.append(nil))
 	f.Add(key1, takenRow{1, 2, []byte("key")}.append(nil))
 	f.Add(key1, (&channelRow{events: 1, bytes: 2, last: 3, trimmed: 4, name: "a"}).append(nil))
@@ -151,6 +226,11 @@ func FuzzRecords(f *testing.F) {
 		sealed := func(bucket string) []byte { return seal(bucket, key, bytes.Clone(value)) }
 		if _, r, err := parseEvent(key, sealed(bucketEvents)); err == nil {
 			if entry, err := r.entry(); err == nil && entry.Seq != r.seq {
+				t.Errorf("%+v", entry)
+			}
+		}
+		if seq, r, err := parseJournal(key, sealed(bucketJournal)); err == nil {
+			if entry, err := r.entry(); err == nil && entry.Seq != seq {
 				t.Errorf("%+v", entry)
 			}
 		}

@@ -6,19 +6,6 @@ import (
 	"github.com/seed-078801ba/sidestream/stream/event"
 )
 
-// trimTouched holds the channels of this transaction to their bounds, as far
-// as so many events; Sweep does the rest.
-func (w *fileTx) trimTouched(budget int) error {
-	for _, r := range w.touched {
-		n, err := w.trimChannel(r, budget)
-		if err != nil {
-			return err
-		}
-		budget -= n
-	}
-	return nil
-}
-
 // trimChannel removes what the channel has over its bounds, at most so many
 // events, and returns how many.
 func (w *fileTx) trimChannel(r *channelRow, most int) (n int, err error) {
@@ -109,13 +96,22 @@ func (w *fileTx) removeKey(r *channelRow, seq uint64) error {
 	return w.delete(bucketKeys, appendText(w.key[:0], text))
 }
 
-// Sweep implements Log. A step that finds nothing to do writes nothing.
+// Sweep implements Log. It settles what is recent, so that what is in the file
+// is all that it has to look at. A step that finds nothing to do writes nothing.
 func (f *File) Sweep(now time.Time) (more bool, err error) {
 	if f.rescan.Swap(false) {
 		f.scanning, f.scanned = true, 0
 	}
 	scanning, scanned := f.scanning, f.scanned
 	err = f.update(func(w *fileTx) error {
+		if len(w.recent.entries) > 0 {
+			if err := w.settle(); err != nil {
+				return err
+			}
+			if err := w.flush(); err != nil { // for those who look through the file
+				return err
+			}
+		}
 		if age := w.retention.Age; age > 0 {
 			if more, err = w.trimOld(f.clock.cutoff(now, age)); err != nil {
 				return err
@@ -139,7 +135,7 @@ func (f *File) Sweep(now time.Time) (more bool, err error) {
 		return false, err
 	}
 	f.scanning, f.scanned = scanning, scanned
-	return more, nil
+	return more, f.checkRoom()
 }
 
 // trimOld removes entries from before the cutoff.

@@ -14,26 +14,29 @@ type fileTx struct {
 	state     fileState
 	before    fileState
 	retention Retention
+	recent    *recent                // what was there before; not changed
+	fresh     *recent                // what is appended
+	settled   bool                   // all of it
 	rows      map[uint64]*channelRow // those that were looked at
-	touched   []*channelRow          // those that got an event, in that order
 	wrote     bool
-	arena     []byte // values: bbolt keeps them until the commit
+	arena     []byte // values: bbolt keeps them until the commit, recent for longer
 	key       []byte // bbolt copies keys
 	scratch   []byte
 	names     map[string]*channelRow
 }
 
-func newFileTx(tx *bolt.Tx, state fileState, r Retention) *fileTx {
+func newFileTx(tx *bolt.Tx, state fileState, recent *recent, r Retention) *fileTx {
 	return &fileTx{
-		tx: tx, state: state, before: state, retention: r,
+		tx: tx, state: state, before: state, retention: r, recent: recent, fresh: newRecent(),
 		rows: map[uint64]*channelRow{}, names: map[string]*channelRow{},
 	}
 }
 
 func (w *fileTx) bucket(name string) *bolt.Bucket {
-	b := w.tx.Bucket([]byte(name))
-	// Most of what is inserted comes behind what its channel has already:
-	// pages that are split half and half would stay half empty.
+	b := bucketOf(w.tx, name)
+	// Most of what is inserted comes behind what its channel has already, or
+	// behind everything: pages that are split half and half would stay half
+	// empty.
 	b.FillPercent = 0.9
 	return b
 }
@@ -46,12 +49,16 @@ func (w *fileTx) begin(size int) []byte {
 	return w.arena[len(w.arena):]
 }
 
+// keep takes what was appended to what begin returned for good.
+func (w *fileTx) keep(value []byte) []byte {
+	w.arena = w.arena[:len(w.arena)+len(value)]
+	return value[:len(value):len(value)]
+}
+
 // put stores a value that was appended to what begin returned.
 func (w *fileTx) put(bucket string, key, value []byte) error {
-	value = seal(bucket, key, value)
-	w.arena = w.arena[:len(w.arena)+len(value)]
 	w.wrote = true
-	return w.bucket(bucket).Put(key, value[:len(value):len(value)])
+	return w.bucket(bucket).Put(key, w.keep(seal(bucket, key, value)))
 }
 
 func (w *fileTx) delete(bucket string, key []byte) error {
@@ -106,84 +113,80 @@ func (w *fileTx) row(number uint64) (*channelRow, error) {
 	return r, err
 }
 
-// add appends one event.
+// add appends one event, so far in memory: encoded once, as it goes to the
+// journal and as it is read until it is settled.
 func (w *fileTx) add(e *event.Event, at int64) (Appended, error) {
-	var stored []byte
-	var content uint64
+	entry := &recentEntry{Entry: event.Entry{Seq: w.state.seq + 1, At: at, Event: *e}}
 	if key := e.Key(); key != "" {
-		content, w.scratch = contentOf(e, w.scratch)
-		stored = appendText(nil, key)
-		value, err := lookup(w.tx, bucketKeys, stored)
+		entry.content, w.scratch = contentOf(e, w.scratch)
+		w.key = appendText(w.key[:0], key)
+		first, ok, err := w.first(w.key)
 		if err != nil {
 			return Appended{}, err
 		}
-		if value != nil {
-			return w.duplicate(value, content)
+		if ok {
+			return Appended{
+				Entry:     event.Entry{Seq: first.Seq, Tag: first.Tag},
+				Duplicate: true, Conflict: first.content != entry.content,
+			}, nil
 		}
-	}
-	row, err := w.channel(e.Channel.Text)
-	if err != nil {
-		return Appended{}, err
+		entry.key = string(w.key)
 	}
 	w.scratch = e.AppendBinary(w.scratch[:0])
-	seq, size := w.state.seq+1, int64(len(w.scratch))
-	tag := event.TagOf(seq, w.scratch)
-
-	value := append(appendEvent(w.begin(len(w.scratch)), row.last, at), w.scratch...)
-	if err := w.put(bucketEvents, w.number2(row.number, seq), value); err != nil {
+	record := appendFields(w.begin(len(w.scratch)), uint64(at))
+	before := len(record)
+	record = append(record, w.scratch...)
+	entry.record = w.keep(seal(bucketJournal, w.number1(entry.Seq), record))
+	entry.encoded = entry.record[before:len(record):len(record)]
+	entry.Tag = event.TagOf(entry.Seq, entry.encoded)
+	if err := w.fresh.add(w.tx, w.recent, entry); err != nil {
 		return Appended{}, err
 	}
-	order := orderRow{row.number, at, tag, size}
-	if err := w.put(bucketOrder, w.number1(seq), order.append(w.begin(0))); err != nil {
-		return Appended{}, err
-	}
-	taken := takenRow{at, tag, stored}
-	if err := w.put(bucketTaken, w.number1(seq), taken.append(w.begin(len(stored)))); err != nil {
-		return Appended{}, err
-	}
-	if stored != nil {
-		if err := w.put(bucketKeys, stored, keyRow{seq, content}.append(w.begin(0))); err != nil {
-			return Appended{}, err
-		}
-	}
-	if row.events == 0 {
-		w.state.channels++
-		if row.last > 0 {
-			if err := w.delete(bucketEmpty, w.number2(row.trimmed, row.number)); err != nil {
-				return Appended{}, err
-			}
-		}
-	}
-	row.events++
-	row.bytes += size
-	row.last = seq
-	w.touch(row)
-	w.state.seq, w.state.at, w.state.tag = seq, at, tag
-	w.state.events++
-	w.state.bytes += size
-	return Appended{Entry: event.Entry{Seq: seq, Tag: tag, At: at, Event: *e}}, nil
+	w.state.seq, w.state.at, w.state.tag = entry.Seq, at, entry.Tag
+	return Appended{Entry: entry.Entry}, nil
 }
 
-func (w *fileTx) touch(r *channelRow) {
-	if len(w.touched) == 0 || w.touched[len(w.touched)-1] != r {
-		w.touched = append(w.touched, r)
+// first is the entry that a key is remembered for: its number, tag and digest.
+func (w *fileTx) first(key []byte) (e recentEntry, ok bool, err error) {
+	for _, r := range []*recent{w.fresh, w.recent} {
+		if e := r.keys[string(key)]; e != nil {
+			return *e, true, nil
+		}
 	}
-	r.changed = true
-}
-
-func (w *fileTx) duplicate(value []byte, content uint64) (Appended, error) {
+	value, err := lookup(w.tx, bucketKeys, key)
+	if value == nil || err != nil {
+		return e, false, err
+	}
 	row, err := parseKeyValue(value)
 	if err != nil {
-		return Appended{}, err
+		return e, false, err
 	}
-	tag, _, err := tagAt(w.tx, row.seq)
-	if err != nil {
-		return Appended{}, err
+	e.Seq, e.content = row.seq, row.content
+	e.Tag, _, err = tagAt(w.tx, row.seq)
+	return e, true, err
+}
+
+// store writes what was added: to the journal, as long as there is room and no
+// channel has too much.
+func (w *fileTx) store() error {
+	if len(w.fresh.entries) == 0 {
+		return nil
 	}
-	return Appended{
-		Entry:     event.Entry{Seq: row.seq, Tag: tag},
-		Duplicate: true, Conflict: row.content != content,
-	}, nil
+	due := len(w.recent.entries)+len(w.fresh.entries) > journalEvents || w.recent.bytes+w.fresh.bytes > journalBytes
+	for _, c := range w.fresh.channels {
+		due = due || c.due(w.retention)
+		c.overRetention = w.retention.over(c.settled+uint64(len(c.entries)), c.settledBytes+c.bytes)
+	}
+	if due {
+		return w.settle()
+	}
+	for _, e := range w.fresh.entries {
+		if err := w.bucket(bucketJournal).Put(w.number1(e.Seq), e.record); err != nil {
+			return err
+		}
+	}
+	w.wrote = true
+	return nil
 }
 
 func (w *fileTx) mark(m event.Mark) error {
@@ -197,6 +200,7 @@ func (w *fileTx) flush() error {
 		if !r.changed || r.gone {
 			continue
 		}
+		r.changed = false
 		if err := w.put(bucketChannels, w.number1(r.number), r.append(w.begin(len(r.name)))); err != nil {
 			return fmt.Errorf("writing a channel: %w", err)
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -51,10 +52,11 @@ type Summary struct {
 
 // Summary sums up the file.
 func (i *Inspection) Summary() (Summary, error) {
-	state := i.opened.state
+	state, recent := i.opened.state, i.opened.recent
+	stats := state.stats(recent)
 	s := Summary{
 		Head:   event.Cursor{Epoch: i.opened.epoch, Seq: state.seq, Tag: state.tag},
-		Events: state.events, Bytes: state.bytes, Channels: state.channels, Unclean: i.opened.unsafe,
+		Events: stats.Events, Bytes: stats.Bytes, Channels: stats.Channels, Unclean: i.opened.unsafe,
 	}
 	info, err := i.opened.file.Stat()
 	if err != nil {
@@ -62,10 +64,8 @@ func (i *Inspection) Summary() (Summary, error) {
 	}
 	s.FileSize = info.Size()
 	err = i.view(func(tx *bolt.Tx) (err error) {
-		if k, _ := bucketOf(tx, bucketOrder).Cursor().First(); k != nil {
-			if s.Oldest, err = oneNumber(k); err != nil {
-				return err
-			}
+		if s.Oldest, err = oldest(tx, recent.first()); err != nil {
+			return err
 		}
 		used, err := usedBytes(tx)
 		s.Free = s.FileSize - used
@@ -102,7 +102,8 @@ type ChannelSummary struct {
 func (i *Inspection) Channels(yield func(ChannelSummary) error) error {
 	return i.view(func(tx *bolt.Tx) error {
 		events := bucketOf(tx, bucketEvents).Cursor()
-		return bucketOf(tx, bucketChannels).ForEach(func(k, v []byte) error {
+		recent := maps.Clone(i.opened.recent.channels)
+		err := bucketOf(tx, bucketChannels).ForEach(func(k, v []byte) error {
 			number, row, err := parseChannelRecord(k, v)
 			if err != nil {
 				return err
@@ -113,9 +114,33 @@ func (i *Inspection) Channels(yield func(ChannelSummary) error) error {
 					return err
 				}
 			}
+			if c := recent[row.name]; c != nil {
+				s.add(c)
+				delete(recent, row.name)
+			}
 			return yield(s)
 		})
+		if err != nil {
+			return err
+		}
+		for _, c := range inOrder(maps.Values(recent)) {
+			s := ChannelSummary{Name: c.entries[0].Channel.Text, Trimmed: i.opened.state.forgotten}
+			s.add(c)
+			if err := yield(s); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
+}
+
+func (s *ChannelSummary) add(c *recentChannel) {
+	s.Events += uint64(len(c.entries))
+	s.Bytes += c.bytes
+	if s.First == 0 {
+		s.First = c.entries[0].Seq
+	}
+	s.Last = c.entries[len(c.entries)-1].Seq
 }
 
 // Entries calls yield for each retained entry in the order of the log: all of
@@ -125,16 +150,28 @@ func (i *Inspection) Entries(yield func(event.Entry) error, channels ...string) 
 	for _, name := range channels {
 		wanted[name] = true
 	}
+	choose := func(entry event.Entry) error {
+		if len(wanted) > 0 && !wanted[entry.Channel.Text] {
+			return nil
+		}
+		return yield(entry)
+	}
 	return i.view(func(tx *bolt.Tx) error {
-		return bucketOf(tx, bucketOrder).ForEach(func(k, v []byte) error {
+		err := bucketOf(tx, bucketOrder).ForEach(func(k, v []byte) error {
 			entry, err := checkEntry(tx, k, v)
 			if err != nil {
 				return err
 			}
-			if len(wanted) > 0 && !wanted[entry.Channel.Text] {
-				return nil
-			}
-			return yield(entry)
+			return choose(entry)
 		})
+		if err != nil {
+			return err
+		}
+		for _, e := range i.opened.recent.entries {
+			if err := choose(e.Entry); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }

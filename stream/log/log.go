@@ -51,7 +51,7 @@ type Log interface {
 	TagAt(seq uint64) (tag event.Tag, ok bool, err error)
 
 	// SeqOf finds the entry that created the backend's message id in a
-	// channel, if it is retained.
+	// channel, retained or not, if its key is remembered.
 	SeqOf(channel, id string) (seq uint64, ok bool, err error)
 
 	// SeqBefore is the Seq of the newest entry taken before t, retained or

@@ -227,14 +227,7 @@ func (m *Memory) SeqOf(channel, id string) (uint64, bool, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	place, ok := m.keys[memoryKey(sum[:16])]
-	if !ok {
-		return 0, false, nil
-	}
-	c := m.channels[channel]
-	if c == nil || place.seq <= c.trimmed {
-		return 0, false, nil
-	}
-	return place.seq, true, nil
+	return place.seq, ok, nil
 }
 
 // SeqBefore implements Log.

@@ -59,8 +59,11 @@ func TestOpenRefuses(t *testing.T) {
 		want error
 	}{
 		{"newer format", func(t *testing.T, path string) {
-			changeDB(t, path, func(tx *bolt.Tx) error { return bucketOf(tx, bucketHub).Put([]byte(hubFormat), []byte("2")) })
+			changeDB(t, path, func(tx *bolt.Tx) error { return bucketOf(tx, bucketHub).Put([]byte(hubFormat), []byte("3")) })
 		}, ErrNewerFormat},
+		{"older format", func(t *testing.T, path string) {
+			changeDB(t, path, func(tx *bolt.Tx) error { return bucketOf(tx, bucketHub).Put([]byte(hubFormat), []byte("1")) })
+		}, nil},
 		{"no format", func(t *testing.T, path string) {
 			changeDB(t, path, func(tx *bolt.Tx) error { return bucketOf(tx, bucketHub).Put([]byte(hubFormat), []byte("x")) })
 		}, ErrDamaged},

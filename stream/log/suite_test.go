@@ -474,8 +474,8 @@ func testKeys(t *testing.T, s store) {
 	l := s.open(t, r, func() time.Time { return now })
 	first := put(t, l, message("a", "1", "x"))
 	put(t, l, message("a", "2", "x"))
-	if _, ok, _ := l.SeqOf("a", "1"); ok {
-		t.Error("SeqOf found an event that is not retained")
+	if seq, ok, err := l.SeqOf("a", "1"); seq != 1 || !ok || err != nil {
+		t.Errorf("SeqOf of an event that is not retained is %d, %v, %v", seq, ok, err)
 	}
 	now = now.Add(48 * time.Hour)
 	sweepAll(t, l, now)

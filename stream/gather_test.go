@@ -1,0 +1,56 @@
+package stream
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-078801ba/sidestream/stream/event"
+)
+
+// TestGather: who is alone does not wait; who was not is waited for, up to a
+// number and a time; and what was gathered is in order.
+func TestGather(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		publications := make(chan *publication, 2*commitEvents)
+		g := newGathering()
+		send := func(n int) {
+			for range n {
+				publications <- &publication{batch: event.Batch{Events: make([]event.Event, 1)}}
+			}
+		}
+		for i, test := range []struct {
+			waiting, later, want int // later come before the time is over
+			waits                time.Duration
+		}{
+			{1, 0, 1, 0},
+			{1, 0, 1, 0},
+			{3, 0, 3, 0},
+			{1, 2, 3, gatherWait / 2},
+			{1, 1, 2, gatherWait},
+			{1, 0, 1, gatherWait},
+			{1, 0, 1, 0},
+			{4 * gatherEnough, 0, 4 * gatherEnough, 0},
+			{gatherEnough, 0, gatherEnough, 0},
+			{commitEvents + 7, 0, commitEvents, 0},
+			{gatherEnough - 7, 0, gatherEnough, 0}, // and those that were too many
+		} {
+			send(test.waiting)
+			first := <-publications
+			begun := time.Now()
+			if test.later > 0 {
+				go func() {
+					time.Sleep(gatherWait / 2)
+					send(test.later)
+				}()
+			}
+			got := g.gather(first, publications)
+			if len(got.group) != test.want || len(got.events) != test.want || got.group[0] != first {
+				t.Errorf("%d: %d of %d events", i, len(got.group), len(got.events))
+			}
+			if waited := time.Since(begun); waited != test.waits {
+				t.Errorf("%d: waited %s, not %s", i, waited, test.waits)
+			}
+		}
+	})
+}

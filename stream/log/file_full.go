@@ -1,0 +1,56 @@
+package log
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/seed-078801ba/sidestream/stream/event"
+)
+
+// minRoom is how much room a disk that was full must have before the store says
+// that it is well again.
+const minRoom = 64 << 10
+
+// wantRoom remembers that the disk had no room for these events.
+func (f *File) wantRoom(events []event.Event) {
+	var size int64
+	for i := range events {
+		size += int64(len(events[i].Body) + len(events[i].Payload))
+	}
+	f.want = max(minRoom, 2*size)
+}
+
+// checkRoom tells whether the disk that was full still is. That the file could
+// be opened again says nothing, and an append may never come, because a load
+// balancer sends nothing to who is unwell.
+func (f *File) checkRoom() error {
+	if f.want == 0 {
+		return nil
+	}
+	if err := probeRoom(filepath.Dir(f.path), f.want); err != nil {
+		return classify(f.path, fmt.Errorf("looking for room: %w", err))
+	}
+	f.want = 0
+	return nil
+}
+
+// probeRoom writes a file without a name.
+func probeRoom(folder string, size int64) error {
+	file, err := os.CreateTemp(folder, ".room-*")
+	if err != nil {
+		return err
+	}
+	name := file.Name()
+	unnamed := os.Remove(name) == nil // at once, so that a crash leaves none
+	block := make([]byte, minRoom)
+	for ; size > 0 && err == nil; size -= minRoom {
+		_, err = file.Write(block)
+	}
+	err = errors.Join(err, file.Close())
+	if !unnamed {
+		err = errors.Join(err, os.Remove(name))
+	}
+	return err
+}

@@ -1,0 +1,165 @@
+package log
+
+import (
+	"fmt"
+	"maps"
+	"sort"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/seed-078801ba/sidestream/stream/event"
+)
+
+// What is appended goes to the journal first, a bucket in the order of the log:
+// a commit writes a few full pages, however many channels it is for. Now and
+// then, all that stands in the journal is settled: moved to the buckets that
+// are read, many events of a channel at once. In between, it is read from
+// memory. The state says up to where the log is settled; the journal holds what
+// comes behind, so a log that is opened again knows all of it.
+const (
+	// journalEvents and journalBytes are what the journal holds at most, but for
+	// one batch: more of it makes settling cheaper, and opening and the longest
+	// commit longer.
+	journalEvents = 1024
+	journalBytes  = 4 << 20
+	// journalShare is how much of what a channel keeps may stand in the journal
+	// while the channel is over its bounds: one part in so many. Then it is
+	// settled and trimmed.
+	journalShare = 32
+)
+
+// recent is what is not settled yet. It is changed by Append's goroutine only,
+// with
+// File.recentMu held; entries and channels that were read from it never change.
+type recent struct {
+	entries  []*recentEntry // without holes
+	channels map[string]*recentChannel
+	keys     map[string]*recentEntry
+	bytes    int64
+}
+
+type recentEntry struct {
+	event.Entry
+	record  []byte // in the journal; nil once it is there since before Open
+	encoded []byte // part of it
+	key     string // in the keys bucket, "" if it has none
+	content uint64
+}
+
+// recentChannel is what is recent of a channel, and what else it has.
+type recentChannel struct {
+	entries       []*recentEntry
+	bytes         int64
+	settled       uint64 // retained events that are settled
+	settledBytes  int64
+	overRetention bool // when it was last appended to
+}
+
+func newRecent() *recent {
+	return &recent{channels: map[string]*recentChannel{}, keys: map[string]*recentEntry{}}
+}
+
+// add appends an entry to r, which is to follow before.
+func (r *recent) add(tx *bolt.Tx, before *recent, e *recentEntry) error {
+	c := r.channels[e.Channel.Text]
+	if c == nil {
+		c = new(recentChannel)
+		if known := before.channels[e.Channel.Text]; known != nil {
+			*c = *known
+		} else if row, err := channelByName(tx, e.Channel.Text); err != nil {
+			return err
+		} else if row != nil {
+			c.settled, c.settledBytes = row.events, row.bytes
+		}
+		r.channels[e.Channel.Text] = c
+	}
+	c.entries = append(c.entries, e)
+	c.bytes += int64(len(e.encoded))
+	r.entries = append(r.entries, e)
+	r.bytes += int64(len(e.encoded))
+	if e.key != "" {
+		r.keys[e.key] = e
+	}
+	return nil
+}
+
+// extend takes over what follows r.
+func (r *recent) extend(next *recent) {
+	r.entries = append(r.entries, next.entries...)
+	r.bytes += next.bytes
+	maps.Copy(r.channels, next.channels)
+	maps.Copy(r.keys, next.keys)
+}
+
+// due tells whether the channel is over its bounds by so much that it has to be
+// settled.
+func (c *recentChannel) due(r Retention) bool {
+	n := uint64(len(c.entries))
+	return r.Events > 0 && c.settled+n > uint64(r.Events) && journalShare*n >= uint64(r.Events) ||
+		r.Bytes > 0 && c.settledBytes+c.bytes > r.Bytes && journalShare*c.bytes >= r.Bytes
+}
+
+// between is the recent entries with after < Seq <= upto.
+func between(entries []*recentEntry, after, upto uint64) []*recentEntry {
+	from := sort.Search(len(entries), func(i int) bool { return entries[i].Seq > after })
+	entries = entries[from:]
+	return entries[:sort.Search(len(entries), func(i int) bool { return entries[i].Seq > upto })]
+}
+
+// at is the entry with this number, nil if it is not recent.
+func (r *recent) at(seq uint64) *recentEntry {
+	if len(r.entries) == 0 || seq < r.entries[0].Seq || seq-r.entries[0].Seq >= uint64(len(r.entries)) {
+		return nil
+	}
+	return r.entries[seq-r.entries[0].Seq]
+}
+
+// first is the number of the first entry, 0 if there is none.
+func (r *recent) first() uint64 {
+	if len(r.entries) == 0 {
+		return 0
+	}
+	return r.entries[0].Seq
+}
+
+// recentRun is the recent part of a channel that is being read.
+type recentRun struct{ rest []*recentEntry }
+
+func (r *recentRun) seq() uint64 { return r.rest[0].Seq }
+func (r *recentRun) size() int   { return len(r.rest[0].encoded) }
+func (r *recentRun) next() (entry event.Entry, more bool, err error) {
+	entry, r.rest = r.rest[0].Entry, r.rest[1:]
+	return entry, len(r.rest) > 0, nil
+}
+
+// loadRecent reads the journal, all of it: it must begin behind what is
+// settled, and end at the head.
+func loadRecent(tx *bolt.Tx, state *fileState) (*recent, error) {
+	r, none := newRecent(), newRecent()
+	next, tag, at := state.settled+1, state.tag, int64(0)
+	var scratch []byte
+	err := bucketOf(tx, bucketJournal).ForEach(func(k, v []byte) error {
+		seq, record, err := parseJournal(k, v)
+		if err != nil {
+			return err
+		}
+		if seq != next || record.at < at {
+			return fmt.Errorf("entry %d follows entry %d: %w", seq, next-1, errRecord)
+		}
+		entry, err := record.entry()
+		if err != nil {
+			return fmt.Errorf("entry %d: %w", seq, err)
+		}
+		e := &recentEntry{Entry: entry, encoded: append([]byte(nil), record.encoded...)}
+		if key := e.Key(); key != "" {
+			e.key = string(appendText(nil, key))
+			e.content, scratch = contentOf(&e.Event, scratch)
+		}
+		next, tag, at = seq+1, e.Tag, e.At
+		return r.add(tx, none, e)
+	})
+	if err == nil && (next != state.seq+1 || tag != state.tag) {
+		err = fmt.Errorf("the newest entry is %d, not %d: %w", next-1, state.seq, errRecord)
+	}
+	return r, err
+}

@@ -1,0 +1,21 @@
+package log
+
+// RedisACL are the rules of a Redis user with the least rights that a log
+// needs, but for its name, its password and the prefix, which are to be put in:
+//
+//	user sidestream on >password ~sidestream:* <RedisACL>
+//
+// The commands of the first line are what the scripts are made of; nothing
+// there looks at other keys, reads or changes the configuration, or empties a
+// database. With sentinels, the user that they know needs RedisSentinelACL.
+const RedisACL = "resetchannels -@all " +
+	"+unlink +hget +hmget +hset +hdel +hlen +hscan +hexists +hstrlen +xadd +xdel +xtrim +xlen +xrange +xrevrange +zadd +zrem +zcard +zrangebylex +time " +
+	"+eval +evalsha +xread +wait " +
+	"+ping +select +role " +
+	"+cluster|slots +cluster|shards"
+
+// RedisSentinelACL are the rules of the user with which sentinels are asked
+// for the master, and tell of a new one.
+const RedisSentinelACL = "resetkeys resetchannels &+switch-master &+reboot &+slave &+sdown &-sdown &+sentinel -@all " +
+	"+ping +hello +auth +client|setname +subscribe +unsubscribe " +
+	"+sentinel|sentinels +sentinel|get-master-addr-by-name +role"

@@ -1,0 +1,100 @@
+-- Appends a batch.
+--
+-- ARGV[6..]: retention (events, bytes), bounds of the feed (events, bytes), how
+-- many entries may be dropped, numbers of events and marks; then of each event
+-- its key ('' for none), digest of its content, channel, digest of its encoded
+-- form, and that form; then of each mark its source and value.
+--
+-- Adds to the reply: 1 if retention is behind, then for each event seq, tag and
+-- 0 if it was stored, 1 if it was there, 2 if it was there with other content.
+local budget, n, m = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
+local results, arg, stored = {}, 13, 0
+head.at = math.max(head.at, time)
+local at = int(head.at)
+call('HSET', HEAD, 'at', at) -- refused here if at all, before anything has changed
+
+-- bulk gathers pairs for one call of a command, which costs less than many.
+local function bulk(command, key)
+	local pairs = {}
+	local function flush()
+		if #pairs > 0 then call(command, key, unpack(pairs)) end
+		pairs = {}
+	end
+	return function(a, b)
+		pairs[#pairs + 1], pairs[#pairs + 2] = a, b
+		if #pairs == 256 then flush() end
+	end, flush
+end
+local event, flushEvents = bulk('HSET', EVENTS)
+local place, flushPlaces = bulk('ZADD', PLACES)
+local remember, flushIDs = bulk('HSET', IDS)
+local fresh = {} -- keys of this batch
+
+for i = 1, n do
+	local key, digest, token, sum, encoded = ARGV[arg], ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3], ARGV[arg + 4]
+	arg = arg + 5
+	local first = key ~= '' and (fresh[key] or call('HGET', IDS, key))
+	if first then
+		local seq, tag, content = string.match(first, '^(%d+) (%d+) (.*)$')
+		results[#results + 1], results[#results + 2] = seq, tag
+		results[#results + 1] = content == digest and '1' or '2'
+	else
+		local seq, size = head.seq + 1, #encoded
+		local number = int(seq)
+		-- The tag digests the one before it as well: once two logs have
+		-- parted, their tags never agree again.
+		local hash = redis.sha1hex(int(head.tag) .. ' ' .. number .. ' ' .. sum)
+		local value = tonumber(string.sub(hash, 1, 8), 16) % 2 ^ 30
+		local s, tag, position = state(token), int(value), number .. '-0'
+		call('XADD', FEED, position, 't', tag, 'a', at, 'b', int(head.written), 'e', encoded)
+		call('XADD', INDEX, position, 't', tag, 'a', at, 'c', token, 'k', key)
+		event(number, pack(value, head.at, encoded))
+		place(0, member(token, seq))
+		if key ~= '' then
+			fresh[key] = number .. ' ' .. tag .. ' ' .. digest
+			remember(key, fresh[key])
+			head.ids = head.ids + 1
+		end
+		if head.events == 0 then head.oldest = seq end
+		if s.count == 0 then head.channels = head.channels + 1 end
+		s.changed, s.count, s.bytes = true, s.count + 1, s.bytes + size
+		head.seq, head.tag, head.events, head.bytes = seq, value, head.events + 1, head.bytes + size
+		head.feed, head.index, head.written, stored = head.feed + 1, head.index + 1, head.written + size, stored + 1
+		results[#results + 1], results[#results + 2] = number, tag
+		results[#results + 1] = '0'
+	end
+end
+flushEvents()
+flushPlaces()
+flushIDs()
+for i = 1, m do
+	head.marks = head.marks + call('HSET', MARKS, ARGV[arg], ARGV[arg + 1])
+	arg = arg + 2
+end
+
+local behind = false
+for token, s in pairs(states) do
+	local over
+	budget, over = trim(token, s, tonumber(ARGV[6]), tonumber(ARGV[7]), budget)
+	behind = behind or over
+end
+
+-- The feed is cut in large pieces, and never what this call has added.
+local function cut(length)
+	length = math.max(length, stored)
+	call('XTRIM', FEED, 'MAXLEN', length)
+	head.feed = length
+	local first = call('XRANGE', FEED, '-', '+', 'COUNT', 1)[1]
+	head.feed_from = first and tonumber(first[2][6]) or head.written
+end
+local most, mostBytes = tonumber(ARGV[8]), tonumber(ARGV[9])
+if head.feed > most * 1.1 and head.feed > stored then cut(most) end
+while head.written - head.feed_from > mostBytes and head.feed > stored do
+	cut(math.floor(head.feed / 2))
+end
+
+finish()
+local answer = reply(0)
+answer[#answer + 1] = behind and '1' or '0'
+for _, v in ipairs(results) do answer[#answer + 1] = v end
+return answer

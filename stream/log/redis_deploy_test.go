@@ -1,0 +1,306 @@
+//go:build unix
+
+package log
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-078801ba/sidestream/stream/event"
+	"github.com/seed-078801ba/sidestream/stream/log/redistest"
+)
+
+// useEverything does all that a log does.
+func useEverything(t *testing.T, n *node) {
+	t.Helper()
+	n.untilConnected(true)
+	first := n.say("a", "1")
+	n.say("b", "1")
+	_, err := n.Append([]event.Event{message("a", "1", "x")}, []event.Mark{{Source: "s", Value: "v"}})
+	must(t, err)
+	n.SetRetention(Retention{Events: 1, Bytes: 1 << 20, Age: time.Nanosecond})
+	redistest.Until(t, "all is swept", func() bool { _, err := n.Sweep(time.Now()); must(t, err); return n.Stats().Events == 0 })
+	tag, ok, err := n.TagAt(1)
+	if err != nil || !ok || tag != first.Entry.Tag {
+		t.Errorf("tag %v, %v, %v", tag, ok, err)
+	}
+	_, _, err = n.SeqOf("a", "1")
+	_, err2 := n.SeqBefore(time.Now())
+	_, err3 := n.Trimmed("a")
+	mark, err4 := n.Mark("s")
+	if err := errors.Join(err, err2, err3, err4); err != nil || mark != "v" {
+		t.Errorf("%v, mark %q", err, mark)
+	}
+	n.SetRetention(Retention{})
+	last := n.say("a", "2")
+	if got := seqs(read(t, n, 0, "a", "b")); got != fmt.Sprint(last.Entry.Seq) {
+		t.Errorf("read %s", got)
+	}
+	n.untilHead(n.cursor(last))
+}
+
+// nothingRefused checks that no user lacked a right: some refusals are only seen
+// in what happens later.
+func nothingRefused(t *testing.T, servers ...*redistest.Server) {
+	t.Helper()
+	for _, s := range servers {
+		if got := strings.TrimSpace(s.CLI("ACL", "LOG")); got != "" {
+			t.Errorf("refused: %s", got)
+		}
+	}
+}
+
+func TestRedisLeastRights(t *testing.T) {
+	const password = "hunter2:hunter2"
+	rules := func(keys, acl string) []string {
+		return append([]string{"ACL", "SETUSER", "side", "on", ">" + password, keys}, strings.Fields(acl)...)
+	}
+	t.Run("standalone", func(t *testing.T) {
+		s := redistest.Start(t)
+		s.CLI(rules("~sidestream:*", RedisACL)...)
+		useEverything(t, newNode(t, RedisOptions{Addrs: []string{s.Addr}, Username: "side", Password: password, DB: 3}))
+		nothingRefused(t, s)
+	})
+	t.Run("sentinel", func(t *testing.T) {
+		s := redistest.StartSentinel(t)
+		for _, server := range []*redistest.Server{s.Master, s.Replica} {
+			server.CLI(rules("~sidestream:*", RedisACL)...)
+		}
+		for _, sentinel := range s.Sentinels {
+			sentinel.CLI(rules("resetkeys", RedisSentinelACL)...)
+		}
+		useEverything(t, newNode(t, RedisOptions{
+			Addrs: s.Addrs, Master: s.Name, Username: "side", Password: password, SentinelUsername: "side", SentinelPassword: password,
+			Replicas: 1,
+		}))
+		nothingRefused(t, append(s.Sentinels, s.Master, s.Replica)...)
+	})
+	t.Run("cluster", func(t *testing.T) {
+		c := redistest.StartCluster(t, 3)
+		for _, s := range c.Nodes {
+			s.CLI(rules("~sidestream:*", RedisACL)...)
+		}
+		useEverything(t, newNode(t, RedisOptions{Addrs: c.Addrs[:1], Cluster: true, Username: "side", Password: password}))
+		nothingRefused(t, c.Nodes...)
+	})
+	t.Run("refused", func(t *testing.T) {
+		s := redistest.Start(t, "--rename-command", "HELLO", "", "--rename-command", "AUTH", "")
+		n := newNode(t, RedisOptions{Addrs: []string{s.Addr}, Username: "side", Password: password})
+		_, err := n.dial(t.Context())
+		if err == nil {
+			_, err = n.state(t.Context(), n.client, event.Cursor{})
+		}
+		if err == nil || strings.Contains(err.Error(), password) || !strings.Contains(err.Error(), "AUTH") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// TestRedisCluster: all of a hub moves with its slot, unnoticed.
+func TestRedisCluster(t *testing.T) {
+	c := redistest.StartCluster(t, 3)
+	a := newNode(t, RedisOptions{Addrs: c.Addrs, Cluster: true})
+	b := newNode(t, RedisOptions{Addrs: c.Addrs[:1], Cluster: true})
+	a.untilConnected(true)
+	key := a.keys[keyHead]
+	for i := range 4 {
+		last := a.cursor(a.say("a", fmt.Sprint(i)))
+		b.untilHead(last)
+		c.Move(key, (c.Owner(key)+1)%3)
+	}
+	last := b.cursor(b.say("a", "last"))
+	for _, n := range []*node{a, b} {
+		n.untilHead(last)
+		n.untilConnected(true)
+		if len(n.resets) > 0 || len(n.seen) != 5 {
+			t.Errorf("%d entries, resets %v", len(n.seen), n.resets)
+		}
+		if got := seqs(read(t, n, 0, "a")); got != "1 2 3 4 5" {
+			t.Errorf("read %s", got)
+		}
+	}
+	useEverything(t, newNode(t, RedisOptions{Addrs: c.Addrs, Cluster: true, Hub: "another {} hub"}))
+}
+
+// TestRedisLaggingFailover: a master takes over that never had what was
+// acknowledged last. Everybody who may have seen it is told, and its position
+// is not used again in the same epoch with the same tag.
+func TestRedisLaggingFailover(t *testing.T) {
+	s := redistest.StartSentinel(t)
+	o := RedisOptions{Addrs: s.Addrs, Master: s.Name}
+	a, b := newNode(t, o), newNode(t, o)
+	a.untilConnected(true)
+	b.untilHead(a.cursor(a.say("a", "1")))
+	s.Master.CLI("WAIT", "1", "0")
+	s.Lag()
+	lost := a.cursor(a.say("a", "lost"))
+	b.untilHead(lost)
+	s.Master.Kill()
+	a.untilConnected(false)
+	s.Replica.Cont()
+	s.UntilMaster(s.Replica)
+	last := b.cursor(b.say("a", "new"))
+	if last.Epoch == lost.Epoch {
+		t.Errorf("the epoch is still %v", last.Epoch)
+	}
+	for _, n := range []*node{a, b} {
+		n.untilHead(last)
+		n.untilConnected(true)
+		if len(n.resets) != 1 || n.resets[0] != event.EpochChanged {
+			t.Errorf("resets %v", n.resets)
+		}
+		if got := seqs(read(t, n, 0, "a")); got != "1 2" {
+			t.Errorf("read %s", got)
+		}
+	}
+}
+
+// TestRedisFork: a process that was away while another one appended to a log
+// that had lost its tail finds out, however the positions stand by then.
+func TestRedisFork(t *testing.T) {
+	for name, more := range map[string]int{"shorter": 1, "as long": 2, "longer": 3} {
+		t.Run(name, func(t *testing.T) {
+			s := redistest.StartSentinel(t)
+			master := openRedis(t, RedisOptions{Addrs: []string{s.Master.Addr}, Hub: "test"})
+			put(t, master, message("a", "1", "x"))
+			s.Master.CLI("WAIT", "1", "0")
+			s.Lag()
+			put(t, master, message("a", "lost", "x"), message("a", "common", "x"))
+			was := master.Head()
+			s.Master.Kill()
+			s.Replica.Cont()
+			s.UntilMaster(s.Replica)
+			replica := openRedis(t, RedisOptions{Addrs: []string{s.Replica.Addr}, Hub: "test"})
+			put(t, replica, message("a", "other", "x"))
+			if more > 1 { // the same event at the same position, behind another one
+				put(t, replica, message("a", "common", "x"))
+			}
+			if more > 2 {
+				put(t, replica, message("a", "more", "x"))
+			}
+			if replica.Head().Epoch != was.Epoch {
+				t.Fatal("the epoch changed before anybody could know")
+			}
+			if tag, ok, err := replica.TagAt(was.Seq); err != nil || ok && tag == was.Tag {
+				t.Errorf("the position that was lost has its tag: %v, %v", tag, err)
+			}
+			// What the process that was away does next:
+			_, err := replica.state(t.Context(), replica.client, was)
+			must(t, err)
+			if _, err := replica.Append([]event.Event{message("a", "next", "x")}, nil); !errors.Is(err, ErrFailed) {
+				t.Errorf("appending in the old epoch: %v", err)
+			}
+		})
+	}
+}
+
+// TestRedisDetached: the master that a log uses becomes a replica of another
+// one, or is left alone by the sentinels.
+func TestRedisDetached(t *testing.T) {
+	s := redistest.StartSentinel(t)
+	n := newNode(t, RedisOptions{Addrs: s.Addrs, Master: s.Name})
+	n.untilHead(n.cursor(n.say("a", "1")))
+	s.Master.CLI("WAIT", "1", "0")
+	s.Sentinels[0].CLI("SENTINEL", "FAILOVER", s.Name)
+	s.UntilMaster(s.Replica)
+	host, port, _ := net.SplitHostPort(s.Replica.Addr)
+	s.Master.CLI("REPLICAOF", host, port)
+	n.untilHead(n.cursor(n.say("a", "2")))
+	n.untilConnected(true)
+	if len(n.resets) > 0 {
+		t.Errorf("resets %v", n.resets)
+	}
+	if got := s.Replica.CLI("XLEN", n.keys[keyFeed]); got != "2" {
+		t.Errorf("the new master has %s entries", got)
+	}
+}
+
+func TestRedisReadOnly(t *testing.T) {
+	s := redistest.Start(t)
+	n := newNode(t, RedisOptions{Addrs: []string{s.Addr}})
+	n.untilConnected(true)
+	s.CLI("REPLICAOF", "127.0.0.1", redistest.FreePort(t))
+	n.untilConnected(false)
+	s.CLI("REPLICAOF", "NO", "ONE")
+	n.untilConnected(true)
+	s.CLI("CONFIG", "SET", "maxmemory", "1")
+	if _, err := n.Append([]event.Event{message("a", "1", "x")}, nil); !errors.Is(err, ErrFailed) || !strings.Contains(err.Error(), "OOM") {
+		t.Errorf("without memory: %v", err)
+	}
+	n.untilConnected(false)
+	s.CLI("CONFIG", "SET", "maxmemory", "0")
+	s.CLI("CONFIG", "SET", "min-replicas-to-write", "1")
+	s.CLI("CONFIG", "SET", "min-replicas-to-write", "0")
+	n.untilConnected(true)
+	if a := n.say("a", "1"); a.Entry.Seq != 1 {
+		t.Errorf("stored at %d", a.Entry.Seq)
+	}
+}
+
+// TestRedisReplicas: with too few replicas nothing is acknowledged.
+func TestRedisReplicas(t *testing.T) {
+	s := redistest.Start(t)
+	n := newNode(t, RedisOptions{Addrs: []string{s.Addr}, Replicas: 1, Durable: true})
+	if _, err := n.Append([]event.Event{message("a", "1", "x")}, nil); err == nil || errors.Is(err, ErrFailed) {
+		t.Errorf("without a replica: %v", err)
+	}
+	host, port, _ := net.SplitHostPort(s.Addr)
+	redistest.Start(t, "--replicaof", host+" "+port)
+	if a := n.say("a", "1"); !a.Duplicate || a.Entry.Seq != 1 {
+		t.Errorf("with one: %+v", a)
+	}
+	if !n.Durable() {
+		t.Error("not durable")
+	}
+}
+
+func TestRedisTLS(t *testing.T) {
+	cert, key, roots := selfSigned(t)
+	port := redistest.FreePort(t)
+	s := redistest.Start(t, "--tls-port", port, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert,
+		"--tls-auth-clients", "no", "--requirepass", "secret")
+	addr := net.JoinHostPort("127.0.0.1", port)
+	useEverything(t, newNode(t, RedisOptions{Addrs: []string{addr}, Password: "secret", TLS: &tls.Config{RootCAs: roots}}))
+	stranger := openRedis(t, RedisOptions{Addrs: []string{addr}, Password: "secret", TLS: &tls.Config{}, Hub: "h"})
+	if _, err := stranger.dial(t.Context()); err == nil || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("with a certificate that nobody knows: %v", err)
+	}
+	if s.CLI("DBSIZE") == "0" {
+		t.Error("nothing was stored")
+	}
+}
+
+// selfSigned writes a certificate for 127.0.0.1 and its key.
+func selfSigned(t *testing.T) (cert, key string, roots *x509.CertPool) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	must(t, err)
+	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
+	must(t, err)
+	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	roots = x509.NewCertPool()
+	roots.AppendCertsFromPEM(certPEM)
+	cert, key = filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
+	must(t, os.WriteFile(cert, certPEM, 0o600))
+	must(t, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600))
+	return cert, key, roots
+}

@@ -1,0 +1,35 @@
+-- Answers one question. ARGV: the epoch, the question, what it is about.
+-- Reply: 0, then the answer, nothing if there is none.
+local what = ARGV[2]
+if what == 'trimmed' then
+	return {0, int(trimmed(ARGV[3]))}
+end
+if what == 'tag' then
+	local entry = call('XRANGE', INDEX, id(tonumber(ARGV[3])), id(tonumber(ARGV[3])))[1]
+	return {0, entry and entry[2][2]}
+end
+if what == 'seq' then -- of the event with a key in a channel
+	local first = call('HGET', IDS, ARGV[3])
+	local seq = first and string.match(first, '^%d+')
+	return {0, seq}
+end
+-- before: the newest entry taken before a time. Entries stand in INDEX in the
+-- order of their times; the one nearest to a place decides for all before it.
+local before = tonumber(ARGV[3])
+local marks = call('HMGET', HEAD, 'seq', 'expired', 'expired_at')
+local low, high, found = 0, tonumber(marks[1]), 0
+while low < high do
+	local middle = math.ceil((low + high) / 2)
+	local entry = call('XREVRANGE', INDEX, id(middle), id(low + 1), 'COUNT', 1)[1]
+	if not entry then
+		low = middle
+	elseif tonumber(entry[2][4]) < before then
+		low, found = middle, tonumber(string.match(entry[1], '^%d+'))
+	else
+		high = tonumber(string.match(entry[1], '^%d+')) - 1
+	end
+end
+if tonumber(marks[3]) < before then
+	found = math.max(found, tonumber(marks[2]))
+end
+return {0, int(found)}

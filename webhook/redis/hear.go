@@ -1,0 +1,129 @@
+package redis
+
+import (
+	"slices"
+
+	"github.com/redis/rueidis"
+)
+
+// onSubscription runs in the goroutine that reads the connection.
+func (n *session) onSubscription(p rueidis.PubSubSubscription) {
+	key := p.Kind + " " + p.Channel
+	if _, ok := n.unconfirmed[key]; ok {
+		delete(n.unconfirmed, key)
+		if len(n.unconfirmed) == 0 {
+			close(n.confirmed)
+		}
+		return
+	}
+	if p.Kind != "subscribe" {
+		return
+	}
+	// One that came on demand: nobody listened to it until now.
+	n.mu.Lock()
+	d, ok := n.names[p.Channel]
+	n.mu.Unlock()
+	if !ok {
+		return
+	}
+	if n.s.options.SharedLog == "" {
+		n.demandIsHeard(d)
+		return
+	}
+	// It counts from the next window on, as it does for the other nodes.
+	n.fresh[p.Channel] = d
+	n.speakUp(signal{kind: probeSignal, token: newToken()})
+}
+
+// demandIsHeard notes that from now on nothing is missed of a channel.
+func (n *session) demandIsHeard(d demanded) {
+	if d.first {
+		n.s.queue.note(item{kind: followed, channel: d.channel, token: n.token})
+	}
+}
+
+// onMessage runs in the goroutine that reads the connection: it must not wait.
+func (n *session) onMessage(m rueidis.PubSubMessage) {
+	if m.Channel == n.s.plan.ProbeChannel {
+		if m.Pattern == "" {
+			n.onSignal(m.Message)
+		}
+		return
+	}
+	if !n.s.plan.first(m.Pattern, m.Channel, n.s.plan.OnDemand) {
+		return
+	}
+	if _, fresh := n.fresh[m.Channel]; fresh || n.window == "" {
+		// Before the first window, or after the beginning of the channel's:
+		// a gap is told here, unless another node has heard it.
+		return
+	}
+	n.s.counts.received.Add(1)
+	counter := m.Channel
+	if n.s.options.SharedLog == "" {
+		counter = "" // nobody else counts, and the window does not end
+	}
+	i := item{kind: heard, channel: m.Channel, payload: m.Message, window: n.window, ordinal: n.ordinals[counter]}
+	n.ordinals[counter]++
+	if len(m.Message) > n.s.plan.maxBody {
+		n.s.counts.refused.Add(1)
+		return
+	}
+	if !n.s.queue.push(i) {
+		n.s.counts.lost.Add(1)
+	}
+}
+
+// onSignal runs in the goroutine that reads the connection.
+func (n *session) onSignal(text string) {
+	g, ok := parseSignal(text)
+	if !ok || g.scope != n.s.scope {
+		return
+	}
+	if n.s.options.SharedLog != "" && (n.window != "" || g.token == n.ask) {
+		n.window = g.token
+		clear(n.ordinals)
+		for _, d := range n.fresh {
+			n.demandIsHeard(d)
+		}
+		clear(n.fresh)
+	}
+	switch {
+	case g.session == n.token:
+		n.heard()
+		if g.token == n.ask && !n.isOpen {
+			n.isOpen = true
+			close(n.opened)
+		}
+	case g.kind == askSignal:
+		n.s.queue.note(item{kind: asked, token: g.token, session: n})
+	case g.kind == answerSignal && g.answers == n.ask:
+		n.settleAs(true, g.gap)
+	}
+}
+
+// answer tells another node that this one has been listening, and has stored
+// everything that it heard before the question.
+func (n *session) answer(question, gap string) {
+	n.speakUp(signal{kind: answerSignal, token: newToken(), answers: question, gap: gap})
+}
+
+// first tells whether a message came by the first of the subscriptions that it
+// matches: Redis sends it once for each of them.
+func (p *plan) first(pattern, channel string, onDemand bool) bool {
+	if pattern == "" || onDemand {
+		return pattern == ""
+	}
+	if slices.Contains(p.Subscribe, channel) {
+		return false
+	}
+	for _, other := range p.PSubscribe {
+		if other == pattern {
+			return true
+		}
+		if globMatch(other, channel) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,256 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+const (
+	// settleTime is how long other nodes may take to answer whether they have
+	// been listening.
+	settleTime = time.Second
+	// namesAtOnce bounds the names in one SUBSCRIBE.
+	namesAtOnce = 512
+	// troubleConnection is the kind of trouble that ends sessions.
+	troubleConnection = "not listening to Redis; trying again"
+)
+
+var (
+	errSilent       = errors.New("the subscription does not hear what Redis is sent any more")
+	errUnsubscribed = errors.New("Redis did not confirm the subscriptions in time")
+)
+
+// session is one subscription, from connecting to whatever ends it.
+type session struct {
+	s     *Source
+	link  *link
+	ears  rueidis.DedicatedClient
+	token string // its name for other nodes
+	ask   string // the token of its question to them
+	say   chan signal
+
+	opened  chan struct{} // closed when its question came back
+	settled chan struct{} // closed when it is known whether others covered the time before
+	done    chan struct{} // closed when it is over
+	settle  sync.Once
+	covered bool   // another node has stored everything up to now; valid once settled
+	gap     string // the last loss of that node
+
+	confirmed chan struct{} // closed when all subscriptions are
+	lastHeard atomic.Int64  // when the last probe came back, in nanoseconds of monotonic time since began
+	began     time.Time
+
+	demandedFirst []string // on demand: the channels of the hub that it began with
+
+	// Of the goroutine that reads the connection.
+	window      string
+	ordinals    map[string]uint64
+	unconfirmed map[string]struct{}
+	fresh       map[string]demanded // subscribed within this window, so not counted by all
+	isOpen      bool
+
+	mu       sync.Mutex
+	names    map[string]demanded // on demand, by the name in Redis
+	channels map[string]struct{}
+}
+
+// demanded is what a name in Redis stands for.
+type demanded struct {
+	channel string // of the hub
+	first   bool   // of the channel's names, which are all subscribed to at once
+}
+
+// listen keeps a subscription until ctx ends.
+func (s *Source) listen(ctx context.Context) {
+	var b backoff
+	for {
+		err := s.session(ctx, &b)
+		s.counts.connected.Store(false)
+		if ctx.Err() != nil {
+			return
+		}
+		s.counts.reconnects.Add(1)
+		s.trouble.report(troubleConnection, "error", s.plan.address.scrub(err))
+		if !b.wait(ctx) {
+			return
+		}
+	}
+}
+
+// session subscribes, and returns why the subscription has ended.
+func (s *Source) session(ctx context.Context, b *backoff) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	link, err := connect(ctx, &s.plan.address)
+	if err != nil {
+		return err
+	}
+	defer link.close()
+	stop := context.AfterFunc(ctx, link.cut)
+	defer stop()
+	ears, err := link.listener(ctx)
+	if err != nil {
+		return err
+	}
+	n := &session{
+		s: s, link: link, ears: ears, token: newToken(), ask: newToken(), say: make(chan signal, 64),
+		opened: make(chan struct{}), settled: make(chan struct{}), done: make(chan struct{}), confirmed: make(chan struct{}),
+		began: time.Now(), ordinals: map[string]uint64{}, unconfirmed: map[string]struct{}{}, fresh: map[string]demanded{},
+		names: map[string]demanded{}, channels: map[string]struct{}{},
+	}
+	defer close(n.done)
+	if s.options.SharedLog == "" {
+		n.window = n.token
+	}
+	var speaking sync.WaitGroup
+	speaking.Go(func() { n.speak(ctx, cancel) })
+	defer speaking.Wait()
+	defer cancel(nil)
+	err = n.run(ctx, b)
+	if cause := context.Cause(ctx); cause != nil && err != nil {
+		return cause
+	}
+	return err
+}
+
+func (n *session) run(ctx context.Context, b *backoff) error {
+	first := [][]string{{n.s.plan.ProbeChannel}}
+	if n.s.plan.OnDemand {
+		wanted := n.s.wanted(time.Now())
+		n.demandedFirst = slices.Collect(maps.Keys(wanted))
+		first = append(first, n.demand(wanted)...)
+	} else {
+		first = append(first, n.s.plan.Subscribe)
+	}
+	for _, names := range first {
+		for _, name := range names {
+			n.unconfirmed["subscribe "+name] = struct{}{}
+		}
+	}
+	for _, pattern := range n.s.plan.PSubscribe {
+		n.unconfirmed["psubscribe "+pattern] = struct{}{}
+	}
+	ended := n.ears.SetPubSubHooks(rueidis.PubSubHooks{OnMessage: n.onMessage, OnSubscription: n.onSubscription})
+	n.s.queue.note(item{kind: began, session: n})
+	if err := n.subscribe(ctx, first, n.s.plan.PSubscribe); err != nil {
+		return err
+	}
+	timeout := time.NewTimer(connectTimeout)
+	defer timeout.Stop()
+	select {
+	case <-n.confirmed:
+	case err := <-ended:
+		return lostConnection(err)
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timeout.C:
+		return errUnsubscribed
+	}
+	n.heard()
+	n.speakUp(signal{kind: askSignal, token: n.ask})
+	return n.watch(ctx, b, ended)
+}
+
+// lostConnection is why the connection is gone.
+func lostConnection(err error) error {
+	if err == nil {
+		return errors.New("the connection was closed")
+	}
+	return fmt.Errorf("the connection was lost: %w", err)
+}
+
+// watch probes the subscription and follows the wishes of streams.
+func (n *session) watch(ctx context.Context, b *backoff, ended <-chan error) error {
+	ticker := time.NewTicker(n.s.plan.probe)
+	defer ticker.Stop()
+	opened, settled := n.opened, n.settled
+	var settle <-chan time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-ended:
+			return lostConnection(err)
+		case <-opened:
+			opened = nil
+			b.reset()
+			if n.s.options.SharedLog == "" || n.s.plan.OnDemand {
+				n.settleAs(false, "")
+				continue
+			}
+			t := time.NewTimer(settleTime)
+			defer t.Stop() // this case comes once
+			settle = t.C
+		case <-settled:
+			settled = nil
+			n.s.counts.connected.Store(true)
+			n.s.trouble.over(troubleConnection, "listening to Redis again")
+		case <-settle:
+			n.settleAs(false, "")
+		case <-ticker.C:
+			if n.silence() > 2*n.s.plan.probe {
+				return errSilent
+			}
+			n.speakUp(signal{kind: probeSignal, token: newToken()})
+			if err := n.follow(ctx); err != nil {
+				return err
+			}
+		case <-n.s.wantsChanged:
+			if err := n.follow(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (n *session) settleAs(covered bool, gap string) {
+	n.settle.Do(func() {
+		n.covered, n.gap = covered, gap
+		close(n.settled)
+	})
+}
+
+// heard notes that a probe came back.
+func (n *session) heard() { n.lastHeard.Store(int64(time.Since(n.began))) }
+
+func (n *session) silence() time.Duration {
+	return time.Since(n.began) - time.Duration(n.lastHeard.Load())
+}
+
+// speakUp sends a signal soon. When too many wait, none is needed: each opens a
+// window, and a probe that is not sent is one that does not come back.
+func (n *session) speakUp(g signal) {
+	g.scope, g.session = n.s.scope, n.token
+	select {
+	case n.say <- g:
+	default:
+	}
+}
+
+// speak publishes signals. It has a goroutine of its own, because Redis may
+// hang.
+func (n *session) speak(ctx context.Context, cancel context.CancelCauseFunc) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case g := <-n.say:
+			attempt, stop := context.WithTimeout(ctx, 2*n.s.plan.probe)
+			b := n.link.client.B()
+			err := n.link.client.Do(attempt, b.Publish().Channel(n.s.plan.ProbeChannel).Message(g.String()).Build()).Error()
+			stop()
+			if err != nil && ctx.Err() == nil {
+				cancel(fmt.Errorf("publishing a probe to %q: %w", n.s.plan.ProbeChannel, err))
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,63 @@
+package redis
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// troubleEvery is how often the same trouble is written into the log.
+const troubleEvery = time.Minute
+
+// trouble writes what goes wrong into the log: the first time at once, then at
+// a bounded rate with how often it happened, and once when it is over.
+type trouble struct {
+	logger *slog.Logger
+
+	mu    sync.Mutex
+	kinds map[string]*troubleKind
+}
+
+type troubleKind struct {
+	logged  time.Time
+	count   int
+	lasting bool
+}
+
+// report says that something went wrong. The text names the kind of trouble.
+func (t *trouble) report(text string, args ...any) {
+	t.mu.Lock()
+	k := t.kinds[text]
+	if k == nil {
+		k = new(troubleKind)
+		t.kinds[text] = k
+	}
+	k.count++
+	k.lasting = true
+	now := time.Now()
+	if !k.logged.IsZero() && now.Sub(k.logged) < troubleEvery {
+		t.mu.Unlock()
+		return
+	}
+	if k.count > 1 {
+		args = append(args, "times", k.count)
+	}
+	k.logged, k.count = now, 0
+	t.mu.Unlock()
+	t.logger.Warn(text, args...)
+}
+
+// over says that trouble of a kind has ended, if it had been reported.
+func (t *trouble) over(text, good string) {
+	t.mu.Lock()
+	k := t.kinds[text]
+	lasting := k != nil && k.lasting
+	quiet := lasting && k.count > 0 // its last times were not written either
+	if lasting {
+		k.lasting = false
+	}
+	t.mu.Unlock()
+	if lasting && !quiet {
+		t.logger.Info(good)
+	}
+}
