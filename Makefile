@@ -14,7 +14,7 @@ help:
 	@echo 'make test    formatting, vet, all tests with the race detector, a short fuzz of each parser'
 	@echo 'make lint    formatting and vet alone'
 	@echo 'make fuzz    each parser for FUZZTIME ($(FUZZTIME))'
-	@echo 'make bench   the benchmarks'
+	@echo 'make bench   the figures of the README, on this machine; takes half an hour (go run ./cmd/bench -quick: one minute)'
 	@echo 'make demo    a chat app with Sidestream in front of it'
 
 build:
@@ -42,7 +42,7 @@ fuzz:
 	done
 
 bench:
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+	$(GO) run ./cmd/bench
 
 demo:
 	$(GO) run ./cmd/sidestream demo

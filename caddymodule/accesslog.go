@@ -66,22 +66,31 @@ func secretFree(r *http.Request) string {
 	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
 		full = original.RequestURI
 	}
-	path, query, _ := strings.Cut(full, "?")
-	if query == "" {
-		return masksReferer(r, full)
+	path, query, found := strings.Cut(full, "?")
+	shown := withoutUser(path)
+	if found {
+		shown += "?" + maskedQuery(query)
 	}
-	if shown := maskedQuery(query); shown != query {
-		return path + "?" + shown
+	referer := r.Header.Get("Referer")
+	if shown == full && referer == maskedReferer(referer) {
+		return ""
 	}
-	return masksReferer(r, full)
+	return shown
 }
 
-// masksReferer returns the address if the Referer needs to be masked.
-func masksReferer(r *http.Request, uri string) string {
-	if referer := r.Header.Get("Referer"); referer != maskedReferer(referer) {
-		return uri
+// withoutUser takes user and password out of a request line in absolute form.
+func withoutUser(target string) string {
+	scheme, rest, absolute := strings.Cut(target, "://")
+	authority, path, slash := strings.Cut(rest, "/")
+	at := strings.LastIndexByte(authority, '@')
+	if !absolute || strings.Contains(scheme, "/") || at < 0 {
+		return target
 	}
-	return ""
+	target = scheme + "://" + masked + authority[at:]
+	if slash {
+		target += "/" + path
+	}
+	return target
 }
 
 func maskedReferer(referer string) string {

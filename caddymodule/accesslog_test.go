@@ -97,3 +97,18 @@ func TestLoggerNames(t *testing.T) {
 		t.Errorf("an unmapped host is logged as %q", got)
 	}
 }
+func TestWithoutUser(t *testing.T) {
+	for target, want := range map[string]string{
+		"/room/1/live.json":               "/room/1/live.json",
+		"/a://b@c/d":                      "/a://b@c/d",
+		"http://chat.test/room":           "http://chat.test/room",
+		"http://u:p@chat.test/a@b":        "http://REDACTED@chat.test/a@b",
+		"http://u@p@chat.test":            "http://REDACTED@chat.test",
+		"https://token@chat.test:1/a/b/c": "https://REDACTED@chat.test:1/a/b/c",
+		"*":                               "*",
+	} {
+		if got := withoutUser(target); got != want {
+			t.Errorf("%s: %s, want %s", target, got, want)
+		}
+	}
+}

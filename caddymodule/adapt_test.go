@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 )
 
@@ -66,5 +67,30 @@ func TestAdapt(t *testing.T) {
 				t.Errorf("got\n%s\nwant\n%s", pretty.String(), want)
 			}
 		})
+	}
+}
+
+// TestConfigsProvision takes adapted configurations as far as Caddy does
+// before it runs them.
+func TestConfigsProvision(t *testing.T) {
+	t.Setenv("XDG_DATA_HOME", t.TempDir())
+	t.Setenv("HOME", t.TempDir())
+	for _, name := range []string{"HOOK_SECRET", "MM_TOKEN", "MM_TOKEN_2"} {
+		t.Setenv(name, "0123456789012345678901234567890123456789")
+	}
+	t.Setenv("WHSEC", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
+	for _, name := range []string{"short", "long", "auth_none"} {
+		content, err := os.ReadFile("testdata/adapt/" + name + ".caddyfiletest")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, adapted, _ := strings.Cut(string(content), dashes)
+		var config caddy.Config
+		if err := json.Unmarshal([]byte(adapted), &config); err != nil {
+			t.Fatal(err)
+		}
+		if err := caddy.Validate(&config); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

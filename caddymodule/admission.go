@@ -105,14 +105,13 @@ func refusalOf(v access.Verdict, hide bool) *refusal {
 	return unavailable(v.RetryAfter)
 }
 
-// inputs are all that tells two clients apart for the backend.
+// inputs are all that tells two clients apart for the backend: authorization
+// holds token and password.
 func (c *client) inputs() access.Credential {
-	inputs := make([]access.Input, 0, 4)
+	inputs := make([]access.Input, 0, 2)
 	for _, in := range []access.Input{
 		{Name: "host", Value: c.host},
 		{Name: "authorization", Value: c.credential.authorization},
-		{Name: "token", Value: c.credential.token},
-		{Name: "password", Value: c.credential.password},
 		{Name: "cookie", Value: c.credential.cookie},
 	} {
 		if in.Value != "" {

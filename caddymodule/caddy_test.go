@@ -127,10 +127,13 @@ func (s *site) request(method, target, body string, header ...string) *http.Resp
 		r.Header.Add(name, value)
 	}
 	resp, err := s.client.Do(r)
-	if err != nil && method == http.MethodGet {
+	if err != nil {
 		// What comes to the old server while it shuts down for a reload is not
-		// answered.
+		// answered. Webhooks are repeated as well: their ids make that safe.
 		eventually(s.t, "an answer", func() bool {
+			if r.GetBody != nil && r.Body != nil {
+				r.Body, _ = r.GetBody()
+			}
 			resp, err = s.client.Do(r)
 			return err == nil
 		})
@@ -211,14 +214,14 @@ type app struct {
 	socket string
 
 	mu      sync.Mutex
-	asked   []question2
+	asked   []received
 	allowed map[string]bool // "token room"
 	status  int             // answers everything if not 0
 	answer  func(w http.ResponseWriter, r *http.Request) bool
 }
 
-// question2 is a request that the app has got.
-type question2 struct {
+// received is a request that the app has got.
+type received struct {
 	method, uri, host string
 	header            http.Header
 }
@@ -237,7 +240,7 @@ func newApp(t *testing.T, socket string) *app {
 
 func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.mu.Lock()
-	a.asked = append(a.asked, question2{r.Method, r.RequestURI, r.Host, r.Header.Clone()})
+	a.asked = append(a.asked, received{r.Method, r.RequestURI, r.Host, r.Header.Clone()})
 	status, answer := a.status, a.answer
 	token, _, _ := r.BasicAuth()
 	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
@@ -288,10 +291,10 @@ func (a *app) respond(status int) {
 }
 
 // questions are the requests so far.
-func (a *app) questions() []question2 {
+func (a *app) questions() []received {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return append([]question2(nil), a.asked...)
+	return append([]received(nil), a.asked...)
 }
 
 func (a *app) forget() {

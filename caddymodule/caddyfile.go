@@ -30,17 +30,18 @@ func init() {
 //	    }
 //	    heartbeat campfire|flowdock <duration>
 //
-//	    webhook <path> { ... }          # see parseWebhook
+//	    webhook <path> { ... }          # see (*parser).webhook
+//	    redis   <url>  { ... }          # see (*parser).redis
 //
 //	    auth none
 //	    auth preset <name> { ... }
-//	    auth GET|POST <uri> { ... }     # see parseAuth
+//	    auth GET|POST <uri> { ... }     # see (*parser).auth
 //	    revoke <path> {
 //	        secret <secrets...>
 //	    }
 //
-//	    history { ... }                 # see parseHistory
-//	    limits  { ... }                 # see parseLimits
+//	    history { ... }                 # see (*parser).history
+//	    limits  { ... }                 # see (*parser).limits
 //	    lag     <bytes> [<duration>]
 //	    drain   <duration>
 //	    cors    {
@@ -92,11 +93,11 @@ type parser struct {
 // subdirectives lists what may stand in the block.
 var subdirectives = []string{
 	"auth", "backend", "campfire", "cors", "drain", "flowdock", "health", "heartbeat", "history", "hub", "lag", "limits",
-	"realm", "revoke", "webhook",
+	"realm", "redis", "revoke", "webhook",
 }
 
 // repeatable are the subdirectives that may stand there more than once.
-var repeatable = []string{"heartbeat", "webhook"}
+var repeatable = []string{"heartbeat", "redis", "webhook"}
 
 // line reads one subdirective.
 func (p *parser) line() error {
@@ -122,6 +123,8 @@ func (p *parser) line() error {
 		return p.heartbeat()
 	case "webhook":
 		return p.webhook()
+	case "redis":
+		return p.redis()
 	case "auth":
 		return p.auth()
 	case "revoke":

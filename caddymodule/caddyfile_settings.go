@@ -18,6 +18,12 @@ var errNotPositive = errors.New("not above zero")
 //	history {
 //	    store file [<path>]             # default: in Caddy's data folder
 //	    store memory [<bytes>]          # gone when Caddy ends
+//	    store redis <url> {             # shared by all that name the same one
+//	        prefix   <text>
+//	        replicas <count>
+//	        durable
+//	        sentinel_user <name> <password>
+//	    }
 //	    per_channel [<count>] [<duration>] [<bytes>]
 //	    keys <duration>
 //	    unsafe_no_sync
@@ -56,15 +62,18 @@ func (p *parser) store(h *History) error {
 		return p.Errf("store is given twice")
 	}
 	if !p.NextArg() {
-		return p.Errf("store needs to know where: file or memory")
+		return p.Errf("store needs to know where: file, memory or redis")
 	}
-	if h.Store = p.Val(); h.Store != storeFile && h.Store != storeMemory {
-		return p.Errf("unknown store %q%s", h.Store, didYouMean(h.Store, []string{storeFile, storeMemory}))
+	if h.Store = p.Val(); !slices.Contains(storeNames, h.Store) {
+		return p.Errf("unknown store %q%s", h.Store, didYouMean(h.Store, storeNames))
 	}
 	if p.NextArg() {
-		if h.Store == storeFile {
+		switch h.Store {
+		case storeFile:
 			h.Path = p.Val()
-		} else {
+		case storeRedis:
+			h.URL = p.Val()
+		default:
 			size, err := parseSize(p.Val())
 			if err != nil {
 				return p.Errf("store memory: %q is no size; write for example 256MiB", p.Val())
@@ -72,7 +81,42 @@ func (p *parser) store(h *History) error {
 			h.Total = size
 		}
 	}
-	return p.noMoreArgs()
+	if err := p.noMoreArgs(); err != nil {
+		return err
+	}
+	if h.Store == storeRedis {
+		return p.storeRedis(h)
+	}
+	return nil
+}
+
+// storeRedis reads the block of store redis.
+func (p *parser) storeRedis(h *History) error {
+	if h.URL == "" {
+		return p.Errf("store redis needs an address, as in: store redis redis://localhost:6379")
+	}
+	for nesting := p.Nesting(); p.NextBlock(nesting); {
+		var err error
+		switch option := p.Val(); option {
+		case "prefix":
+			err = p.oneArg(&h.Prefix)
+		case "replicas":
+			err = p.count(&h.Replicas)
+		case "durable":
+			h.Durable = true
+			err = p.noMoreArgs()
+		case "sentinel_user":
+			if !p.AllArgs(&h.SentinelUsername, &h.SentinelPassword) {
+				err = p.ArgErr()
+			}
+		default:
+			err = p.Errf("unknown option %q of store redis%s", option, didYouMean(option, []string{"durable", "prefix", "replicas", "sentinel_user"}))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // perChannel reads a count, a time and a size, each recognised by its look.

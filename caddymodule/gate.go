@@ -134,6 +134,18 @@ func (p *pooledGate) activate(app *App, s *Sidestream) {
 	}
 }
 
+// activateFirst is activate for the first configuration of all, before it runs:
+// Caddy may start the servers before our app, and clients that come in between
+// must not find that nobody may ask.
+func (p *pooledGate) activateFirst(app *App, s *Sidestream) {
+	p.mu.Lock()
+	first := p.running == nil || p.running == app
+	p.mu.Unlock()
+	if first {
+		p.activate(app, s)
+	}
+}
+
 // asker finds who may put a question. If auth was changed by a reload, the
 // streams from before are asked for in the new way, where there is only one.
 func (p *pooledGate) asker(scope string) *asker {

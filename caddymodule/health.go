@@ -1,18 +1,14 @@
 package caddymodule
 
-import (
-	"net/http"
-
-	"github.com/seed-078801ba/sidestream/stream"
-)
+import "net/http"
 
 // serveHealth answers a load balancer: may this instance have traffic? The hub
-// must take events and deliver them. With ?live it answers whether the process
+// must take events, from everywhere, and deliver them. With ?live it answers whether the process
 // is alive at all: restarting it does not help while a disk is full.
-func serveHealth(w http.ResponseWriter, r *http.Request, hub *stream.Hub) {
+func serveHealth(w http.ResponseWriter, r *http.Request, ready bool) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	if r.URL.Query().Has("live") || hub.Health() == nil {
+	if r.URL.Query().Has("live") || ready {
 		w.Write([]byte(`{"status":"ok"}` + "\n"))
 		return
 	}

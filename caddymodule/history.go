@@ -16,7 +16,8 @@ import (
 type History struct {
 	// Where events are kept. `file` survives restarts and crashes: a webhook is
 	// acknowledged when its events are on the disk. `memory` is gone with the
-	// process. Default: `file`.
+	// process. `redis` is shared by all Sidestreams that name the same one.
+	// Default: `file`.
 	Store string `json:"store,omitempty"`
 	// The file. Default: `sidestream/<hub>.db` in Caddy's data directory.
 	Path string `json:"path,omitempty"`
@@ -33,6 +34,21 @@ type History struct {
 	// How long the ids of events are remembered, to know a repeated delivery;
 	// at least as long as the events. Default: `24h`.
 	Keys caddy.Duration `json:"keys,omitempty"`
+	// The address of Redis: `redis://`, `rediss://`, `redis+sentinel://<host>,
+	// <host>/<master>` or `redis+cluster://<host>,<host>`, with user and
+	// password. Placeholders are resolved when the configuration is loaded.
+	URL string `json:"url,omitempty"`
+	// What the names of the keys in Redis begin with. Default: `sidestream`.
+	Prefix string `json:"prefix,omitempty"`
+	// How many replicas have to have the events before a webhook is
+	// acknowledged. Default: 0.
+	Replicas int `json:"replicas,omitempty"`
+	// Redis itself keeps what it has acknowledged over a crash
+	// (`appendfsync always`): webhooks are then answered 200 instead of 202.
+	Durable bool `json:"durable,omitempty"`
+	// The user and password of the sentinels, if they ask for one.
+	SentinelUsername string `json:"sentinel_username,omitempty"`
+	SentinelPassword string `json:"sentinel_password,omitempty"`
 	// The bytes of all channels together in a `memory` store; the largest
 	// channel gives first. Default: 256 MiB.
 	Total int64 `json:"total,omitempty"`
@@ -42,10 +58,14 @@ type History struct {
 const (
 	storeFile   = "file"
 	storeMemory = "memory"
+	storeRedis  = "redis"
 )
+
+var storeNames = []string{storeFile, storeMemory, storeRedis}
 
 // fill sets the defaults and checks the rest.
 func (h *History) fill(hub string) error {
+	ofRedis := h.URL != "" || h.Prefix != "" || h.Replicas != 0 || h.Durable || h.SentinelUsername != "" || h.SentinelPassword != ""
 	switch h.Store {
 	case "", storeFile:
 		h.Store = storeFile
@@ -53,11 +73,18 @@ func (h *History) fill(hub string) error {
 			h.Path = filepath.Join(caddy.AppDataDir(), "sidestream", fileName(hub)+".db")
 		}
 	case storeMemory:
-		if h.Path != "" || h.UnsafeNoSync {
-			return fmt.Errorf("history: store %s has no path and no sync: leave them out, or use store %s", storeMemory, storeFile)
+	case storeRedis:
+		if h.URL == "" {
+			return errors.New("history: store redis needs an address, as in: store redis redis://localhost:6379")
 		}
 	default:
-		return fmt.Errorf("history: unknown store %q: use %s or %s", h.Store, storeFile, storeMemory)
+		return fmt.Errorf("history: unknown store %q%s", h.Store, didYouMean(h.Store, storeNames))
+	}
+	if h.Store != storeFile && (h.Path != "" || h.UnsafeNoSync) {
+		return fmt.Errorf("history: store %s has no path and no sync: leave them out, or use store %s", h.Store, storeFile)
+	}
+	if h.Store != storeRedis && ofRedis {
+		return fmt.Errorf("history: store %s knows nothing of Redis: leave its options out, or use store %s", h.Store, storeRedis)
 	}
 	if h.Events < 0 || h.Age < 0 || h.Bytes < 0 || h.Keys < 0 || h.Total < 0 {
 		return errors.New("history: counts, times and sizes must be above zero")
@@ -97,8 +124,51 @@ func (h *History) retention() log.Retention {
 // place names what the events are kept in. A hub whose configuration names
 // another place is another hub.
 func (h *History) place() string {
-	if h.Store == storeMemory {
+	switch h.Store {
+	case storeMemory:
 		return storeMemory
+	case storeRedis:
+		return fmt.Sprintf("%s %s %s %d %t %s %s", h.Store, h.URL, h.Prefix, h.Replicas, h.Durable, h.SentinelUsername, h.SentinelPassword)
 	}
 	return fmt.Sprintf("%s %s unsafe=%t", h.Store, h.Path, h.UnsafeNoSync)
+}
+
+// sharedName is the same on all nodes that share the history, and no secret;
+// empty if it is not shared.
+func (h *History) sharedName(hub string) string {
+	if h.Store != storeRedis {
+		return ""
+	}
+	return h.Prefix + "\x00" + hub
+}
+
+// open opens the store.
+func (h *History) open(hub string) (log.Log, error) {
+	switch h.Store {
+	case storeMemory:
+		return log.NewMemory(h.retention(), time.Now), nil
+	case storeRedis:
+		return h.openRedis(hub)
+	}
+	return log.Open(h.Path, log.Options{Retention: h.retention(), UnsafeNoSync: h.UnsafeNoSync})
+}
+
+func (h *History) openRedis(hub string) (log.Log, error) {
+	repl := caddy.NewReplacer()
+	address, err := repl.ReplaceOrErr(h.URL, true, true)
+	if err != nil {
+		return nil, err
+	}
+	o, err := log.ParseRedisURL(address)
+	if err != nil {
+		return nil, err
+	}
+	if o.SentinelUsername, err = repl.ReplaceOrErr(h.SentinelUsername, true, true); err != nil {
+		return nil, err
+	}
+	if o.SentinelPassword, err = repl.ReplaceOrErr(h.SentinelPassword, true, true); err != nil {
+		return nil, err
+	}
+	o.Hub, o.Prefix, o.Retention, o.Replicas, o.Durable = hub, h.Prefix, h.retention(), h.Replicas, h.Durable
+	return log.OpenRedis(o)
 }

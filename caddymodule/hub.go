@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -11,7 +12,6 @@ import (
 	"go.uber.org/zap/exp/zapslog"
 
 	"github.com/seed-078801ba/sidestream/stream"
-	"github.com/seed-078801ba/sidestream/stream/log"
 )
 
 func init() { caddy.RegisterModule(new(App)) }
@@ -24,8 +24,12 @@ var hubs = caddy.NewUsagePool()
 type pooledHub struct {
 	*stream.Hub
 
-	mu   sync.Mutex
-	live []*tenancy // newest last; that one's settings count
+	mu      sync.Mutex
+	live    []*tenancy // newest last; that one's settings count
+	running sourceSet
+
+	webhooks sync.Map // *webhookCounts by the webhook's path
+	ended    chan struct{}
 }
 
 // Destruct says goodbye to the streams and closes the hub, when the last
@@ -46,6 +50,7 @@ func (p *pooledHub) Destruct() error {
 const closeWait = 30 * time.Second
 
 func (p *pooledHub) end() error {
+	close(p.ended)
 	ctx, cancel := context.WithTimeout(context.Background(), closeWait)
 	defer cancel()
 	return p.Close(ctx)
@@ -71,6 +76,8 @@ type tenancy struct {
 	place     string
 	settings  stream.Config
 	activates []func()
+	sources   sourceSet
+	gate      *pooledGate
 }
 
 // CaddyModule returns the Caddy module information.
@@ -98,7 +105,7 @@ func (a *App) join(name string, history History, settings stream.Config, activat
 	t := a.tenancies[name]
 	switch {
 	case t == nil:
-		t = &tenancy{history: history, settings: settings, key: name + "\x00" + history.place()}
+		t = &tenancy{history: history, settings: settings, key: name + "\x00" + history.place(), sources: sourceSet{}}
 		v, _, err := hubs.LoadOrNew(t.key, func() (caddy.Destructor, error) { return openHub(name, history, settings) })
 		if err != nil {
 			return nil, err
@@ -117,15 +124,9 @@ func (a *App) join(name string, history History, settings stream.Config, activat
 }
 
 func openHub(name string, history History, settings stream.Config) (*pooledHub, error) {
-	var l log.Log
-	if history.Store == storeMemory {
-		l = log.NewMemory(history.retention(), time.Now)
-	} else {
-		f, err := log.Open(history.Path, log.Options{Retention: history.retention(), UnsafeNoSync: history.UnsafeNoSync})
-		if err != nil {
-			return nil, fmt.Errorf("opening the history of hub %q: %w", name, err)
-		}
-		l = f
+	l, err := history.open(name)
+	if err != nil {
+		return nil, fmt.Errorf("opening the history of hub %q: %w", name, err)
 	}
 	settings.Logger = hubLogger()
 	h, err := stream.Open(name, l, settings)
@@ -133,7 +134,9 @@ func openHub(name string, history History, settings stream.Config) (*pooledHub, 
 		l.Close()
 		return nil, err
 	}
-	return &pooledHub{Hub: h}, nil
+	p := &pooledHub{Hub: h, ended: make(chan struct{})}
+	go giveBackMemory(func() int { return h.Stats().Streams() }, debug.FreeOSMemory, p.ended)
+	return p, nil
 }
 
 // Start implements caddy.App: from now on this configuration's settings count.
@@ -177,12 +180,24 @@ func (t *tenancy) apply() {
 	for _, activate := range t.activates {
 		activate()
 	}
+	t.hub.run(t.sources)
+}
+
+// ready tells whether a hub takes events, from everywhere, and delivers them.
+func (a *App) ready(name string) bool {
+	t := a.tenancies[name]
+	return t != nil && t.hub.Health() == nil && t.hub.connected()
 }
 
 // Cleanup implements caddy.CleanerUpper: gives the hubs back.
 func (a *App) Cleanup() error {
 	var first error
 	for _, t := range a.tenancies {
+		for key := range t.sources { // before the hub that they publish to
+			if _, err := sources.Delete(key); err != nil && first == nil {
+				first = err
+			}
+		}
 		if _, err := hubs.Delete(t.key); err != nil && first == nil {
 			first = err
 		}

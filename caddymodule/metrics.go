@@ -1,10 +1,49 @@
 package caddymodule
 
 import (
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/seed-078801ba/sidestream/stream"
+	"github.com/seed-078801ba/sidestream/stream/access"
+	"github.com/seed-078801ba/sidestream/webhook"
+	"github.com/seed-078801ba/sidestream/webhook/redis"
 )
+
+// webhookCounts count what came to one webhook. They live as long as the hub.
+type webhookCounts struct {
+	logged atomic.Int64 // when a failure was, in Unix seconds
+
+	mu                         sync.Mutex
+	requests                   map[int]uint64 // by status
+	unmapped, dropped, untimed uint64
+}
+
+// counts are those of a path, which the configuration names.
+func (p *pooledHub) counts(path string) *webhookCounts {
+	v, _ := p.webhooks.LoadOrStore(path, &webhookCounts{requests: map[int]uint64{}})
+	return v.(*webhookCounts)
+}
+
+// mayLog bounds the log lines of a webhook's failures to one a second. The
+// counts have them all.
+func (c *webhookCounts) mayLog() bool {
+	now := time.Now().Unix()
+	return c.logged.Swap(now) != now
+}
+
+func (c *webhookCounts) add(o webhook.Outcome) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.requests[o.Status]++
+	c.unmapped += uint64(o.Unmapped)
+	c.dropped += uint64(o.Dropped)
+	c.untimed += uint64(o.Untimed)
+}
 
 // collector shows the counts of a configuration's hubs in Caddy's metrics. It
 // reads them from the hubs, which outlive the configuration: a reload sets no
@@ -36,6 +75,23 @@ var (
 	descHistory    = desc("history_events", "Events in the history.")
 	descHistoryB   = desc("history_bytes", "Bytes of the events in the history.")
 	descFile       = desc("history_file_bytes", "Size of the history's file.")
+	descBehind     = desc("streams_behind", "Streams whose client has not taken everything yet.")
+	descWebhooks   = desc("webhook_requests_total", "Requests to webhooks, by status of the answer.", "webhook", "status")
+	descUnmapped   = desc("webhook_unmapped_total", "Messages that could not be mapped.", "webhook")
+	descDropped    = desc("webhook_dropped_total", "Messages that a rule dropped.", "webhook")
+	descUntimed    = desc("webhook_untimed_total", "Messages whose time could not be read; that of their arrival stands in.", "webhook")
+	descAsked      = desc("backend_questions_total", "Questions to the backend, re-checks included.")
+	descRechecked  = desc("backend_rechecks_total", "Questions that were asked again while a stream ran.")
+	descUnanswered = desc("backend_failures_total", "Questions without an answer.")
+	descRemembered = desc("access_remembered_total", "Openings that were answered from memory.")
+	descWatched    = desc("access_watched", "Questions that are asked again and again.")
+	descRechkBack  = desc("access_recheck_behind_seconds", "How long the most overdue re-check has been waiting.")
+	descReceived   = desc("redis_received_total", "Messages that came from Redis.", "source")
+	descTaken      = desc("redis_published_total", "Events that came of them.", "source")
+	descLost       = desc("redis_lost_total", "Messages that were lost because they came faster than they could be stored.", "source")
+	descGaps       = desc("redis_gaps_total", "Times that events may have been missed, and listeners were told.", "source")
+	descReconnects = desc("redis_reconnects_total", "Connections to Redis that were made anew.", "source")
+	descConnected  = desc("redis_connected", "1 while what is published in Redis is heard.", "source")
 	descHealthy    = desc("healthy", "1 if the hub takes events and delivers them.")
 )
 
@@ -44,7 +100,9 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descStreams, descOpened, descClosed, descRefused, descDelivered, descSent, descBatches, descEvents, descDuplicates,
 		descConflicts, descCommits, descFailed, descCommitTime, descLoops, descLoopTime, descChannels, descWindow,
-		descHistory, descHistoryB, descFile, descHealthy,
+		descHistory, descHistoryB, descFile, descHealthy, descBehind, descWebhooks, descUnmapped, descDropped, descUntimed,
+		descAsked, descRechecked, descUnanswered, descRemembered, descWatched, descRechkBack,
+		descReceived, descTaken, descLost, descGaps, descReconnects, descConnected,
 	} {
 		ch <- d
 	}
@@ -53,51 +111,106 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c collector) Collect(ch chan<- prometheus.Metric) {
 	for name, t := range c.app.tenancies {
-		collect(ch, name, t.hub.Hub)
+		m := measured{ch, name}
+		m.hub(t.hub.Stats())
+		m.gauge(descHealthy, boolean(c.app.ready(name)))
+		t.hub.webhooks.Range(func(path, counts any) bool {
+			m.webhook(path.(string), counts.(*webhookCounts))
+			return true
+		})
+		if t.gate != nil {
+			m.gate(t.gate.Stats())
+		}
+		for _, source := range t.sources {
+			m.redis(source.Load().Name(), source.Load().Stats())
+		}
 	}
 }
 
-func collect(ch chan<- prometheus.Metric, name string, hub *stream.Hub) {
-	st := hub.Stats()
-	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, append([]string{name}, labels...)...)
+// measured writes the metrics of one hub.
+type measured struct {
+	ch      chan<- prometheus.Metric
+	hubName string
+}
+
+func (m measured) write(d *prometheus.Desc, kind prometheus.ValueType, v float64, labels []string) {
+	m.ch <- prometheus.MustNewConstMetric(d, kind, v, append([]string{m.hubName}, labels...)...)
+}
+
+func (m measured) gauge(d *prometheus.Desc, v float64, labels ...string) {
+	m.write(d, prometheus.GaugeValue, v, labels)
+}
+
+func (m measured) counter(d *prometheus.Desc, v uint64, labels ...string) {
+	m.write(d, prometheus.CounterValue, float64(v), labels)
+}
+
+func boolean(b bool) float64 {
+	if b {
+		return 1
 	}
-	counter := func(d *prometheus.Desc, v float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, append([]string{name}, labels...)...)
-	}
+	return 0
+}
+
+func (m measured) hub(st stream.Stats) {
 	for k, v := range st.Open {
-		gauge(descStreams, float64(v), k.Format, string(k.Kind))
+		m.gauge(descStreams, float64(v), k.Format, string(k.Kind))
 	}
 	for k, v := range st.Opened {
-		counter(descOpened, float64(v), k.Format, string(k.Kind))
+		m.counter(descOpened, v, k.Format, string(k.Kind))
 	}
 	for _, reason := range stream.Reasons {
-		counter(descClosed, float64(st.Closed[reason]), string(reason))
+		m.counter(descClosed, st.Closed[reason], string(reason))
 	}
 	for limit, v := range st.Refused {
-		counter(descRefused, float64(v), limit)
+		m.counter(descRefused, v, limit)
 	}
 	for format, v := range st.Delivered {
-		counter(descDelivered, float64(v), format)
+		m.counter(descDelivered, v, format)
 	}
-	counter(descSent, float64(st.Bytes))
-	counter(descBatches, float64(st.Batches))
-	counter(descEvents, float64(st.Events))
-	counter(descDuplicates, float64(st.Duplicates))
-	counter(descConflicts, float64(st.Conflicts))
-	counter(descCommits, float64(st.Commits))
-	counter(descFailed, float64(st.FailedCommits))
-	counter(descCommitTime, st.CommitTime.Seconds())
-	counter(descLoops, float64(st.Loops))
-	counter(descLoopTime, st.LoopTime.Seconds())
-	gauge(descChannels, float64(st.Channels))
-	gauge(descWindow, float64(st.WindowBytes))
-	gauge(descHistory, float64(st.Log.Events))
-	gauge(descHistoryB, float64(st.Log.Bytes))
-	gauge(descFile, float64(st.Log.FileSize))
-	healthy := 0.0
-	if hub.Health() == nil {
-		healthy = 1
+	m.gauge(descBehind, float64(st.Behind))
+	m.counter(descSent, st.Bytes)
+	m.counter(descBatches, st.Batches)
+	m.counter(descEvents, st.Events)
+	m.counter(descDuplicates, st.Duplicates)
+	m.counter(descConflicts, st.Conflicts)
+	m.counter(descCommits, st.Commits)
+	m.counter(descFailed, st.FailedCommits)
+	m.write(descCommitTime, prometheus.CounterValue, st.CommitTime.Seconds(), nil)
+	m.counter(descLoops, st.Loops)
+	m.write(descLoopTime, prometheus.CounterValue, st.LoopTime.Seconds(), nil)
+	m.gauge(descChannels, float64(st.Channels))
+	m.gauge(descWindow, float64(st.WindowBytes))
+	m.gauge(descHistory, float64(st.Log.Events))
+	m.gauge(descHistoryB, float64(st.Log.Bytes))
+	m.gauge(descFile, float64(st.Log.FileSize))
+}
+
+func (m measured) webhook(path string, c *webhookCounts) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for status, n := range c.requests {
+		m.counter(descWebhooks, n, path, strconv.Itoa(status))
 	}
-	gauge(descHealthy, healthy)
+	m.counter(descUnmapped, c.unmapped, path)
+	m.counter(descDropped, c.dropped, path)
+	m.counter(descUntimed, c.untimed, path)
+}
+
+func (m measured) gate(st access.Stats) {
+	m.counter(descAsked, st.Questions)
+	m.counter(descRechecked, st.Rechecks)
+	m.counter(descUnanswered, st.Failures)
+	m.counter(descRemembered, st.Remembered)
+	m.gauge(descWatched, float64(st.Watched))
+	m.gauge(descRechkBack, st.Behind.Seconds())
+}
+
+func (m measured) redis(source string, st redis.Stats) {
+	m.counter(descReceived, st.Received, source)
+	m.counter(descTaken, st.Published, source)
+	m.counter(descLost, st.Lost, source)
+	m.counter(descGaps, st.Gaps, source)
+	m.counter(descReconnects, st.Reconnects, source)
+	m.gauge(descConnected, boolean(st.Connected), source)
 }

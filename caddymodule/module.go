@@ -48,6 +48,9 @@ type Sidestream struct {
 
 	// Webhooks are the ways in.
 	Webhooks []*Webhook `json:"webhooks,omitempty"`
+	// Redis are the ways in by what the app publishes to Redis, or adds to a
+	// stream there.
+	Redis []*RedisSource `json:"redis,omitempty"`
 
 	// Auth says how the backend is asked. Required.
 	Auth *Auth `json:"auth,omitempty"`
@@ -155,9 +158,18 @@ func (s *Sidestream) joinHub(ctx caddy.Context, repl *caddy.Replacer) error {
 	if s.hub, err = app.join(s.Hub, *s.History, s.hubConfig(), func() { s.gate.activate(app, s) }); err != nil {
 		return err
 	}
+	s.gate.activateFirst(app, s)
 	s.publisher = s.hub
 	if s.Flowdock != nil && !s.Flowdock.OpaqueIDs {
 		s.publisher = flowNames{s.hub}
+	}
+	t := app.tenancies[s.Hub]
+	t.gate = s.gate
+	for _, h := range s.Webhooks {
+		h.counts = t.hub.counts(h.shownPath())
+	}
+	if err := s.redisSources(app); err != nil {
+		return err
 	}
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
 		drainOnExit(server, s.hub)

@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/seed-078801ba/sidestream/stream"
+	"github.com/seed-078801ba/sidestream/stream/conn"
 )
 
 // ServeHTTP serves what is for one of our endpoints, and hands everything else
@@ -21,32 +22,59 @@ func (s *Sidestream) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 		if c := e.claims(line, r); c != notOurs {
 			w, logged := s.log.masked(w, r)
 			defer logged()
-			s.serveStream(w, r, e, c, line)
+			if r.ProtoMajor == 1 {
+				s.serveStream(w, r, e, c, line)
+				return nil
+			}
+			var responder *conn.Responder
+			apart(func() { responder = s.serveStream(w, r, e, c, line) })
+			if responder != nil {
+				responder.Serve(r.Context())
+			}
 			return nil
 		}
 	}
 	return next.ServeHTTP(w, r)
 }
 
-// serveStream opens a stream, or says why not.
-func (s *Sidestream) serveStream(w http.ResponseWriter, r *http.Request, e endpoint, c claim, line requestLine) {
+// apart runs f in a goroutine of its own and waits for it. What opens a stream
+// needs more than 8 KB of stack, and a goroutine's stack does not shrink below
+// 16 KB again under all that Caddy has on it: a handler that waits for the life
+// of a stream had better never grow it.
+func apart(f func()) {
+	done := make(chan any)
+	go func() {
+		defer func() { done <- recover() }()
+		f()
+	}()
+	if p := <-done; p != nil {
+		panic(p) // where the server expects it
+	}
+}
+
+// serveStream opens a stream, or says why not. What it returns, if anything,
+// has to be served.
+func (s *Sidestream) serveStream(w http.ResponseWriter, r *http.Request, e endpoint, c claim, line requestLine) *conn.Responder {
 	policy := s.origins[e.name()]
 	if r.Method == http.MethodOptions && c == ours {
 		policy.preflight(w, r)
-		return
+		return nil
 	}
 	policy.mark(w.Header(), r)
 	if re := screen(r, c); re != nil {
 		s.refuse(w, r, e, "", re)
-		return
+		return nil
 	}
 	a, re := e.ask(line, r)
-	if re == nil {
-		re = s.open(w, r, policy, &a)
+	if re != nil {
+		s.refuse(w, r, e, a.formatName, re)
+		return nil
 	}
+	responder, re := s.open(w, r, policy, &a)
 	if re != nil {
 		s.refuse(w, r, e, a.formatName, re)
 	}
+	return responder
 }
 
 // screen refuses what no endpoint takes.
@@ -68,15 +96,15 @@ func screen(r *http.Request, c claim) *refusal {
 
 // open takes a request through limits, the backend's word and the log, and
 // makes a stream of it. Nothing is written if it returns a refusal.
-func (s *Sidestream) open(w http.ResponseWriter, r *http.Request, policy *originPolicy, a *ask) *refusal {
+func (s *Sidestream) open(w http.ResponseWriter, r *http.Request, policy *originPolicy, a *ask) (*conn.Responder, *refusal) {
 	credential, re := s.credentialOf(r, policy)
 	if re != nil {
-		return re
+		return nil, re
 	}
 	client := readClient(r, credential)
 	address := clientAddress(r)
 	if after, blocked := s.gate.bad.Blocked(address); blocked {
-		return tooMany("bad-credentials", true, after)
+		return nil, tooMany("bad-credentials", true, after)
 	}
 	claim := stream.Claim{Address: address, Channels: a.channels}
 	if !credential.isZero() {
@@ -84,7 +112,7 @@ func (s *Sidestream) open(w http.ResponseWriter, r *http.Request, policy *origin
 	}
 	ticket, err := s.hub.Admit(claim)
 	if err != nil {
-		return refusalOfLimit(err)
+		return nil, refusalOfLimit(err)
 	}
 	opened := false
 	defer func() {
@@ -97,27 +125,27 @@ func (s *Sidestream) open(w http.ResponseWriter, r *http.Request, policy *origin
 		if re == refusedLogin {
 			s.gate.bad.Add(address, client.inputs())
 		}
-		return re
+		return nil, re
 	}
 	start, err := s.hub.Resolve(admission.channels, a.from)
 	if err != nil {
 		s.logger.Error("a stream could not be opened", "error", err)
-		return unavailable(0)
+		return nil, unavailable(0)
 	}
 	s.writeHead(w.Header(), r, a, admission, start)
 	if r.Method == http.MethodHead {
 		w.WriteHeader(http.StatusOK)
-		return nil
+		return nil, nil
 	}
 	opened = true
 	session := &session{gate: s.gate, intersect: s.Auth.Filter == filterIntersect}
-	err = attach(w, r, s.hub, stream.Opening{
+	responder, err := attach(w, r, s.hub, stream.Opening{
 		Spec: s.specs[a.formatName], Channels: admission.channels, Start: start, Ticket: ticket, OnClose: session.close,
 	}, func(st *stream.Stream) { session.watch(st, admission) })
 	if err != nil {
 		s.logger.Debug("a stream ended as it was opened", "error", err)
 	}
-	return nil
+	return responder, nil
 }
 
 // writeHead sets the headers of a stream. No proxy may store, compress or

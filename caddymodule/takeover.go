@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"time"
 
@@ -10,53 +11,54 @@ import (
 )
 
 // attach writes the response head and makes a stream of the response. The
-// caller has set the headers, and written nothing. opened, if set, is called
-// with the stream before anything can wait for its end.
+// caller has set the headers, and written nothing. opened is called with the
+// stream before anything can wait for its end.
 //
-// Over HTTP/1 it returns at once: the connection is the hub's, and net/http
-// lets go of its goroutine and its buffers. Over HTTP/2 and 3, whose streams
-// cannot be taken out of the server, it returns when the stream has ended.
-func attach(w http.ResponseWriter, r *http.Request, hub *stream.Hub, o stream.Opening, opened func(*stream.Stream)) error {
+// Over HTTP/1 that is all: the connection is the hub's, and net/http lets go of
+// its goroutine and its buffers. Over HTTP/2 and 3, whose streams cannot be
+// taken out of the server, it returns a Responder, which the handler has to
+// serve until the stream ends; it should do so with little on its stack.
+func attach(w http.ResponseWriter, r *http.Request, hub *stream.Hub, o stream.Opening, opened func(*stream.Stream)) (*conn.Responder, error) {
 	// The head goes through the whole chain, so that recorders and delayed
 	// header operations see it.
 	w.WriteHeader(http.StatusOK)
-	if r.ProtoMajor > 1 {
-		return respond(w, r, hub, o, opened)
+	var responder *conn.Responder
+	if nc, ok := hijack(w, r); ok {
+		// HTTP/1.0 knows no chunks: there the body ends with the connection.
+		o.Conn = conn.TakeOver(nc, r.ProtoAtLeast(1, 1), hub.ConnOptions())
+	} else {
+		if err := http.NewResponseController(w).Flush(); err != nil { // the client is gone
+			o.Ticket.Release()
+			return nil, nil
+		}
+		// Past the wrappers, as over HTTP/1: each heartbeat through them would
+		// double the stack of every idle stream.
+		inner := innermost(w)
+		responder = conn.NewResponder(flusher{inner, http.NewResponseController(inner)})
+		o.Conn = responder
 	}
-	nc, buffered, err := http.NewResponseController(innermost(w)).Hijack()
-	if err != nil { // a server of its own kind: its handler's goroutine will do
-		return respond(w, r, hub, o, opened)
-	}
-	// What the client sent behind its request is of no meaning here. Neither
-	// are the buffers: only the connection is kept.
-	_ = buffered
-	nc.SetDeadline(time.Time{})
-	// HTTP/1.0 knows no chunks: there the body ends with the connection.
-	o.Conn = conn.TakeOver(nc, r.ProtoAtLeast(1, 1), hub.ConnOptions())
 	s, err := hub.Attach(o)
 	if err != nil {
-		return fmt.Errorf("attaching a stream: %w", err)
+		return nil, fmt.Errorf("attaching a stream: %w", err)
 	}
 	opened(s)
-	return nil
+	return responder, nil
 }
 
-// respond serves a stream with the handler's own goroutine.
-func respond(w http.ResponseWriter, r *http.Request, hub *stream.Hub, o stream.Opening, opened func(*stream.Stream)) error {
-	out := flusher{w, http.NewResponseController(w)}
-	if err := out.Flush(); err != nil { // the client is gone
-		o.Ticket.Release()
-		return nil
+// hijack takes the connection out of an HTTP/1 server; false if it is of
+// another kind.
+func hijack(w http.ResponseWriter, r *http.Request) (net.Conn, bool) {
+	if r.ProtoMajor > 1 {
+		return nil, false
 	}
-	responder := conn.NewResponder(out)
-	o.Conn = responder
-	s, err := hub.Attach(o)
+	// What the client sent behind its request is of no meaning here; the
+	// buffers that hold it are not kept.
+	nc, _, err := http.NewResponseController(innermost(w)).Hijack()
 	if err != nil {
-		return fmt.Errorf("attaching a stream: %w", err)
+		return nil, false
 	}
-	opened(s)
-	responder.Serve(r.Context())
-	return nil
+	nc.SetDeadline(time.Time{})
+	return nc, true
 }
 
 // flusher lets a conn.Responder write to a response.

@@ -26,6 +26,7 @@ type Webhook struct {
 	hook   *webhook.Hook
 	route  []routeSegment
 	secret string // the parameter that holds the secret, if one does
+	counts *webhookCounts
 }
 
 // routeSegment is literal text, or a parameter if name is set.
@@ -163,7 +164,7 @@ func (s *Sidestream) serveIngest(w http.ResponseWriter, r *http.Request) bool {
 		s.serveRevoke(w, r)
 		return true
 	case s.Health != "" && escaped == s.Health:
-		serveHealth(w, r, s.hub)
+		serveHealth(w, r, s.app.ready(s.Hub))
 		return true
 	}
 	return false
@@ -172,10 +173,13 @@ func (s *Sidestream) serveIngest(w http.ResponseWriter, r *http.Request) bool {
 func (s *Sidestream) serveWebhook(w http.ResponseWriter, r *http.Request, h *Webhook, vars map[string]string) {
 	w.Header().Set("Cache-Control", "no-store")
 	outcome := h.hook.Serve(w, r, vars, s.publisher)
+	h.counts.add(outcome)
 	for _, revocation := range outcome.Revoke {
 		s.gate.Revoke(revocation.User, revocation.Channel)
 	}
 	switch {
+	case outcome.Status >= 500 && !h.counts.mayLog():
+		// A busy app and a full disk: one line a second says as much.
 	case outcome.Status >= 500:
 		s.logger.Error("a webhook could not be stored", "webhook", h.Path, "status", outcome.Status, "reason", outcome.Reason)
 	case outcome.Err != nil:

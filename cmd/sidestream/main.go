@@ -1,7 +1,7 @@
 // Command sidestream is Caddy with the standard modules and Sidestream, which
 // gives a chat backend a streaming API. It has Caddy's own sub-commands (run,
-// reload, validate, ...) and a few for getting to know Sidestream: demo,
-// backend and tail.
+// reload, validate, ...) and a few for getting to know Sidestream and for
+// finding out what it does and why: demo, backend, tail, explain and log.
 package main
 
 import (
@@ -35,7 +35,7 @@ func main() {
 	if caddy.CustomVersion == "" { // unless the linker was told one
 		caddy.CustomVersion = version()
 	}
-	for _, command := range []caddycmd.Command{demoCommand(), backendCommand(), tailCommand(), caddyCommand(logCommand())} {
+	for _, command := range []caddycmd.Command{demoCommand(), backendCommand(), tailCommand(), explainCommand(), caddyCommand(logCommand())} {
 		caddycmd.RegisterCommand(command)
 	}
 	caddycmd.Main()

@@ -1,0 +1,128 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-078801ba/sidestream/cmd/bench/load"
+)
+
+const (
+	ingestSenders  = 64
+	ingestChannels = 100
+)
+
+var ingest = scenario{
+	name:  "ingest",
+	about: "acknowledged events a second, next to what Caddy takes",
+	measure: func(ctx context.Context, b *bench) (figures, error) {
+		f := figures{}
+		syncs, err := syncsPerSecond(b.dir, b.duration/2)
+		if err != nil {
+			return nil, err
+		}
+		f["syncs"] = syncs
+		for _, part := range []struct {
+			name    string
+			senders int
+			start   func() (*server, error)
+		}{
+			{"caddy", ingestSenders, func() (*server, error) { return b.startPlainCaddy(ctx, "bench_take") }},
+			{"file", ingestSenders, func() (*server, error) { return b.startSidestream(ctx, sidestreamSite{store: "file", events: 100_000}) }},
+			{"memory", ingestSenders, func() (*server, error) { return b.startSidestream(ctx, sidestreamSite{store: "memory"}) }},
+			{"alone", 1, func() (*server, error) { return b.startSidestream(ctx, sidestreamSite{store: "file", events: 100_000}) }},
+		} {
+			s, err := part.start()
+			if err != nil {
+				return nil, err
+			}
+			err = b.ingest(ctx, f, part.name, s, part.senders)
+			s.stop()
+			if err != nil {
+				return nil, err
+			}
+		}
+		return f, nil
+	},
+	rows: func(b *bench, m measured) []row {
+		caddy := fmt.Sprintf("plain Caddy %s, p99 %s, %s each", countText(m.median("caddy rate")), timeText(m.median("caddy p99")), timeText(m.median("caddy cpu")))
+		figure := func(name string) string {
+			return fmt.Sprintf("%s, %.2f x; p50 %s, p99 %s; %s each", countText(m.median(name+" rate")), m.ratio(name+" rate", "caddy rate"),
+				timeText(m.median(name+" p50")), timeText(m.median(name+" p99")), timeText(m.median(name+" cpu")))
+		}
+		return []row{{
+			what: fmt.Sprintf("acknowledged events a second, %d senders, file store with sync", ingestSenders), bar: ">= half of what plain Caddy takes",
+			figure: figure("file") + fmt.Sprintf("; %s written to disk for each", bytesText(m.median("file written"))), sticks: caddy,
+			met: meets(m.ratio("file rate", "caddy rate") >= 0.5),
+		}, {
+			what: "the same, memory store", figure: figure("memory"), sticks: caddy,
+		}, {
+			what:   "one sender, file store: one sync for each event",
+			figure: fmt.Sprintf("%s; %s written to disk for each", countText(m.median("alone rate")), bytesText(m.median("alone written"))),
+			sticks: fmt.Sprintf("bare write and fdatasync %s a second", countText(m.median("syncs"))),
+		}}
+	},
+}
+
+// ingest posts as fast as it is acknowledged, with nobody listening.
+func (b *bench) ingest(ctx context.Context, f figures, name string, s *server, senders int) error {
+	defer b.profile(ctx, s, b.duration)()
+	used, err := processorTime(s.pid)
+	if err != nil {
+		return err
+	}
+	written, err := storageBytes(s.pid)
+	if err != nil {
+		return err
+	}
+	p := load.Publish(ctx, load.Publication{
+		Addr: s.addr.String(), Path: s.publish, Channels: ingestChannels, Size: messageSize, Senders: senders, Duration: b.duration,
+	})
+	after, err := processorTime(s.pid)
+	if err != nil {
+		return err
+	}
+	writtenAfter, err := storageBytes(s.pid)
+	if err != nil {
+		return err
+	}
+	if p.Failed > 0 || p.Acked == 0 {
+		return fmt.Errorf("%s: %d posts failed: %v", s.name, p.Failed, p.FirstError)
+	}
+	events := float64(p.Acked)
+	f[name+" rate"], f[name+" cpu"] = events/p.Elapsed.Seconds(), float64(after-used)/events
+	f[name+" p50"], f[name+" p99"] = float64(p.Acknowledged.Quantile(0.5)), float64(p.Acknowledged.Quantile(0.99))
+	f[name+" written"] = float64(writtenAfter-written) / events
+	b.progress("%s: %s events/s, p50 %s, p99 %s, %s each, %s written", s.name, countText(f[name+" rate"]), timeText(f[name+" p50"]),
+		timeText(f[name+" p99"]), timeText(f[name+" cpu"]), bytesText(f[name+" written"]))
+	return ctx.Err()
+}
+
+// syncsPerSecond appends to a file and syncs it, over and over.
+func syncsPerSecond(dir string, d time.Duration) (float64, error) {
+	file, err := os.Create(filepath.Join(dir, "syncs"))
+	if err != nil {
+		return 0, err
+	}
+	defer os.Remove(file.Name())
+	defer file.Close()
+	line := make([]byte, messageSize)
+	begun, n := time.Now(), 0
+	for time.Since(begun) < d {
+		if _, err := file.Write(line); err != nil {
+			return 0, err
+		}
+		if err := unix.Fdatasync(int(file.Fd())); err != nil {
+			return 0, err
+		}
+		n++
+	}
+	return float64(n) / time.Since(begun).Seconds(), nil
+}

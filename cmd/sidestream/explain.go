@@ -1,0 +1,331 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+
+	"github.com/seed-078801ba/sidestream/caddymodule"
+	"github.com/seed-078801ba/sidestream/cmd/sidestream/tail"
+	"github.com/seed-078801ba/sidestream/stream/event"
+	"github.com/seed-078801ba/sidestream/stream/format"
+	"github.com/seed-078801ba/sidestream/webhook"
+)
+
+// explainFlags are the flags of the explain command.
+type explainFlags struct {
+	config, adapter, token, bearer, webhook string
+	headers                                 []string
+}
+
+func explainCommand() caddycmd.Command {
+	return caddycmd.Command{
+		Name:  "explain",
+		Usage: "--config <file> [--token <token>] [-H <header>]... <url> | --config <file> --webhook <path> [-H <header>]... < sample",
+		Short: "Shows why a client is let in or refused, or what becomes of a webhook",
+		Long: `
+Tells what the configuration makes of a request, step by step. Nothing is
+started and no history is touched: it may run beside the server, with the same
+environment.
+
+With a URL, or the path of one, it shows for which channels a client asks, what
+the app is asked about it, what the app answers, which condition decides, and
+what the client gets. The app is really asked, from this machine.
+
+With --webhook it reads a payload from standard input, and shows the messages
+that it becomes, or why it becomes none: what is wrong with its signature, which
+rule drops it, which field is missing. Give the headers that the app sends with
+-H. Nothing is published.
+
+Secrets are not shown.`,
+		CobraFunc: func(cmd *cobra.Command) {
+			var f explainFlags
+			cmd.Example = `  sidestream explain --config Caddyfile --token alice-token https://chat.example.com/room/1/live.json
+  sidestream explain --config Caddyfile -H 'Cookie: chat_session=...' '/flows?filter=1,2'
+  sidestream explain --config Caddyfile --webhook /hooks/mm -H 'Content-Type: application/json' < sample.json`
+			cmd.Flags().StringVarP(&f.config, "config", "c", "", "Configuration file (default: Caddyfile)")
+			cmd.Flags().StringVarP(&f.adapter, "adapter", "a", "", "Its format, if its name does not say")
+			cmd.Flags().StringVarP(&f.token, "token", "t", "", "API token, sent as the user of Basic authentication (default $"+tokenEnv+")")
+			cmd.Flags().StringVar(&f.bearer, "bearer", "", "OAuth token, sent as Bearer")
+			cmd.Flags().StringVar(&f.webhook, "webhook", "", "Path or URL of a webhook, whose payload is on standard input")
+			cmd.Flags().StringArrayVarP(&f.headers, "header", "H", nil, "Header of the request, as in 'Name: value'; may be repeated")
+			cmd.Args = cobra.MaximumNArgs(1)
+			cmd.RunE = func(cmd *cobra.Command, args []string) error {
+				cmd.SilenceUsage = true
+				return runExplain(args, f, cmd.InOrStdin(), cmd.OutOrStdout())
+			}
+		},
+	}
+}
+
+func runExplain(args []string, f explainFlags, in io.Reader, out io.Writer) error {
+	target := f.webhook
+	switch {
+	case (len(args) == 1) == (f.webhook != ""):
+		return errors.New("say what to explain: the URL of a stream, or --webhook and its path")
+	case f.token != "" && f.bearer != "":
+		return errors.New("give --token or --bearer, not both")
+	case len(args) == 1:
+		target = args[0]
+	}
+	config, err := adapted(f.config, f.adapter)
+	if err != nil {
+		return err
+	}
+	explainer, err := caddymodule.NewExplainer(config)
+	if err != nil {
+		return err
+	}
+	defer explainer.Close()
+	r, err := requestOf(target, f, explainer.Sites())
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriter(out)
+	defer w.Flush()
+	if f.webhook != "" {
+		r.Body = io.NopCloser(in)
+		path, e, err := explainer.Webhook(r)
+		if err != nil {
+			return fmt.Errorf("%s: %w", r.URL.Path, err)
+		}
+		showWebhook(w, path, &e)
+		return nil
+	}
+	e, err := explainer.Stream(r)
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.URL.Path, err)
+	}
+	showStream(w, e)
+	return nil
+}
+
+// adapted is the configuration in Caddy's JSON.
+func adapted(file, adapter string) ([]byte, error) {
+	if file == "" {
+		file = "Caddyfile"
+	}
+	config, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	if adapter == "" && strings.EqualFold(filepath.Ext(file), ".json") {
+		return config, nil
+	}
+	if adapter == "" {
+		adapter = "caddyfile"
+	}
+	adapt := caddyconfig.GetAdapter(adapter)
+	if adapt == nil {
+		return nil, fmt.Errorf("--adapter: there is no %s", adapter)
+	}
+	config, _, err = adapt.Adapt(config, map[string]any{"filename": file})
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	return config, nil
+}
+
+// requestOf makes the request to be explained. A path alone is on the site with
+// Sidestream, if there is one.
+func requestOf(target string, f explainFlags, sites []string) (*http.Request, error) {
+	if strings.HasPrefix(target, "/") {
+		if len(sites) != 1 {
+			return nil, fmt.Errorf("the configuration has Sidestream in %d sites; give a whole URL, which begins with one of: %s", len(sites), strings.Join(sites, ", "))
+		}
+		target = sites[0] + target
+	}
+	u, err := url.Parse(target)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return nil, errors.New("the address must be a URL, as in https://chat.example.com/room/1/live.json, or the path of one")
+	}
+	// As a server has it, from a client on this machine.
+	line, err := url.ParseRequestURI(u.RequestURI())
+	if err != nil {
+		return nil, errors.New("the address has a path that no request can have")
+	}
+	r := &http.Request{
+		Method: http.MethodGet, URL: line, RequestURI: u.RequestURI(), Host: u.Host, RemoteAddr: "127.0.0.1:0",
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Body: http.NoBody,
+	}
+	if u.Scheme == "https" {
+		r.TLS = new(tls.ConnectionState)
+	}
+	if u.User != nil && f.token == "" && f.bearer == "" {
+		password, _ := u.User.Password()
+		r.SetBasicAuth(u.User.Username(), password)
+		return r, addHeaders(r, f.headers)
+	}
+	if f.token == "" && f.bearer == "" && f.webhook == "" {
+		f.token = os.Getenv(tokenEnv)
+	}
+	switch {
+	case f.token != "":
+		r.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(f.token+":x")))
+	case f.bearer != "":
+		r.Header.Set("Authorization", "Bearer "+f.bearer)
+	}
+	return r, addHeaders(r, f.headers)
+}
+
+func addHeaders(r *http.Request, lines []string) error {
+	for _, line := range lines {
+		name, value, ok := strings.Cut(line, ":")
+		if name, value = strings.TrimSpace(name), strings.TrimSpace(value); !ok || name == "" {
+			return errors.New("-H is a header, as in 'Name: value'")
+		}
+		if strings.EqualFold(name, "Host") {
+			r.Host = value
+			continue
+		}
+		r.Header.Add(name, value)
+	}
+	return nil
+}
+
+// shownHeaders are those of the app's and of our answers that matter.
+var shownHeaders = []string{
+	"Access-Control-Allow-Credentials", "Access-Control-Allow-Origin", "Cache-Control", "Content-Type", "Location", "Retry-After",
+	"Stream-Refused", "Www-Authenticate",
+}
+
+func showStream(w io.Writer, e *caddymodule.StreamExplanation) {
+	list := slices.Clone(e.Channels)
+	if e.Private {
+		list = append(list, "the user's own")
+	}
+	show(w, "", "asks for", e.Endpoint+" of hub "+e.Hub)
+	show(w, "", "format", e.Format)
+	show(w, "", "channels", strings.Join(list, ", "))
+	show(w, "", "credential", e.Credential)
+	for _, x := range e.Exchanges {
+		about := "channel " + x.Channel
+		if x.Channel == "" {
+			about = "who it is, or all its channels"
+		}
+		fmt.Fprintf(w, "\nthe app is asked about %s\n", about)
+		if x.Method != "" {
+			show(w, "  ", x.Method, x.URI)
+			show(w, "  ", "Host", x.Host)
+			showHeader(w, x.Header, slices.Sorted(maps.Keys(x.Header)))
+			show(w, "  ", "form", x.Form)
+		}
+		if x.Status != 0 {
+			fmt.Fprintf(w, "and answers %d %s\n", x.Status, http.StatusText(x.Status))
+			showHeader(w, x.Answer, shownHeaders)
+			showText(w, x.Body)
+		}
+		fmt.Fprintf(w, "which means: %s\n", x.Outcome)
+		for _, why := range x.Why {
+			fmt.Fprintf(w, "  %s\n", tail.Printable(why))
+		}
+		show(w, "  ", "user", x.User)
+	}
+	fmt.Fprintf(w, "\nthe client gets %d %s\n", e.Status, http.StatusText(e.Status))
+	showHeader(w, e.Header, shownHeaders)
+	if e.Opened {
+		fmt.Fprintf(w, "  a stream of: %s\n", tail.Printable(strings.Join(e.Listens, ", ")))
+	}
+	showText(w, e.Body)
+}
+
+func showWebhook(w io.Writer, path string, e *webhook.Explanation) {
+	show(w, "", "webhook", path)
+	switch verified := "by " + e.Scheme + ": "; {
+	case e.Scheme == "none":
+		show(w, "", "verified", "no, anybody may post")
+	case e.Unverified != "":
+		show(w, "", "verified", verified+e.Unverified+"; it would be refused, what follows is for the same payload with a good one")
+	default:
+		show(w, "", "verified", verified+"good")
+	}
+	show(w, "", "unreadable", e.Unreadable)
+	if e.Challenge {
+		show(w, "", "challenge", "the app asks whether somebody is there, and is answered what it wants to hear")
+	}
+	for i := range e.Messages {
+		m := &e.Messages[i]
+		fmt.Fprintf(w, "\nmessage %d\n", i+1)
+		for _, field := range m.Fields {
+			if field.Value == "" {
+				field.Value = "nothing there"
+			}
+			show(w, "  ", field.Name, field.Rule+" -> "+field.Value)
+		}
+		if m.Dropped != "" {
+			show(w, "  ", "dropped", "because "+m.Dropped)
+		}
+		if m.Unmapped != "" {
+			show(w, "  ", "unmapped", m.Unmapped)
+		}
+		if m.Untimed {
+			fmt.Fprintf(w, "  the time cannot be read; that of arrival stands in\n")
+		}
+		for _, e := range m.Events {
+			showEvent(w, &e)
+		}
+		for _, r := range m.Revoke {
+			if r.Channel == "" {
+				r.Channel = "all channels"
+			}
+			fmt.Fprintf(w, "  the access of user %s to %s is asked for again\n", tail.Printable(r.User), tail.Printable(r.Channel))
+		}
+	}
+	fmt.Fprintf(w, "\nthe app gets %d %s\n", e.Status, http.StatusText(e.Status))
+	show(w, "  ", "Content-Type", e.ContentType)
+	showText(w, e.Body)
+}
+
+// showEvent shows an event, and what clients get of it.
+func showEvent(w io.Writer, e *event.Event) {
+	id := "id " + tail.Printable(e.ID.Text)
+	if e.ID.IsZero() {
+		id = "without id"
+	}
+	fmt.Fprintf(w, "  becomes an event in channel %s: %s, %s\n", tail.Printable(e.Channel.Text), id, e.Op)
+	for _, name := range []string{"campfire-json", "flowdock-json"} {
+		if f, ok := format.ByName(name); ok {
+			entry := &event.Entry{At: time.Now().UnixMilli(), Event: *e}
+			if text := f.Event(nil, entry, event.Cursor{}); len(text) > 0 {
+				show(w, "    ", name, string(bytes.TrimRight(text, "\r\n")))
+			}
+		}
+	}
+}
+
+func show(w io.Writer, indent, name, value string) {
+	if value != "" {
+		fmt.Fprintf(w, "%s%s: %s\n", indent, name, tail.Printable(value))
+	}
+}
+
+func showHeader(w io.Writer, h http.Header, names []string) {
+	for _, name := range names {
+		for _, value := range h[name] {
+			show(w, "  ", name, value)
+		}
+	}
+}
+
+// showText shows what was sent, as lines of text.
+func showText(w io.Writer, text string) {
+	for line := range strings.Lines(text) {
+		fmt.Fprintf(w, "  | %s\n", tail.Printable(strings.TrimRight(line, "\r\n")))
+	}
+}
