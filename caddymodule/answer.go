@@ -64,6 +64,7 @@ func tooMany(limit string, policy bool, after time.Duration) *refusal {
 func refuse(w http.ResponseWriter, r *http.Request, e endpoint, formatName string, re *refusal) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer") // the address may hold a token
 	if formatName == eventStream && re.passing {
 		h.Set("Content-Type", "text/event-stream")
 		h.Set("X-Accel-Buffering", "no")

@@ -155,6 +155,7 @@ func (s *Sidestream) writeHead(h http.Header, r *http.Request, a *ask, ad *admis
 	h.Set("Cache-Control", "no-cache, no-store, no-transform")
 	h.Set("X-Accel-Buffering", "no")
 	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer") // the address may hold a token
 	h.Set("Incremental", "?1")
 	if r.ProtoMajor == 1 {
 		h.Set("Connection", "close")

@@ -68,7 +68,7 @@ func TestStreamFromWebhookToClient(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"Content-Type": "application/json", "Cache-Control": "no-cache, no-store, no-transform", "X-Accel-Buffering": "no",
-		"Incremental": "?1", "Content-Encoding": "",
+		"Incremental": "?1", "Content-Encoding": "", "Referrer-Policy": "no-referrer",
 	} {
 		if got := campfire.Header.Get(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)

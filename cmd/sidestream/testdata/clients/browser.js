@@ -9,6 +9,9 @@
 //   ["reload", WINDOW]
 //   ["room", WINDOW, NAME]          go to another room
 //   ["screenshot", WINDOW, FILE]
+//   ["visit", WINDOW, URL]          go there without signing in; COOKIE may follow, for that page's host
+//   ["listen", WINDOW, URL, COOKIES] → what an EventSource gets: its first message, or that it failed
+//   ["fetch", WINDOW, URL, TOKEN]   → the status and the beginning of what fetch gets, or that it failed
 'use strict';
 const { chromium } = require('playwright-core');
 const fs = require('fs'), os = require('os'), path = require('path');
@@ -48,6 +51,39 @@ const commands = {
   },
   async reload(_, name) { await pages[name].reload(); },
   async room(_, name, room) { await pages[name].getByRole('button', { name: room }).click(wait); },
+  async visit(browser, name, url, cookie) {
+    const context = await browser.newContext();
+    const page = pages[name] = await context.newPage();
+    await page.goto(url);
+    if (cookie) await page.evaluate((c) => { document.cookie = c; }, cookie);
+  },
+  async listen(_, name, url, cookies) {
+    const got = await pages[name].evaluate(([url, cookies]) => new Promise((resolve) => {
+      const stream = new EventSource(url, { withCredentials: cookies === 'with cookies' });
+      stream.onmessage = (e) => { stream.close(); resolve(e.data); };
+      stream.onerror = () => { if (stream.readyState === EventSource.CLOSED) resolve('failed'); };
+    }), [url, cookies]);
+    return { got };
+  },
+  async fetch(_, name, url, token) {
+    const got = await pages[name].evaluate(async ([url, token]) => {
+      const stop = new AbortController();
+      try {
+        const headers = token ? { Authorization: 'Bearer ' + token } : {};
+        const response = await fetch(url, { headers, credentials: token ? 'omit' : 'include', signal: stop.signal });
+        let text = '';
+        const reader = response.body.getReader();
+        while (!text.trim()) {
+          const { value, done } = await reader.read();
+          if (done) break;
+          text += new TextDecoder().decode(value);
+        }
+        stop.abort();
+        return response.status + ' ' + text;
+      } catch (e) { return 'failed'; }
+    }, [url, token]);
+    return { got };
+  },
   async screenshot(_, name, file) { await pages[name].screenshot({ path: file }); },
 };
 
