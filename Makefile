@@ -7,12 +7,12 @@ GO ?= go
 FUZZTIME ?= 60s
 SMOKETIME ?= 10000x
 
-.PHONY: help build test lint vet unit smoke fuzz bench demo
+.PHONY: help build test vet lint unit smoke fuzz bench demo
 
 help:
 	@echo 'make build   the command sidestream, into bin/'
 	@echo 'make test    formatting, vet, all tests with the race detector, a short fuzz of each parser'
-	@echo 'make lint    formatting and vet alone'
+	@echo 'make lint    formatting, vet and staticcheck'
 	@echo 'make fuzz    each parser for FUZZTIME ($(FUZZTIME))'
 	@echo 'make bench   the figures of the README, on this machine; takes half an hour (go run ./cmd/bench -quick: one minute)'
 	@echo 'make demo    a chat app with Sidestream in front of it'
@@ -20,11 +20,14 @@ help:
 build:
 	$(GO) build -o bin/sidestream ./cmd/sidestream
 
-test: lint unit smoke
+test: vet unit smoke
 
-lint:
+vet:
 	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "not formatted with gofmt:"; echo "$$files"; exit 1; fi
 	$(GO) vet ./...
+
+lint: vet
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@2026.2.2 ./...
 
 unit:
 	$(GO) test -race -shuffle=on -timeout 15m ./...

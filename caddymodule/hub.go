@@ -73,7 +73,6 @@ type tenancy struct {
 	hub       *pooledHub
 	key       string // in the pool
 	history   History
-	place     string
 	settings  stream.Config
 	activates []func()
 	sources   sourceSet

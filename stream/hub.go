@@ -104,11 +104,6 @@ func (h *Hub) config() *Config { return h.cfg.Load() }
 // Head is the cursor of the newest event that streams can see.
 func (h *Hub) Head() event.Cursor { return *h.head.Load() }
 
-// cursorAt is the cursor of an entry.
-func (h *Hub) cursorAt(e *event.Entry) event.Cursor {
-	return event.Cursor{Epoch: h.head.Load().Epoch, Seq: e.Seq, Tag: e.Tag}
-}
-
 // encoder is the number of a format in this hub: the place of its frames in
 // every item.
 func (h *Hub) encoder(f format.Format) (int, error) {

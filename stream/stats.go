@@ -17,6 +17,7 @@ type counters struct {
 	batches, events, duplicates, conflicts atomic.Uint64
 	commits, failedCommits, commitNanos    atomic.Uint64
 	trouble                                atomic.Pointer[error] // what the log said last, if it was an error
+	failedAt                               atomic.Int64          // when it last took no events; see now
 	mu                                     sync.Mutex
 	refusals                               map[string]uint64
 }
@@ -25,6 +26,7 @@ func newCounters() *counters { return &counters{refusals: map[string]uint64{}} }
 
 func (c *counters) appendFailed(err error) {
 	c.failedCommits.Add(1)
+	c.failedAt.Store(now())
 	c.trouble.Store(&err)
 }
 

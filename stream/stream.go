@@ -23,7 +23,6 @@ type Stream struct {
 	page   []*item     // older events, read from the log, up to pageTo
 	pageTo uint64      // where the cursor stands when the page is written
 	told   uint64      // what is missing up to here needs no signal
-	epoch  uint32      // of the slot, see shard.slots
 	slot   int32       // place in shard.slots
 	beat   beatPlace   // place in the shard's wheel of heartbeats
 	behind int32       // place in shard.slow plus one; 0 while the connection takes everything

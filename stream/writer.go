@@ -30,6 +30,9 @@ const (
 	// sharedWait is how long a sender waits until what a shared log has stored
 	// is shown here. Then it is told that the outcome is unknown.
 	sharedWait = 10 * time.Second
+	// sharedDoubt is how long a hub is not well after its shared log has refused
+	// events, if no later ones are taken.
+	sharedDoubt = 5 * time.Second
 )
 
 // publication is a batch on its way to the writer.
@@ -128,6 +131,10 @@ func (h *Hub) sweep() (more bool) {
 			h.config().Logger.Error("removing old events", "hub", h.name, "error", err)
 		}
 		return false
+	}
+	// That a shared log can be swept does not say that it takes events again.
+	if h.follower != nil && now()-h.counters.failedAt.Load() < int64(sharedDoubt) {
+		return more
 	}
 	if h.counters.trouble.Swap(nil) != nil {
 		h.config().Logger.Info("the log works again", "hub", h.name)

@@ -33,7 +33,6 @@ var (
 	errCharset       = unsupported("a charset other than UTF-8")
 	errTopLevelArray = &Refusal{http.StatusUnprocessableEntity, "an array at the top, and no each"}
 	errBatchTooLarge = &Refusal{http.StatusRequestEntityTooLarge, "too many items in a batch"}
-	errBatchItem     = badInput("an item of the batch is no JSON object")
 )
 
 // byteOrderMark is taken off a body once.

@@ -12,10 +12,7 @@ import (
 func lines(text string) (Config, error) {
 	var cfg Config
 	for line := range strings.SplitSeq(text, "\n") {
-		var args []string
-		for _, w := range mustWords(line) {
-			args = append(args, w)
-		}
+		args := mustWords(line)
 		if len(args) == 0 {
 			continue
 		}

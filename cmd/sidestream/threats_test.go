@@ -12,7 +12,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -327,14 +326,4 @@ func (f *fortress) askedOnly(t *testing.T, allowed ...string) {
 			t.Errorf("the app was asked about %q for %q", q.channel, q.token)
 		}
 	}
-}
-
-// file reads a file of the server's folder.
-func (f *fortress) file(t *testing.T, name string) []byte {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join(f.folder, name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
 }

@@ -25,7 +25,7 @@ const (
 
 var (
 	errSilent       = errors.New("the subscription does not hear what Redis is sent any more")
-	errUnsubscribed = errors.New("Redis did not confirm the subscriptions in time")
+	errUnsubscribed = errors.New("the subscriptions were not confirmed in time")
 )
 
 // session is one subscription, from connecting to whatever ends it.
