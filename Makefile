@@ -5,7 +5,7 @@ GO ?= go
 # How long, or how often, each parser is fed random bytes by "make fuzz", and by
 # "make test".
 FUZZTIME ?= 60s
-SMOKETIME ?= 10000x
+SMOKETIME ?= 1000x
 
 .PHONY: help build test vet lint unit smoke fuzz bench demo
 

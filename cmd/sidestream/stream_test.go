@@ -65,6 +65,7 @@ func readHead(t *testing.T, conn net.Conn) *rawStream {
 
 // chunk reads the next chunk; io.EOF is the orderly end of the stream.
 func (st *rawStream) chunk() (string, error) {
+	st.conn.SetReadDeadline(time.Now().Add(patience))
 	line, err := st.r.ReadString('\n')
 	if err != nil {
 		return "", noEOF(err)
