@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-078801ba/sidestream/stream"
 	"github.com/seed-078801ba/sidestream/stream/conn"
+	"github.com/seed-078801ba/sidestream/stream/event"
 )
 
 // ServeHTTP serves what is for one of our endpoints, and hands everything else
@@ -129,7 +130,9 @@ func (s *Sidestream) open(w http.ResponseWriter, r *http.Request, policy *origin
 	}
 	start, err := s.hub.Resolve(admission.channels, a.from)
 	if err != nil {
-		s.logger.Error("a stream could not be opened", "error", err)
+		if !errors.Is(err, event.ErrUnavailable) { // of that, the hub has told
+			s.logger.Error("a stream could not be opened", "error", err)
+		}
 		return nil, unavailable(0)
 	}
 	s.writeHead(w.Header(), r, a, admission, start)
