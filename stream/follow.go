@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync/atomic"
+	"time"
 
 	"github.com/seed-078801ba/sidestream/stream/event"
 	"github.com/seed-078801ba/sidestream/stream/log"
@@ -20,7 +21,16 @@ type follower struct {
 	waiting []waiting
 	// trouble is why the log cannot be followed now; nil if it can.
 	trouble atomic.Pointer[error]
+	// degraded is set when it could not be for degradedWait: no stream is worth
+	// keeping here, another node may serve its client.
+	degraded atomic.Bool
+	patience *time.Timer // of Connected; nil while connected
 }
+
+// degradedWait is how long streams stay on a node that is out of reach of the
+// shared log: longer than a restart takes, as clients of old count how often
+// they were closed.
+const degradedWait = 45 * time.Second
 
 type waiting struct {
 	seq  uint64
@@ -35,6 +45,11 @@ func (h *Hub) follow(l log.Shared) {
 	go func() {
 		<-h.closing
 		cancel()
+	}()
+	defer func() {
+		if h.follower.patience != nil {
+			h.follower.patience.Stop()
+		}
 	}()
 	if err := l.Follow(ctx, h.Head(), h.follower); err != nil && ctx.Err() == nil {
 		h.follower.trouble.Store(&err)
@@ -58,12 +73,38 @@ func (f *follower) Reset(head event.Cursor, reason event.Reason) {
 func (f *follower) Connected(yes bool) {
 	h := f.hub
 	if yes {
+		if f.patience != nil {
+			f.patience.Stop()
+			f.patience = nil
+		}
+		f.degraded.Store(false)
 		f.trouble.Store(nil)
 		h.config().Logger.Info("connected to the shared log", "hub", h.name)
 		return
 	}
 	f.trouble.Store(&errDisconnected)
+	if f.patience == nil {
+		f.patience = time.AfterFunc(degradedWait, f.giveUp)
+	}
 	h.config().Logger.Error("the shared log is out of reach", "hub", h.name)
+}
+
+// giveUp ends all streams, with a word on when to come back.
+func (f *follower) giveUp() {
+	f.degraded.Store(true)
+	if f.trouble.Load() == nil {
+		f.degraded.Store(false) // connected in this very moment
+		return
+	}
+	for _, sh := range f.hub.shards {
+		sh.post(func() {
+			for i := range sh.slots {
+				if s := sh.slots[i].s; s != nil {
+					sh.conclude(s, StoreFailed)
+				}
+			}
+		})
+	}
 }
 
 // await has done called when everything up to seq is shown.

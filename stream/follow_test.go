@@ -217,6 +217,30 @@ func TestSharedLogRefusesForAMoment(t *testing.T) {
 	}
 }
 
+// A node that is cut off for long sends its clients away, and takes none until
+// it is back.
+func TestSharedLogCutOff(t *testing.T) {
+	h := openOn(t, newSharedLog().tail())
+	say(t, h, "a", "1")
+	l, _ := listen(t, h, opening{channels: []string{"a"}})
+	h.follower.giveUp() // it was never away: nothing happens
+	say(t, h, "a", "2")
+	l.expect("a 2")
+	h.follower.trouble.Store(&errDisconnected)
+	h.follower.giveUp()
+	l.expectBye()
+	if !l.drained() {
+		t.Error("not ended properly")
+	}
+	if _, err := h.Resolve([]string{"a"}, From{}); err != event.ErrUnavailable {
+		t.Errorf("a stream may open: %v", err)
+	}
+	h.follower.Connected(true)
+	if _, err := h.Resolve([]string{"a"}, From{}); err != nil {
+		t.Errorf("a stream may not open: %v", err)
+	}
+}
+
 // neverConnected is a shared log that is out of reach.
 type neverConnected struct{ *sharedLog }
 

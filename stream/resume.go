@@ -54,8 +54,8 @@ func (s Start) Resume() string {
 func (h *Hub) Resolve(channels []string, from From) (Start, error) {
 	h.expect(channels)
 	head := h.Head()
-	if head.Epoch == (event.Epoch{}) { // a shared log that was never reached
-		return Start{}, event.ErrUnavailable
+	if head.Epoch == (event.Epoch{}) || h.follower != nil && h.follower.degraded.Load() {
+		return Start{}, event.ErrUnavailable // a shared log that was never reached, or not for long
 	}
 	var start Start
 	var err error
