@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -108,7 +109,7 @@ func BenchmarkRechecks(b *testing.B) {
 		g.mu.Unlock()
 		g.nudge()
 		for s := g.Stats(); s.Rechecks < before+10_000 || s.InFlight > 0; s = g.Stats() {
-			time.Sleep(time.Millisecond)
+			runtime.Gosched()
 		}
 	}
 }
