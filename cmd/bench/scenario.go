@@ -31,8 +31,8 @@ type scenario struct {
 var scenarios = []scenario{
 	idleHTTP1, idleTLS, idleHTTP2,
 	fanOut, fullSpeed, manyChannels, slowReaders,
-	connectStorm, resumeStorm, reloads, doubling,
-	ingest,
+	connectStorm, opening, resumeStorm, reloads, doubling,
+	ingest, redisNodes,
 }
 
 func known(name string) bool {

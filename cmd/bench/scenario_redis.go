@@ -18,8 +18,6 @@ import (
 	"github.com/seed-078801ba/sidestream/cmd/bench/load"
 )
 
-func init() { scenarios = append(scenarios, redisNodes) }
-
 const (
 	// redisRate is the messages a second at which latency and processor time
 	// are measured.

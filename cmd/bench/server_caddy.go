@@ -26,6 +26,7 @@ type sidestreamSite struct {
 	store     string        // memory or file
 	heartbeat time.Duration // default: Campfire's
 	auth      string        // address of the backend to ask; default: nobody
+	recheck   time.Duration // of open streams; default: Sidestream's
 	events    int           // history of a channel; default: 1000
 }
 
@@ -33,6 +34,9 @@ func (s sidestreamSite) directives() string {
 	backend, auth, heartbeat, events := "", "auth none", "", 1000
 	if s.auth != "" {
 		backend, auth = s.auth, "auth GET /room/{channel}.json"
+	}
+	if s.recheck > 0 {
+		auth += fmt.Sprintf(" {\n\t\t\trecheck %s\n\t\t}", s.recheck)
 	}
 	if s.heartbeat > 0 {
 		heartbeat = fmt.Sprintf("heartbeat campfire %s", s.heartbeat)
