@@ -12,12 +12,15 @@ type gathering struct {
 	events []event.Event
 	marks  []event.Mark
 	timer  *time.Timer // stopped, but while gather waits
+	wait   bool        // commits are dear enough to wait for others
 }
 
-func newGathering() *gathering {
+// newGathering makes one that waits, or one that takes only what is there: a
+// log in memory gains nothing from larger commits.
+func newGathering(wait bool) *gathering {
 	timer := time.NewTimer(gatherWait)
 	timer.Stop()
-	return &gathering{timer: timer}
+	return &gathering{timer: timer, wait: wait}
 }
 
 // gather takes the first publication, all that wait, and, for a moment, those
@@ -37,7 +40,7 @@ func (g *gathering) gather(first *publication, publications <-chan *publication)
 			continue
 		default:
 		}
-		if len(g.group) >= expected {
+		if !g.wait || len(g.group) >= expected {
 			break
 		}
 		if !waiting {

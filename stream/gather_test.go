@@ -13,7 +13,7 @@ import (
 func TestGather(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		publications := make(chan *publication, 2*commitEvents)
-		g := newGathering()
+		g := newGathering(true)
 		send := func(n int) {
 			for range n {
 				publications <- &publication{batch: event.Batch{Events: make([]event.Event, 1)}}
@@ -50,6 +50,23 @@ func TestGather(t *testing.T) {
 			}
 			if waited := time.Since(begun); waited != test.waits {
 				t.Errorf("%d: waited %s, not %s", i, waited, test.waits)
+			}
+		}
+	})
+}
+
+// A log in memory has nothing to gain from waiting.
+func TestGatherDoesNotWaitForMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		publications := make(chan *publication, 3)
+		g := newGathering(false)
+		for _, waiting := range []int{3, 0} {
+			for range waiting {
+				publications <- &publication{}
+			}
+			begun := time.Now()
+			if got := len(g.gather(&publication{}, publications).group); got != waiting+1 || time.Since(begun) != 0 {
+				t.Errorf("gathered %d of %d in %v", got, waiting+1, time.Since(begun))
 			}
 		}
 	})

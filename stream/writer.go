@@ -84,7 +84,7 @@ func (h *Hub) Publish(ctx context.Context, b event.Batch) ([]event.Receipt, erro
 // write is the hub's one writer: store, then show, then tell the sender.
 func (h *Hub) write() {
 	defer close(h.writerDone)
-	g := newGathering()
+	g := newGathering(h.log.Durable())
 	ticker := time.NewTicker(sweepEvery)
 	defer ticker.Stop()
 	sweeping := false
