@@ -178,9 +178,22 @@ func (s *tlsSocket) readAway(done chan struct{}) {
 func (s *tlsSocket) Chunked() bool { return s.chunked }
 func (s *tlsSocket) Kind() Kind    { return TLS }
 
-// Finish tells the peer twice, as TLS wants it: close_notify, then FIN.
+// Finish tells the peer, behind what it still has to take.
 func (s *tlsSocket) Finish() {
-	if !running(s.writing) && s.fits(0) {
+	if !running(s.writing) {
+		s.shut(s.fits(0))
+		return
+	}
+	go func(written chan struct{}) {
+		<-written
+		s.shut(true)
+	}(s.writing)
+}
+
+// shut says twice that nothing follows, as TLS wants it: close_notify, if there
+// is room for it, and FIN.
+func (s *tlsSocket) shut(room bool) {
+	if room {
 		s.tc.SetWriteDeadline(time.Now().Add(tlsSureWait))
 		s.tc.CloseWrite()
 	}
