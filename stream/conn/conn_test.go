@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"net"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -266,6 +267,77 @@ func TestIdleCostsNoGoroutine(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestNoWakeIsLost has a wake-up follow each answer, so that it meets the owner
+// before, while and after it goes to sleep.
+func TestNoWakeIsLost(t *testing.T) {
+	p, err := NewPoller()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	const rounds = 100_000
+	var asked atomic.Int64
+	answered := make(chan int64, 1)
+	go func() {
+		for n := range int64(rounds) {
+			for spin := n % 50; spin > 0; spin-- {
+				runtime.Gosched()
+			}
+			asked.Add(1)
+			p.Wake()
+			for m := range answered {
+				if m > n {
+					break
+				}
+			}
+		}
+	}()
+	for seen := int64(0); seen < rounds; {
+		// Without the timeout, a lost one would be a test that hangs.
+		const patience = 20 * time.Second
+		before := time.Now()
+		if _, err := p.Wait(nil, patience); err != nil {
+			t.Fatal(err)
+		}
+		if time.Since(before) >= patience {
+			t.Fatalf("wake-up %d of %d was lost", seen, rounds)
+		}
+		if now := asked.Load(); now > seen {
+			seen = now
+			answered <- seen
+		}
+	}
+}
+
+// A peer that does something wakes the owner as well, and time does.
+func TestWaitEnds(t *testing.T) {
+	p, err := NewPoller()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	client, server := pair(t, "tcp")
+	c := TakeOver(server, false, Options{})
+	defer c.Close()
+	if err := c.Watch(p, 7); err != nil {
+		t.Fatal(err)
+	}
+	until(t, p, c, "writable at first", func(e Event) bool { return e.Writable })
+	for _, timeout := range []time.Duration{0, time.Millisecond, 20 * time.Millisecond} {
+		begun := time.Now()
+		if events, err := p.Wait(nil, timeout); len(events) > 0 || err != nil {
+			t.Fatalf("%v, %v", events, err)
+		}
+		if waited := time.Since(begun); waited < timeout {
+			t.Errorf("%s instead of %s", waited, timeout)
+		}
+	}
+	go client.Write([]byte("x"))
+	until(t, p, c, "readable", func(e Event) bool { return e.Readable })
+	go client.Close()
+	until(t, p, c, "gone", func(e Event) bool { return e.Gone })
 }
 
 func TestWake(t *testing.T) {

@@ -1,25 +1,31 @@
 package conn
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
+	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// wakeToken is the epoll data of the eventfd; conns never have it.
-const wakeToken Token = 1<<64 - 1
-
 // Poller waits for connections to become ready, with one epoll instance. Wake
 // and report may be called from anywhere, all else from its owner.
+//
+// The instance is itself watched by the runtime's poller, so that an owner that
+// waits is a parked goroutine: waking it costs no system call and no thread,
+// and it does not take a processor of the scheduler's along into epoll_wait(2).
 type Poller struct {
-	epoll, eventfd int
-	ready          []unix.EpollEvent
-	scratch        scratch
-	inbox          inbox
+	epoll   int
+	file    *os.File // of epoll
+	raw     syscall.RawConn
+	ready   []unix.EpollEvent
+	found   int // how many of ready
+	scratch scratch
+	inbox   inbox
 }
 
 // scratch is what the conns' Write needs for a moment. It is here because only
@@ -36,7 +42,8 @@ type scratch struct {
 type inbox struct {
 	mu     sync.Mutex
 	events []Event
-	awake  bool // a wake-up is under way and was not seen yet
+	woken  bool // Wait has something to return for
+	asleep bool // Wait has to be told
 	closed bool
 }
 
@@ -46,15 +53,17 @@ func NewPoller() (*Poller, error) {
 	if err != nil {
 		return nil, fmt.Errorf("creating epoll instance: %w", err)
 	}
-	eventfd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err != nil {
+	if err := unix.SetNonblock(epoll, true); err != nil { // or os would not watch it
 		unix.Close(epoll)
-		return nil, fmt.Errorf("creating eventfd: %w", err)
+		return nil, fmt.Errorf("setting up epoll instance: %w", err)
 	}
-	p := &Poller{epoll: epoll, eventfd: eventfd, ready: make([]unix.EpollEvent, 512)}
-	if err := p.add(eventfd, wakeToken, unix.EPOLLIN|unix.EPOLLET); err != nil {
-		p.Close()
-		return nil, fmt.Errorf("watching eventfd: %w", err)
+	p := &Poller{epoll: epoll, file: os.NewFile(uintptr(epoll), "epoll"), ready: make([]unix.EpollEvent, 512)}
+	if err = p.file.SetReadDeadline(time.Time{}); err == nil {
+		p.raw, err = p.file.SyscallConn()
+	}
+	if err != nil {
+		p.file.Close()
+		return nil, fmt.Errorf("watching epoll instance: %w", err)
 	}
 	return p, nil
 }
@@ -68,21 +77,18 @@ func (p *Poller) add(fd int, token Token, events uint32) error {
 // Wait appends to events what has become ready, waiting for at most timeout
 // (negative: for ever) or until Wake.
 func (p *Poller) Wait(events []Event, timeout time.Duration) ([]Event, error) {
-	millis := -1
-	if timeout >= 0 {
-		millis = int((timeout + time.Millisecond - 1) / time.Millisecond) // rounded up, or a short wait spins
+	var err error
+	if timeout != 0 && p.inbox.sleep() {
+		err = p.sleep(timeout)
+	} else {
+		_, err = p.look()
 	}
-	n, err := unix.EpollWait(p.epoll, p.ready, millis)
-	if err != nil && !errors.Is(err, unix.EINTR) {
+	if err != nil {
 		return events, fmt.Errorf("waiting for connections: %w", err)
 	}
-	for _, e := range p.ready[:max(n, 0)] {
-		token := Token(uint32(e.Fd)) | Token(uint32(e.Pad))<<32
-		if token == wakeToken {
-			continue
-		}
+	for _, e := range p.ready[:p.found] {
 		events = append(events, Event{
-			Token:    token,
+			Token:    Token(uint32(e.Fd)) | Token(uint32(e.Pad))<<32,
 			Writable: e.Events&unix.EPOLLOUT != 0,
 			Readable: e.Events&unix.EPOLLIN != 0,
 			// A peer that has closed its half has gone: that is how net/http
@@ -93,10 +99,67 @@ func (p *Poller) Wait(events []Event, timeout time.Duration) ([]Event, error) {
 	return p.inbox.take(events), nil
 }
 
+// look fills ready and found, without waiting.
+func (p *Poller) look() (some bool, err error) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epoll),
+		uintptr(unsafe.Pointer(&p.ready[0])), uintptr(len(p.ready)), 0, 0, 0)
+	switch errno {
+	case 0:
+		p.found = int(n)
+	case unix.EINTR:
+		p.found = 0
+	default:
+		p.found = 0
+		return false, errno
+	}
+	return p.found > 0, nil
+}
+
+// sleep is look once there is something, or nothing to wait for any more.
+func (p *Poller) sleep(timeout time.Duration) error {
+	var until time.Time
+	if timeout > 0 {
+		until = time.Now().Add(timeout)
+	}
+	p.found = 0
+	if err := p.file.SetReadDeadline(until); err != nil {
+		return err
+	}
+	if p.inbox.ready() { // a Wake from before the deadline was set
+		_, err := p.look()
+		return err
+	}
+	var failed error
+	err := p.raw.Read(func(uintptr) bool {
+		some, err := p.look()
+		failed = err
+		return some || err != nil
+	})
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		_, err = p.look() // what has come in the same moment is not lost, but why wait
+	}
+	return errors.Join(err, failed)
+}
+
+// sleep tells whether there is nothing to do; then Wake has to wake.
+func (b *inbox) sleep() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.asleep = !b.woken
+	return b.asleep
+}
+
+// ready tells whether Wait was woken.
+func (b *inbox) ready() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.woken
+}
+
 func (b *inbox) take(events []Event) []Event {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.awake = false
+	b.woken, b.asleep = false, false
 	events = append(events, b.events...)
 	b.events = b.events[:0]
 	return events
@@ -119,23 +182,23 @@ func (p *Poller) wake(e *Event) {
 	if e != nil {
 		b.events = append(b.events, *e)
 	}
-	if !b.awake { // one write per wake-up, however many ask for it
-		b.awake = true
-		var one [8]byte
-		binary.NativeEndian.PutUint64(one[:], 1)
-		unix.Write(p.eventfd, one[:]) // fails only when the counter is full, and then Wait returns anyway
+	b.woken = true
+	if b.asleep { // once per Wait, however many wake it
+		b.asleep = false
+		_ = p.file.SetReadDeadline(longAgo) // it could be set before, and the file is open
 	}
 }
+
+// longAgo is a deadline that ends a read at once.
+var longAgo = time.Unix(1, 0)
 
 // Close releases the epoll instance. Conns that are still watched hear nothing
 // more.
 func (p *Poller) Close() {
 	p.inbox.mu.Lock()
 	defer p.inbox.mu.Unlock()
-	if p.inbox.closed {
-		return
+	if !p.inbox.closed {
+		p.inbox.closed = true
+		p.file.Close()
 	}
-	p.inbox.closed = true
-	unix.Close(p.eventfd)
-	unix.Close(p.epoll)
 }
