@@ -157,14 +157,22 @@ func (d *Decoder) split(s *scope) error {
 		s.bounds = nil
 		return nil
 	}
-	v, err := d.each.single().evalFresh(s)
+	s.items, s.bounds = s.items[:0], s.bounds[:0]
+	hole := d.each.single()
+	r, v, err := hole.find(s)
 	if err != nil {
+		return err
+	}
+	if r != nil && r.source == sourceJSON && len(r.path) == 0 && len(hole.filters) == 0 && isObject(s.doc) {
+		s.whole = true // and parsed already
+		return nil
+	}
+	if v, err = hole.evalFresh(s); err != nil {
 		return err
 	}
 	if v.kind != composite {
 		return nil // no items: the one that there should be is unmapped
 	}
-	s.items, s.bounds = s.items[:0], s.bounds[:0]
 	if v.node.Type() == fastjson.TypeObject {
 		s.items = v.node.MarshalTo(s.items)
 		s.bounds = append(s.bounds, len(s.items))
@@ -181,6 +189,9 @@ func (d *Decoder) split(s *scope) error {
 	}
 	return nil
 }
+
+// isObject tells whether a JSON value is an object.
+func isObject(doc []byte) bool { return len(doc) > 0 && doc[firstByte(doc)] == '{' }
 
 func firstByte(b []byte) int {
 	for i, c := range b {

@@ -277,6 +277,26 @@ func hex4(b []byte, i int) (r rune, ok bool) {
 	return r, true
 }
 
+// appendCompact appends JSON that was checked, without the white space between
+// its values. Every value stays as it was written.
+func appendCompact(dst, b []byte) []byte {
+	start, quoted := 0, false
+	for i := 0; i < len(b); i++ {
+		switch b[i] {
+		case '"':
+			quoted = !quoted
+		case '\\':
+			i++ // only in strings
+		case ' ', '\n', '\r', '\t':
+			if !quoted {
+				dst = append(dst, b[start:i]...)
+				start = i + 1
+			}
+		}
+	}
+	return append(dst, b[start:]...)
+}
+
 // appendJSONString appends s, which is valid UTF-8, as a JSON string.
 func appendJSONString(dst []byte, s string) []byte {
 	const digits = "0123456789abcdef"

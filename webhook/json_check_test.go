@@ -74,6 +74,9 @@ func FuzzCheckJSON(f *testing.F) {
 		if got := v.MarshalTo(nil); !bytes.Equal(got, want.Bytes()) {
 			t.Fatalf("%q became %q, not %q", b, got, want.Bytes())
 		}
+		if got := appendCompact(nil, b); !bytes.Equal(got, want.Bytes()) {
+			t.Fatalf("%q was made %q, not %q", b, got, want.Bytes())
+		}
 	})
 }
 

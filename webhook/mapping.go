@@ -92,7 +92,7 @@ func (d *Decoder) mapItems(s *scope, out *Decoded) error {
 // eachItem makes each item the scope's, one after the other.
 func (d *Decoder) eachItem(s *scope, out *Decoded, f func(index int) error) error {
 	out.Batch = s.list
-	if d.each == nil {
+	if d.each == nil || s.whole {
 		return f(0)
 	}
 	if len(s.bounds) == 0 && !s.list {
@@ -309,14 +309,10 @@ func (d *Decoder) fillPayload(s *scope, e *event.Event) (reason string, err erro
 	if d.whole == event.Mapped {
 		return "", nil
 	}
-	root, err := s.tree(sourceItem, true)
-	if err != nil {
-		return "", err
-	}
-	if root == nil || root.Type() != fastjson.TypeObject {
+	if !isObject(s.item) {
 		return "the message is no object", nil
 	}
-	e.Shape, e.Payload = d.whole, root.MarshalTo(make([]byte, 0, len(s.item)))
+	e.Shape, e.Payload = d.whole, appendCompact(make([]byte, 0, len(s.item)), s.item)
 	return "", nil
 }
 

@@ -46,6 +46,7 @@ type scope struct {
 	items  []byte // the elements of each, one after the other
 	bounds []int  // where each of them ends
 	list   bool   // the delivery is a batch by its form
+	whole  bool   // the document is the one item
 
 	cloudEvent bool // every item must be a CloudEvent
 
@@ -68,7 +69,7 @@ func (s *scope) release() {
 		return
 	}
 	s.in, s.doc, s.form, s.query, s.item, s.root, s.itemValue = nil, nil, nil, nil, nil, nil, nil
-	s.items, s.bounds, s.list, s.cloudEvent, s.queryErr = s.items[:0], s.bounds[:0], false, false, nil
+	s.items, s.bounds, s.list, s.whole, s.cloudEvent, s.queryErr = s.items[:0], s.bounds[:0], false, false, false, nil
 	scopes.Put(s)
 }
 
@@ -208,16 +209,12 @@ func (h *hole) eval(s *scope) (value, error) { return h.read(s, false) }
 func (h *hole) evalFresh(s *scope) (value, error) { return h.read(s, true) }
 
 func (h *hole) read(s *scope, fresh bool) (value, error) {
-	var v value
-	for i := range h.refs {
-		found, err := s.resolve(&h.refs[i], fresh)
-		if err != nil {
-			return value{}, err
-		}
-		if found.kind != missing {
-			v = found
-			break
-		}
+	r, v, err := h.find(s)
+	if err == nil && fresh && v.kind == composite {
+		v, err = s.resolve(r, true)
+	}
+	if err != nil {
+		return value{}, err
 	}
 	for i := range h.filters {
 		filtered, err := h.filters[i].apply(v)
@@ -227,6 +224,17 @@ func (h *hole) read(s *scope, fresh bool) (value, error) {
 		v = filtered
 	}
 	return v, nil
+}
+
+// find is the first ref that has a value, and that.
+func (h *hole) find(s *scope) (*ref, value, error) {
+	for i := range h.refs {
+		v, err := s.resolve(&h.refs[i], false)
+		if err != nil || v.kind != missing {
+			return &h.refs[i], v, err
+		}
+	}
+	return nil, value{}, nil
 }
 
 // eval is the value of a template: of a single hole as it is, otherwise text.

@@ -149,7 +149,7 @@ func (h *Hook) handle(w http.ResponseWriter, r *http.Request, vars map[string]st
 	if err != nil {
 		return answer{}, err
 	}
-	return h.publish(r.Context(), &decoded, pub, out)
+	return h.publish(&decoded, pub, out)
 }
 
 // beforeBody judges what the head of a request tells. done means that the
@@ -209,14 +209,14 @@ func (h *Hook) delivery(header http.Header) (string, error) {
 	return "", nil
 }
 
-func (h *Hook) publish(ctx context.Context, decoded *Decoded, pub event.Publisher, out *Outcome) (answer, error) {
+func (h *Hook) publish(decoded *Decoded, pub event.Publisher, out *Outcome) (answer, error) {
 	out.Unmapped, out.Dropped, out.Untimed, out.Reason = decoded.Unmapped, decoded.Dropped, decoded.Untimed, decoded.Reason
 	if h.reject && decoded.Unmapped > 0 {
 		return answer{}, fmt.Errorf("%w: %s", errUnmapped, decoded.Reason)
 	}
 	var receipts []event.Receipt
 	if len(decoded.Events) > 0 {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), publishTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), publishTimeout)
 		defer cancel()
 		var err error
 		if receipts, err = pub.Publish(ctx, event.Batch{Events: decoded.Events}); err != nil {
