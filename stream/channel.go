@@ -16,6 +16,7 @@ const maxEncoders = 8
 // channel holds the recent events of a channel, and who listens.
 type channel struct {
 	name string
+	home int // the shard of its first streams
 
 	// Guarded by Hub.mu.
 	listeners int

@@ -49,6 +49,8 @@ func (s *sharedLog) Append(events []event.Event, marks []event.Mark) ([]log.Appe
 
 func (t *tail) Close() error { return nil }
 
+func (t *tail) Grouped() bool { return true }
+
 func (t *tail) Follow(ctx context.Context, after event.Cursor, f log.Follower) error {
 	f.Connected(true)
 	if after.Epoch != t.Head().Epoch {

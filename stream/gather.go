@@ -12,11 +12,12 @@ type gathering struct {
 	events []event.Event
 	marks  []event.Mark
 	timer  *time.Timer // stopped, but while gather waits
-	wait   bool        // commits are dear enough to wait for others
+	wait   bool        // a commit is dear enough to wait for others
+	others int         // had come before the last group was told
 }
 
-// newGathering makes one that waits, or one that takes only what is there: a
-// log in memory gains nothing from larger commits.
+// newGathering makes one that waits, or one that takes only what is there: what
+// is not synced costs too little to wait for.
 func newGathering(wait bool) *gathering {
 	timer := time.NewTimer(gatherWait)
 	timer.Stop()
@@ -24,13 +25,14 @@ func newGathering(wait bool) *gathering {
 }
 
 // gather takes the first publication, all that wait, and, for a moment, those
-// that come until there are as many as the last time. Its events and marks are
-// valid until the next call.
+// that come until there are as many as are known to send: the last group, and
+// those that came while it was stored. Its events and marks are valid until the
+// next call.
 func (g *gathering) gather(first *publication, publications <-chan *publication) *gathering {
-	expected := min(len(g.group), gatherEnough)
+	expected := min(len(g.group)+g.others, gatherEnough)
 	g.group = make([]*publication, 0, len(g.group)) // who is to be told later keeps the last one
 	clear(g.events)                                 // the log has copied what it keeps
-	g.events, g.marks = g.events[:0], g.marks[:0]
+	g.events, g.marks, g.others = g.events[:0], g.marks[:0], 0
 	g.add(first)
 	waiting := false
 	for len(g.events) < commitEvents {

@@ -20,21 +20,24 @@ func TestGather(t *testing.T) {
 			}
 		}
 		for i, test := range []struct {
-			waiting, later, want int // later come before the time is over
-			waits                time.Duration
+			others, waiting, later, want int // later come before the time is over
+			waits                        time.Duration
 		}{
-			{1, 0, 1, 0},
-			{1, 0, 1, 0},
-			{3, 0, 3, 0},
-			{1, 2, 3, gatherWait / 2},
-			{1, 1, 2, gatherWait},
-			{1, 0, 1, gatherWait},
-			{1, 0, 1, 0},
-			{4 * gatherEnough, 0, 4 * gatherEnough, 0},
-			{gatherEnough, 0, gatherEnough, 0},
-			{commitEvents + 7, 0, commitEvents, 0},
-			{gatherEnough - 7, 0, gatherEnough, 0}, // and those that were too many
+			{0, 1, 0, 1, 0},
+			{0, 1, 0, 1, 0},
+			{0, 3, 0, 3, 0},
+			{0, 1, 2, 3, gatherWait / 2},
+			{0, 1, 1, 2, gatherWait},
+			{0, 1, 0, 1, gatherWait},
+			{0, 1, 0, 1, 0},
+			{1, 1, 1, 2, gatherWait / 2}, // the other one, and then the first again
+			{1, 1, 0, 1, gatherWait},
+			{0, 4 * gatherEnough, 0, 4 * gatherEnough, 0},
+			{gatherEnough, gatherEnough, 0, gatherEnough, 0},
+			{0, commitEvents + 7, 0, commitEvents, 0},
+			{0, gatherEnough - 7, 0, gatherEnough, 0}, // and those that were too many
 		} {
+			g.others = test.others
 			send(test.waiting)
 			first := <-publications
 			begun := time.Now()
@@ -55,8 +58,8 @@ func TestGather(t *testing.T) {
 	})
 }
 
-// A log in memory has nothing to gain from waiting.
-func TestGatherDoesNotWaitForMemory(t *testing.T) {
+// What is not synced has nothing to gain from waiting.
+func TestGatherDoesNotWaitWithoutSync(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		publications := make(chan *publication, 3)
 		g := newGathering(false)

@@ -26,6 +26,11 @@ type Hub struct {
 	fetchers   *fetchers
 	follower   *follower // of a shared log; otherwise nil
 
+	// writing is held by who appends to the log or sweeps it.
+	writing sync.Mutex
+	entries []event.Entry // of showAppended, for the next time
+	touched []*channel    // of show
+
 	publications chan *publication
 	closing      chan struct{} // closed when Close begins
 	closed       sync.Once
@@ -40,6 +45,7 @@ type Hub struct {
 	// a new channel knows exactly from where on it hears everything.
 	mu       sync.Mutex
 	channels map[string]*channel
+	homes    int // given out; see channel.home
 	interest Interest
 	windows  atomic.Int64 // bytes of all windows together
 	encoders []format.Format
@@ -151,6 +157,8 @@ func (h *Hub) Close(ctx context.Context) error {
 	h.fetchers.close()
 	<-h.writerDone
 	<-h.followerDone
+	h.writing.Lock() // a sender may be at it
+	defer h.writing.Unlock()
 	if err := h.log.Close(); err != nil {
 		return fmt.Errorf("closing the log of hub %q: %w", h.name, err)
 	}
@@ -215,7 +223,7 @@ func (h *Hub) Attach(o Opening) (*Stream, error) {
 		within: o.Start.epoch, cursor: o.Start.Seq, asked: o.Start.Asked || o.Spec.Format.Resumable(), oldest: o.Start.oldest, told: o.Start.told,
 		opened: now(), lastTaken: now(),
 	}
-	s.shard = h.shards[h.counters.attached.Add(1)%uint64(len(h.shards))]
+	s.shard = h.shards[h.place(o.Channels[0])]
 	s.subs = make([]subscription, len(o.Channels))
 	for i, name := range o.Channels {
 		s.subs[i] = subscription{ch: h.join(name, s.shard.index), behind: o.Start.behind[name]}
@@ -228,6 +236,22 @@ func (h *Hub) Attach(o Opening) (*Stream, error) {
 		return fail(event.ErrClosed)
 	}
 	return s, nil
+}
+
+// crowd is how many streams of a channel share a shard. One event for them
+// wakes one goroutine instead of one for each core; for more streams than that,
+// the cores had better share the work.
+const crowd = 64
+
+// place chooses the shard of a stream by the first of its channels.
+func (h *Hub) place(name string) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if ch, _ := h.channel(name); ch.listeners < crowd {
+		return ch.home
+	}
+	h.homes++
+	return h.homes % len(h.shards)
 }
 
 // join finds or makes a channel and counts a listener of the shard.
@@ -250,8 +274,9 @@ type Interest func(channel string, on bool) (ready []<-chan struct{})
 func (h *Hub) channel(name string) (ch *channel, ready []<-chan struct{}) {
 	ch = h.channels[name]
 	if ch == nil {
+		h.homes++
 		ch = newChannel(name, len(h.shards), h.head.Load().Seq)
-		ch.idleSince = now()
+		ch.home, ch.idleSince = h.homes%len(h.shards), now()
 		h.channels[name] = ch
 		if h.interest != nil {
 			ready = h.interest(name, true)

@@ -13,7 +13,6 @@ import (
 // counters count what concerns the whole hub. They live as long as it does, so
 // that a config reload does not set them back.
 type counters struct {
-	attached                               atomic.Uint64
 	batches, events, duplicates, conflicts atomic.Uint64
 	commits, failedCommits, commitNanos    atomic.Uint64
 	trouble                                atomic.Pointer[error] // what the log said last, if it was an error

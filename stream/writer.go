@@ -18,11 +18,11 @@ const (
 	// commitEvents bounds one commit, so that its first sender does not wait
 	// for thousands of others.
 	commitEvents = 1024
-	// gatherWait is how long a commit waits for as many senders as shared the one
-	// before: most of them are about to send again, and a commit for all of them
-	// costs as much as one for the first. A lone sender does not wait. Nor does
-	// a commit that has gatherEnough: then it is better that its senders are
-	// told, and busy while the next one is synced.
+	// gatherWait is how long a commit waits for the senders that are at it: most
+	// of them are about to send again, and a commit for all of them costs hardly
+	// more than one for the first. A lone sender does not wait. Nor does a commit
+	// that has gatherEnough: then it is better that its senders are told, and
+	// busy while the next one is synced.
 	gatherWait   = time.Millisecond
 	gatherEnough = 32
 	// sweepEvery is how often retention looks for what is too old.
@@ -44,8 +44,12 @@ type publication struct {
 }
 
 // Publish implements event.Publisher. Batches that arrive while the log syncs
-// share its next commit.
+// share its next commit, unless the log has nothing to gain from that: then each
+// sender writes for itself, and no goroutine waits for another.
 func (h *Hub) Publish(ctx context.Context, b event.Batch) ([]event.Receipt, error) {
+	if !h.log.Grouped() {
+		return h.publishAtOnce(b)
+	}
 	if h.follower != nil {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, sharedWait)
@@ -79,6 +83,25 @@ func (h *Hub) Publish(ctx context.Context, b event.Batch) ([]event.Receipt, erro
 			return nil, event.ErrClosed
 		}
 	}
+}
+
+// publishAtOnce is Publish without the writer.
+func (h *Hub) publishAtOnce(b event.Batch) ([]event.Receipt, error) {
+	h.writing.Lock()
+	defer h.writing.Unlock()
+	if h.Closing() {
+		return nil, event.ErrClosed
+	}
+	var marks []event.Mark
+	if b.Mark != nil {
+		marks = []event.Mark{*b.Mark}
+	}
+	appended, receipts, err := h.store(b.Events, marks, 1)
+	if err != nil {
+		return nil, err
+	}
+	h.showAppended(appended)
+	return receipts, nil
 }
 
 // write is the hub's one writer: store, then show, then tell the sender.
@@ -124,6 +147,8 @@ func (h *Hub) commitRest(g *gathering) {
 
 func (h *Hub) sweep() (more bool) {
 	h.forgetIdle()
+	h.writing.Lock()
+	defer h.writing.Unlock()
 	more, err := h.log.Sweep(time.Now())
 	if err != nil {
 		// Of a shared log, the follower knows whether it is well.
@@ -144,7 +169,41 @@ func (h *Hub) sweep() (more bool) {
 
 // commit appends what was gathered in one transaction.
 func (h *Hub) commit(g *gathering) {
-	group, events, marks := g.group, g.events, g.marks
+	group := g.group
+	h.writing.Lock()
+	defer h.writing.Unlock()
+	appended, receipts, err := h.store(g.events, g.marks, len(group))
+	for _, p := range group {
+		if err != nil {
+			p.err = err
+			continue
+		}
+		n := len(p.batch.Events)
+		p.receipts, receipts = receipts[:n:n], receipts[n:]
+	}
+	g.others = len(h.publications)
+	settle := func() {
+		for _, p := range group {
+			close(p.done)
+		}
+	}
+	switch {
+	case err != nil:
+	case h.follower != nil: // others append as well: it is shown when its turn comes
+		var last uint64
+		for _, a := range appended {
+			last = max(last, a.Entry.Seq)
+		}
+		h.follower.await(last, settle)
+		return
+	default:
+		h.showAppended(appended)
+	}
+	settle()
+}
+
+// store appends the events of some batches. Called with h.writing held.
+func (h *Hub) store(events []event.Event, marks []event.Mark, batches int) ([]log.Appended, []event.Receipt, error) {
 	start := now()
 	appended, err := h.log.Append(events, marks)
 	if err != nil {
@@ -152,49 +211,35 @@ func (h *Hub) commit(g *gathering) {
 			h.config().Logger.Error("storing events", "hub", h.name, "error", err)
 		}
 		h.counters.appendFailed(err)
-		for _, p := range group {
-			p.err = appendError(err)
-			close(p.done)
-		}
-		return
+		return nil, nil, appendError(err)
 	}
-	h.counters.appended(len(group), now()-start)
-	h.counters.trouble.Store(nil)
+	h.counters.appended(batches, now()-start)
+	if h.counters.trouble.Load() != nil {
+		h.counters.trouble.Store(nil)
+	}
 	durable, epoch := h.log.Durable(), h.log.Head().Epoch
-	rest := appended
-	for _, p := range group {
-		n := len(p.batch.Events)
-		p.receipts = make([]event.Receipt, n)
-		for i, a := range rest[:n] {
-			p.receipts[i] = event.Receipt{
-				Position:  event.Cursor{Epoch: epoch, Seq: a.Entry.Seq, Tag: a.Entry.Tag},
-				Duplicate: a.Duplicate, Conflict: a.Conflict, Durable: durable,
-			}
-		}
-		h.counters.published(p.receipts)
-		rest = rest[n:]
-	}
-	settle := func() {
-		for _, p := range group {
-			close(p.done)
+	receipts := make([]event.Receipt, len(appended))
+	for i, a := range appended {
+		receipts[i] = event.Receipt{
+			Position:  event.Cursor{Epoch: epoch, Seq: a.Entry.Seq, Tag: a.Entry.Tag},
+			Duplicate: a.Duplicate, Conflict: a.Conflict, Durable: durable,
 		}
 	}
-	if h.follower != nil { // others append as well: it is shown when its turn comes
-		var last uint64
-		for _, a := range appended {
-			last = max(last, a.Entry.Seq)
-		}
-		h.follower.await(last, settle)
-		return
-	}
-	entries := make([]event.Entry, 0, len(appended))
-	for _, a := range appended {
-		if !a.Duplicate {
-			entries = append(entries, a.Entry)
+	h.counters.published(receipts)
+	return appended, receipts, nil
+}
+
+// showAppended shows what this process has stored. Called with h.writing held.
+func (h *Hub) showAppended(appended []log.Appended) {
+	entries := h.entries[:0]
+	for i := range appended {
+		if !appended[i].Duplicate {
+			entries = append(entries, appended[i].Entry)
 		}
 	}
 	h.show(entries, h.log.Head())
-	settle()
+	clear(entries)
+	h.entries = entries
 }
 
 // appendError says in the words of Publisher what became of the events.
@@ -213,13 +258,13 @@ func appendError(err error) error {
 // nobody has listened to lately has no place in memory, and costs nothing.
 func (h *Hub) show(entries []event.Entry, head event.Cursor) {
 	cfg := h.config()
-	touched := map[*channel]struct{}{}
+	touched := h.touched[:0]
 	h.mu.Lock()
 	var grown int64
 	for i := range entries {
 		if ch := h.channels[entries[i].Channel.Text]; ch != nil {
 			grown += ch.append(entries[i], cfg)
-			touched[ch] = struct{}{}
+			touched = append(touched, ch)
 		}
 	}
 	h.head.Store(&head)
@@ -227,13 +272,15 @@ func (h *Hub) show(entries []event.Entry, head event.Cursor) {
 		h.shrinkLargest(cfg.WindowTotal)
 	}
 	h.mu.Unlock()
-	for ch := range touched {
+	for _, ch := range touched {
 		for i, s := range h.shards {
 			if ch.listening[i].Load() > 0 {
 				s.notify(ch)
 			}
 		}
 	}
+	clear(touched)
+	h.touched = touched
 }
 
 // shrinkLargest halves the largest windows until all together are well below

@@ -166,6 +166,9 @@ func (f *File) sizes() Stats {
 // Durable implements Log.
 func (f *File) Durable() bool { return !f.options.UnsafeNoSync }
 
+// Grouped implements Log: an Append is a transaction, and with it a sync.
+func (f *File) Grouped() bool { return true }
+
 // Close implements Log. Without sync, it is what makes the log whole.
 func (f *File) Close() error {
 	if f.options.UnsafeNoSync && f.failure.cause == nil && f.db != nil {

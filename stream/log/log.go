@@ -78,6 +78,10 @@ type Log interface {
 	// Durable tells whether what Append stored survives a crash of the process.
 	Durable() bool
 
+	// Grouped tells whether one Append of many events costs much less than many
+	// of one, so that senders had better share it.
+	Grouped() bool
+
 	// Close releases the store. No other call may follow.
 	Close() error
 }

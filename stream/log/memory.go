@@ -278,6 +278,9 @@ func (m *Memory) Stats() Stats {
 // Durable implements Log: what is in memory is lost with the process.
 func (m *Memory) Durable() bool { return false }
 
+// Grouped implements Log.
+func (m *Memory) Grouped() bool { return false }
+
 // Close implements Log.
 func (m *Memory) Close() error { return nil }
 

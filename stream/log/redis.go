@@ -179,6 +179,9 @@ func (r *Redis) Stats() Stats {
 // Durable implements Log.
 func (r *Redis) Durable() bool { return r.options.Durable }
 
+// Grouped implements Log: an Append is a round trip.
+func (r *Redis) Grouped() bool { return true }
+
 // Close ends all connections. What is in Redis stays.
 func (r *Redis) Close() error {
 	r.end()
