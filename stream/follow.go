@@ -59,7 +59,7 @@ func (h *Hub) follow(l log.Shared) {
 
 // Entries implements log.Follower.
 func (f *follower) Entries(entries []event.Entry, head event.Cursor) {
-	f.hub.show(entries, head)
+	f.hub.notify(f.hub.show(entries, head))
 	f.settle(head.Seq)
 }
 

@@ -29,7 +29,7 @@ type Hub struct {
 	// writing is held by who appends to the log or sweeps it.
 	writing sync.Mutex
 	entries []event.Entry // of showAppended, for the next time
-	touched []*channel    // of show
+	shown   []*channel    // of show
 
 	publications chan *publication
 	closing      chan struct{} // closed when Close begins

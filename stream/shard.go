@@ -12,12 +12,14 @@ import (
 )
 
 // shard is one goroutine that delivers to its streams, and all that belongs to
-// it.
+// it. While it waits, a sender may do a little of its work, see helpOut.
 type shard struct {
 	hub    *Hub
 	index  int
 	poller *conn.Poller
 	inbox  shardInbox
+
+	working sync.Mutex // held by whoever is at work; guards what follows
 
 	slots    []slot  // streams by the low half of their token
 	free     []int32 // slots without a stream
@@ -30,12 +32,12 @@ type shard struct {
 	one      [1][]byte // what is written by itself
 	beat     beatFrame
 	counters shardCounters
-
-	events   []conn.Event
 	nextTick int64
 	stopping bool
-	drained  chan struct{} // closed when a drain has ended the last stream
-	done     chan struct{} // closed when the goroutine has ended
+
+	events  []conn.Event  // of run
+	drained chan struct{} // closed when a drain has ended the last stream
+	done    chan struct{} // closed when the goroutine has ended
 }
 
 // slot is a place for a stream. Its epoch changes with each new tenant, so that
@@ -97,12 +99,38 @@ func (sh *shard) notify(ch *channel) {
 	sh.poller.Wake()
 }
 
+// helpedStreams is how many streams a sender serves itself: what that takes is
+// less than what it takes to wake a goroutine, on another core perhaps, and the
+// message is there sooner.
+const helpedStreams = 16
+
+// helpOut does what notify would have the shard do, here and now, if there is
+// little to do and nobody at work.
+func (sh *shard) helpOut(ch *channel) (done bool) {
+	if ch.listening[sh.index].Load() > helpedStreams || !sh.working.TryLock() {
+		return false
+	}
+	defer sh.working.Unlock()
+	if sh.stopping {
+		return false
+	}
+	start := now()
+	sh.fanOut(ch)
+	sh.counters.loop(now() - start)
+	return true
+}
+
 func (sh *shard) run() {
 	defer close(sh.done)
 	defer sh.poller.Close()
+	sh.working.Lock()
+	defer sh.working.Unlock()
 	for !sh.stopping {
+		timeout := sh.wait()
+		sh.working.Unlock()
 		var err error
-		sh.events, err = sh.poller.Wait(sh.events[:0], sh.wait())
+		sh.events, err = sh.poller.Wait(sh.events[:0], timeout)
+		sh.working.Lock()
 		if err != nil { // the epoll instance itself is broken: nothing can be delivered
 			sh.hub.config().Logger.Error("a shard ends", "hub", sh.hub.name, "error", err)
 			sh.cut(WriteFailed)

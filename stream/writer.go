@@ -87,10 +87,24 @@ func (h *Hub) Publish(ctx context.Context, b event.Batch) ([]event.Receipt, erro
 
 // publishAtOnce is Publish without the writer.
 func (h *Hub) publishAtOnce(b event.Batch) ([]event.Receipt, error) {
+	receipts, shown, err := h.storeAtOnce(b)
+	for _, ch := range shown {
+		for _, sh := range h.shards {
+			if ch.listening[sh.index].Load() > 0 && !sh.helpOut(ch) {
+				sh.notify(ch)
+			}
+		}
+	}
+	return receipts, err
+}
+
+// storeAtOnce stores and shows a batch. It returns the channels whose streams
+// have to be told.
+func (h *Hub) storeAtOnce(b event.Batch) ([]event.Receipt, []*channel, error) {
 	h.writing.Lock()
 	defer h.writing.Unlock()
 	if h.Closing() {
-		return nil, event.ErrClosed
+		return nil, nil, event.ErrClosed
 	}
 	var marks []event.Mark
 	if b.Mark != nil {
@@ -98,10 +112,9 @@ func (h *Hub) publishAtOnce(b event.Batch) ([]event.Receipt, error) {
 	}
 	appended, receipts, err := h.store(b.Events, marks, 1)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	h.showAppended(appended)
-	return receipts, nil
+	return receipts, slices.Clone(h.showAppended(appended)), nil
 }
 
 // write is the hub's one writer: store, then show, then tell the sender.
@@ -197,7 +210,7 @@ func (h *Hub) commit(g *gathering) {
 		h.follower.await(last, settle)
 		return
 	default:
-		h.showAppended(appended)
+		h.notify(h.showAppended(appended))
 	}
 	settle()
 }
@@ -229,17 +242,19 @@ func (h *Hub) store(events []event.Event, marks []event.Mark, batches int) ([]lo
 	return appended, receipts, nil
 }
 
-// showAppended shows what this process has stored. Called with h.writing held.
-func (h *Hub) showAppended(appended []log.Appended) {
+// showAppended shows what this process has stored, see show. Called with
+// h.writing held.
+func (h *Hub) showAppended(appended []log.Appended) []*channel {
 	entries := h.entries[:0]
 	for i := range appended {
 		if !appended[i].Duplicate {
 			entries = append(entries, appended[i].Entry)
 		}
 	}
-	h.show(entries, h.log.Head())
+	shown := h.show(entries, h.log.Head())
 	clear(entries)
 	h.entries = entries
+	return shown
 }
 
 // appendError says in the words of Publisher what became of the events.
@@ -254,17 +269,19 @@ func appendError(err error) error {
 }
 
 // show hands stored entries, the last of which stands at head, to their
-// channels, and wakes the shards that have someone to tell. A channel that
-// nobody has listened to lately has no place in memory, and costs nothing.
-func (h *Hub) show(entries []event.Entry, head event.Cursor) {
+// channels, and returns those, for the next step: telling the streams. A channel
+// that nobody has listened to lately has no place in memory, and costs nothing.
+// The result is valid until the next call; there is one at a time.
+func (h *Hub) show(entries []event.Entry, head event.Cursor) []*channel {
 	cfg := h.config()
-	touched := h.touched[:0]
+	clear(h.shown)
+	h.shown = h.shown[:0]
 	h.mu.Lock()
 	var grown int64
 	for i := range entries {
 		if ch := h.channels[entries[i].Channel.Text]; ch != nil {
 			grown += ch.append(entries[i], cfg)
-			touched = append(touched, ch)
+			h.shown = append(h.shown, ch)
 		}
 	}
 	h.head.Store(&head)
@@ -272,15 +289,18 @@ func (h *Hub) show(entries []event.Entry, head event.Cursor) {
 		h.shrinkLargest(cfg.WindowTotal)
 	}
 	h.mu.Unlock()
-	for _, ch := range touched {
-		for i, s := range h.shards {
-			if ch.listening[i].Load() > 0 {
-				s.notify(ch)
+	return h.shown
+}
+
+// notify wakes the shards that have someone to tell.
+func (h *Hub) notify(channels []*channel) {
+	for _, ch := range channels {
+		for _, sh := range h.shards {
+			if ch.listening[sh.index].Load() > 0 {
+				sh.notify(ch)
 			}
 		}
 	}
-	clear(touched)
-	h.touched = touched
 }
 
 // shrinkLargest halves the largest windows until all together are well below

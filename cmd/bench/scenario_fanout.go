@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/seed-078801ba/sidestream/cmd/bench/load"
 )
 
 // messageSize is that of all messages but those to slow readers.
@@ -63,19 +65,30 @@ var manyChannels = scenario{
 		channels := max(1, b.streams/10)
 		rate := 0.2 * float64(b.streams) // 2,000 for 10,000 streams
 		w := workload{streams: channels * 10, channels: channels, size: messageSize, senders: 32, rate: rate, duration: b.duration}
-		return b.compare(ctx, w, stickEpoll)
+		f, err := b.compare(ctx, w, stickEpoll)
+		if err != nil {
+			return nil, err
+		}
+		if err := b.takeOnly(ctx, f, w); err != nil {
+			return nil, err
+		}
+		s, err := b.startSidestream(ctx, sidestreamSite{store: "memory", heartbeat: quietHeartbeat})
+		if err != nil {
+			return nil, err
+		}
+		return f, b.driveInto(ctx, f, "logged", s, w)
 	},
 	rows: func(b *bench, m measured) []row {
-		return eachStore(m, func(store string) row {
+		rows := eachStore(m, func(store string) row {
 			cpu, p99 := m.ratio(store+" cpu", stickEpoll+" cpu"), m.ratio(store+" p99", stickEpoll+" p99")
 			r := row{
 				what: fmt.Sprintf("%s channels x 10 streams, %s messages a second", countText(float64(b.streams/10)), countText(0.2*float64(b.streams))),
 				bar:  "processor time <= 2 x the bare loop's, p99 <= 3 x",
 				figure: fmt.Sprintf("%s a delivery, %.2f x; p50 %s, p99 %s, %.2f x", timeText(m.median(store+" cpu")), cpu,
 					timeText(m.median(store+" p50")), timeText(m.median(store+" p99")), p99),
-				sticks: fmt.Sprintf("bare loop %s, p50 %s, p99 %s; net/http %s, p99 %s",
+				sticks: fmt.Sprintf("bare loop %s, p50 %s, p99 %s; net/http %s, p99 %s; plain Caddy that takes the POSTs and delivers nothing %s",
 					timeText(m.median(stickEpoll+" cpu")), timeText(m.median(stickEpoll+" p50")), timeText(m.median(stickEpoll+" p99")),
-					timeText(m.median(stickNetHTTP+" cpu")), timeText(m.median(stickNetHTTP+" p99"))),
+					timeText(m.median(stickNetHTTP+" cpu")), timeText(m.median(stickNetHTTP+" p99")), timeText(m.median("take cpu"))),
 				met: meets(cpu <= 2 && p99 <= 3),
 			}
 			if store == "file" { // each of its messages waits for the disk
@@ -83,11 +96,16 @@ var manyChannels = scenario{
 			}
 			return r
 		})
+		return append(rows, row{
+			what: "the same, memory store, with an access log of the POSTs",
+			figure: fmt.Sprintf("%s a delivery, %.2f x; p99 %s", timeText(m.median("logged cpu")), m.ratio("logged cpu", stickEpoll+" cpu"),
+				timeText(m.median("logged p99"))),
+		})
 	},
 }
 
 // compare puts one workload on a bare loop, on net/http, and on Sidestream with
-// either store.
+// either store. None of them writes an access log.
 func (b *bench) compare(ctx context.Context, w workload, loop string) (figures, error) {
 	f := figures{}
 	for _, kind := range []string{loop, stickNetHTTP} {
@@ -100,7 +118,7 @@ func (b *bench) compare(ctx context.Context, w workload, loop string) (figures, 
 		}
 	}
 	for _, store := range []string{"memory", "file"} {
-		s, err := b.startSidestream(ctx, sidestreamSite{store: store, heartbeat: quietHeartbeat})
+		s, err := b.startSidestream(ctx, sidestreamSite{store: store, quiet: true, heartbeat: quietHeartbeat})
 		if err != nil {
 			return nil, err
 		}
@@ -109,6 +127,32 @@ func (b *bench) compare(ctx context.Context, w workload, loop string) (figures, 
 		}
 	}
 	return f, nil
+}
+
+// takeOnly measures what a plain Caddy needs for the POSTs of a workload, for
+// each delivery that there would be.
+func (b *bench) takeOnly(ctx context.Context, f figures, w workload) error {
+	s, err := b.startCaddy(ctx, "caddy", b.plainCaddy, site{quiet: true, body: "bench_take"})
+	if err != nil {
+		return err
+	}
+	defer s.stop()
+	used, err := processorTime(s.pid)
+	if err != nil {
+		return err
+	}
+	p := load.Publish(ctx, load.Publication{
+		Addr: s.addr.String(), Path: s.publish, Channels: w.channels, Size: w.size, Senders: w.senders, Rate: w.rate, Duration: w.duration,
+	})
+	after, err := processorTime(s.pid)
+	if err != nil {
+		return err
+	}
+	if p.Failed > 0 || p.Acked == 0 {
+		return fmt.Errorf("%s: %d posts failed: %v", s.name, p.Failed, p.FirstError)
+	}
+	f["take cpu"] = float64(after-used) / float64(p.Acked) / float64(w.streams/w.channels)
+	return ctx.Err()
 }
 
 // driveInto drives a server, files the results, and stops it.

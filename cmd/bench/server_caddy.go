@@ -12,10 +12,11 @@ import (
 	"time"
 )
 
-// site is a Caddyfile with one site in it, access log on.
+// site is a Caddyfile with one site in it.
 type site struct {
-	tls  bool
-	body string // its directives
+	tls   bool
+	quiet bool   // without an access log
+	body  string // its directives
 
 	listen, dir string
 }
@@ -24,6 +25,7 @@ type site struct {
 // come, so that its clients get the same bytes as those of the sticks.
 type sidestreamSite struct {
 	store     string        // memory or file
+	quiet     bool          // without an access log
 	heartbeat time.Duration // default: Campfire's
 	auth      string        // address of the backend to ask; default: nobody
 	recheck   time.Duration // of open streams; default: Sidestream's
@@ -64,6 +66,11 @@ func (s site) caddyfile() string {
 		scheme, extra = "https", "tls internal"
 	}
 	_, port, _ := strings.Cut(s.listen, ":")
+	accessLog := ""
+	if !s.quiet {
+		// A log that is rolled is packed, which is no part of what is measured.
+		accessLog = fmt.Sprintf("log {\n\t\toutput file %s {\n\t\t\troll_disabled\n\t\t}\n\t}", filepath.Join(s.dir, "access.log"))
+	}
 	address := ":" + port
 	if s.tls {
 		address = "127.0.0.1:" + port // a certificate needs a name
@@ -80,13 +87,11 @@ func (s site) caddyfile() string {
 }
 %s://%s {
 	bind 127.0.0.1
-	log {
-		output file %s
-	}
+	%s
 	%s
 	%s
 }
-`, socketOf(s.dir), s.dir, scheme, address, filepath.Join(s.dir, "access.log"), extra, s.body)
+`, socketOf(s.dir), s.dir, scheme, address, accessLog, extra, s.body)
 }
 
 func socketOf(dir string) string { return filepath.Join(dir, "admin.sock") }
@@ -112,7 +117,7 @@ func (b *bench) startCaddy(ctx context.Context, name, binary string, st site) (*
 }
 
 func (b *bench) startSidestream(ctx context.Context, s sidestreamSite) (*server, error) {
-	return b.startCaddy(ctx, "sidestream-"+s.store, b.sidestream, site{body: s.directives()})
+	return b.startCaddy(ctx, "sidestream-"+s.store, b.sidestream, site{quiet: s.quiet, body: s.directives()})
 }
 
 func (b *bench) startPlainCaddy(ctx context.Context, directive string) (*server, error) {

@@ -2,8 +2,8 @@
 // in which a response can be written. It knows connections and readiness; it
 // knows nothing of events, formats or of what the bytes mean.
 //
-// A Poller watches the connections of one shard. All methods of a Conn are
-// called from the goroutine that owns its Poller, unless they say otherwise.
+// A Poller watches the connections of one shard. The methods of all its Conns
+// are called one at a time, by whoever does the shard's work.
 package conn
 
 // Token is the name under which a Poller reports a Conn. Whoever gives it out

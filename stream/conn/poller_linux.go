@@ -13,7 +13,8 @@ import (
 )
 
 // Poller waits for connections to become ready, with one epoll instance. Wake
-// and report may be called from anywhere, all else from its owner.
+// and report may be called from anywhere, Wait by its owner only; beside Wait,
+// the Conns may be used.
 //
 // The instance is itself watched by the runtime's poller, so that an owner that
 // waits is a parked goroutine: waking it costs no system call and no thread,

@@ -9,7 +9,8 @@ import (
 
 // Poller collects what the goroutines of its connections report: where there
 // is no epoll, all of them are of the goroutine kinds. Wake and report may be
-// called from anywhere, all else from its owner.
+// called from anywhere, Wait by its owner only; beside Wait, the Conns may be
+// used.
 type Poller struct {
 	mu     sync.Mutex
 	events []Event
