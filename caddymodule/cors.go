@@ -71,8 +71,7 @@ func (p *originPolicy) allowed(origin string) (read, cookies bool) {
 //
 // Vary is for those that store answers, and ours say no-store. Pages of other
 // origins get it all the same, as a second lock; everybody else is spared the
-// header, which would be one more than Go keeps in a small map (see
-// TestHeadersFitASmallMap).
+// header: see TestHTTP2HeadersFitASmallMap.
 func (p *originPolicy) mark(h http.Header, r *http.Request) {
 	origin := r.Header.Get("Origin")
 	if origin == "" {

@@ -51,8 +51,7 @@ func (s *Sidestream) serveClaimed(w http.ResponseWriter, r *http.Request, e endp
 // apart runs f in a goroutine of its own and waits for it. What opens a stream
 // needs more than 8 KB of stack, and a goroutine's stack does not shrink below
 // 16 KB again under all that Caddy has on it: a handler that waits for the life
-// of a stream had better never grow it. What is left on it fits where the
-// directive stands in two handle blocks; plain handlers do not.
+// of a stream had better never grow it.
 func apart(f func()) {
 	done := make(chan any)
 	go func() {
