@@ -68,9 +68,16 @@ func (p *originPolicy) allowed(origin string) (read, cookies bool) {
 
 // mark sets the CORS headers of an answer, of refusals as well: without them a
 // page does not even see the status.
+//
+// Vary is for those that store answers, and ours say no-store. Pages of other
+// origins get it all the same, as a second lock; everybody else is spared the
+// header: see TestHTTP2HeadersFitASmallMap.
 func (p *originPolicy) mark(h http.Header, r *http.Request) {
-	h.Add("Vary", "Origin")
 	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return
+	}
+	h.Add("Vary", "Origin")
 	read, cookies := p.allowed(origin)
 	if !read {
 		return

@@ -29,6 +29,25 @@ func TestHTTP2(t *testing.T) {
 	readToEnd(t, stream)
 }
 
+// TestHTTP2HeadersFitASmallMap counts the headers of a stream. The server keeps
+// them twice while the stream is open, and up to eight fit into the smallest of
+// Go's maps; one more costs 800 bytes.
+func TestHTTP2HeadersFitASmallMap(t *testing.T) {
+	s := newSite(t)
+	s.servers = "protocols h1 h2c"
+	s.load(basics)
+	s.app.allow("tok", "1")
+	transport := s.client.Transport.(*http.Transport)
+	transport.Protocols = new(http.Protocols)
+	transport.Protocols.SetUnencryptedHTTP2(true)
+	h := s.open("/room/1/live.json", asBasic).Header
+	h.Del("Date")                   // is not kept
+	h.Set("Alt-Svc", "as over TLS") // where HTTP/3 is offered, as by default
+	if len(h) > 8 || h["Server"] == nil {
+		t.Errorf("%d headers: %v", len(h), h)
+	}
+}
+
 func TestHTTP10(t *testing.T) {
 	s := newSite(t)
 	s.load(basics)

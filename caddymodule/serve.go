@@ -21,21 +21,31 @@ func (s *Sidestream) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 	line := readLine(r)
 	for _, e := range s.endpoints {
 		if c := e.claims(line, r); c != notOurs {
-			w, logged := s.log.masked(w, r)
-			defer logged()
-			if r.ProtoMajor == 1 {
-				s.serveStream(w, r, e, c, line)
-				return nil
-			}
-			var responder *conn.Responder
-			apart(func() { responder = s.serveStream(w, r, e, c, line) })
-			if responder != nil {
-				responder.Serve(r.Context())
-			}
+			s.serveClaimed(w, r, e, c, line)
 			return nil
 		}
 	}
 	return next.ServeHTTP(w, r)
+}
+
+// serveClaimed serves what is for one of our endpoints. Over HTTP/1 it returns
+// when the stream is open, otherwise when it has ended.
+func (s *Sidestream) serveClaimed(w http.ResponseWriter, r *http.Request, e endpoint, c claim, line requestLine) {
+	var responder *conn.Responder
+	logged := func() {}
+	defer func() { logged() }()
+	open := func() {
+		w, logged = s.log.masked(w, r)
+		responder = s.serveStream(w, r, e, c, line)
+	}
+	if r.ProtoMajor == 1 {
+		open()
+	} else {
+		apart(open)
+	}
+	if responder != nil {
+		responder.Serve(r.Context())
+	}
 }
 
 // apart runs f in a goroutine of its own and waits for it. What opens a stream

@@ -13,13 +13,14 @@ import (
 // changes, the stream, or its part of it, ends. It holds nothing of a
 // configuration.
 type session struct {
-	gate      *pooledGate
-	intersect bool // a channel that is denied leaves the others
+	gate *pooledGate
 
 	mu       sync.Mutex
-	closed   bool
 	watchers []*access.Watcher
-	left     atomic.Int32 // answers that still allow
+	closed   bool
+
+	left      atomic.Int32 // answers that still allow
+	intersect bool         // a channel that is denied leaves the others
 }
 
 // watch begins to ask again. It is called when the stream is attached; if the

@@ -33,8 +33,7 @@ func attach(w http.ResponseWriter, r *http.Request, hub *stream.Hub, o stream.Op
 		}
 		// Past the wrappers, as over HTTP/1: each heartbeat through them would
 		// double the stack of every idle stream.
-		inner := innermost(w)
-		responder = conn.NewResponder(flusher{inner, http.NewResponseController(inner)})
+		responder = conn.NewResponder(flusher{innermost(w)})
 		o.Conn = responder
 	}
 	s, err := hub.Attach(o)
@@ -62,15 +61,14 @@ func hijack(w http.ResponseWriter, r *http.Request) (net.Conn, bool) {
 }
 
 // flusher lets a conn.Responder write to a response.
-type flusher struct {
-	http.ResponseWriter
-	control *http.ResponseController
-}
+type flusher struct{ http.ResponseWriter }
 
-func (f flusher) Flush() error { return f.control.Flush() }
+func (f flusher) Flush() error { return http.NewResponseController(f.ResponseWriter).Flush() }
 
 // Abort makes a write that waits for the client fail.
-func (f flusher) Abort() { f.control.SetWriteDeadline(time.Unix(1, 0)) }
+func (f flusher) Abort() {
+	http.NewResponseController(f.ResponseWriter).SetWriteDeadline(time.Unix(1, 0))
+}
 
 // innermost is the server's own ResponseWriter, below everything that Caddy
 // wraps around it. A connection that is hijacked through the wrappers keeps all

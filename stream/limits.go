@@ -45,9 +45,9 @@ type Claim struct {
 
 // Ticket is a place for one stream. It is used up by Attach, or released.
 type Ticket struct {
-	hub   *Hub
-	claim Claim
-	once  sync.Once
+	hub      *Hub
+	claim    Claim
+	released bool // guarded by admissions.mu
 }
 
 // admissions counts what is open.
@@ -129,11 +129,13 @@ func add[K comparable](m map[K]int, k K, d int) {
 
 // Release gives the place back. Idempotent; safe for concurrent use.
 func (t *Ticket) Release() {
-	t.once.Do(func() {
-		a := t.hub.admissions
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		a.streams--
-		a.count(network(t.claim.Address), t.claim, -1)
-	})
+	a := t.hub.admissions
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if t.released {
+		return
+	}
+	t.released = true
+	a.streams--
+	a.count(network(t.claim.Address), t.claim, -1)
 }

@@ -13,7 +13,7 @@ type Watcher struct {
 	watch   *watch
 	channel string
 	onEnd   func(Cause)
-	place   int         // in watch.watchers; -1 when it is no longer there
+	place   int32       // in watch.watchers; -1 when it is no longer there
 	over    atomic.Bool // released or told, whichever was first
 }
 
@@ -202,7 +202,7 @@ func (g *Gate) overdue(w *watch, now time.Time) bool { return !now.Before(g.last
 
 // add puts a watcher to its watch.
 func (ws *watches) add(w *Watcher) {
-	w.place = len(w.watch.watchers)
+	w.place = int32(len(w.watch.watchers))
 	w.watch.watchers = append(w.watch.watchers, w)
 	ws.watchers++
 	in := ws.byChannel[w.channel]

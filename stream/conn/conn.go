@@ -49,7 +49,7 @@ const (
 	Epoll     Kind = "epoll"     // a socket of ours, non-blocking, no goroutine
 	TLS       Kind = "tls"       // the same under TLS; a goroutine only while the peer is slow
 	Goroutine Kind = "goroutine" // two goroutines: where a connection gives us no socket
-	Handler   Kind = "handler"   // the goroutine of an HTTP handler: HTTP/2 and HTTP/3
+	Handler   Kind = "handler"   // an HTTP handler, whose goroutine waits: HTTP/2 and HTTP/3
 )
 
 // Event is what a Poller has to say of one Conn.

@@ -356,3 +356,57 @@ func TestWake(t *testing.T) {
 	p.Close()
 	p.Wake() // of a closed one: nothing
 }
+
+// broken panics in the middle of a write.
+type broken struct{ plain }
+
+func (broken) Flush() error { panic("flushed") }
+
+// A panic of the server's comes out where the server expects it.
+func TestResponderPanics(t *testing.T) {
+	client, server := net.Pipe()
+	defer client.Close()
+	defer server.Close()
+	go io.Copy(io.Discard, client)
+	r := NewResponder(broken{plain{server}})
+	if n, err := r.Write([][]byte{[]byte("x")}); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	defer func() {
+		if p := recover(); p != "flushed" {
+			t.Errorf("Serve panicked with %v", p)
+		}
+	}()
+	r.Serve(t.Context())
+}
+
+// Serve does not return, and the response is not given up, while a write is
+// under way.
+func TestResponderWaitsForItsWrite(t *testing.T) {
+	client, server := net.Pipe()
+	defer client.Close()
+	defer server.Close()
+	r := NewResponder(stubborn{plain{server}})
+	if _, err := r.Write([][]byte{[]byte("x")}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, gone := context.WithCancel(t.Context())
+	gone()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		r.Serve(ctx)
+	}()
+	select {
+	case <-served:
+		t.Fatal("Serve returned in the middle of a write")
+	case <-time.After(50 * time.Millisecond):
+	}
+	client.Read(make([]byte, 1))
+	<-served
+}
+
+// stubborn cannot be aborted.
+type stubborn struct{ plain }
+
+func (stubborn) Abort() {}

@@ -4,30 +4,29 @@ import (
 	"context"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
 
-// Responder writes from a goroutine that its owner lends it: that of an HTTP
-// handler, for protocols whose streams cannot be taken out of the server
-// (HTTP/2, HTTP/3). Each buffer is written and flushed on its own, so that a
-// message stays one DATA frame.
+// Responder writes to an HTTP handler's response, for protocols whose streams
+// cannot be taken out of the server (HTTP/2, HTTP/3). Each buffer is written and
+// flushed on its own, so that a message stays one DATA frame.
 //
-// Shard and goroutine hand the work back and forth: Write is refused (0 bytes
-// taken) until the goroutine has written everything it was given.
+// The handler's goroutine only waits, in Serve. Each Write of the shard is made
+// by a goroutine of its own, one at a time: what a server needs of stack to
+// write, now and then, would double that of the handler, which has much on it
+// and cannot shrink again. In an hour of heartbeats that is every idle stream.
 type Responder struct {
-	kind    Kind
-	chunked bool
-	out     Flusher
-	p       *Poller
-	token   Token
-	signal  chan struct{}
+	out   Flusher
+	p     *Poller
+	token Token
+	over  chan any // see settle
 
 	mu       sync.Mutex
-	work     [][]byte
-	busy     bool
-	finished bool // write what there is, then end
-	closed   bool // end now
+	busy     bool // a goroutine writes
+	finished bool // end when everything is written
+	closed   bool // end as soon as nobody writes
 	ended    bool // Serve has returned, out must not be touched
 }
 
@@ -43,7 +42,7 @@ type Flusher interface {
 
 // NewResponder makes the Conn of a handler's goroutine, which then calls Serve.
 func NewResponder(out Flusher) *Responder {
-	return &Responder{kind: Handler, out: out, signal: make(chan struct{}, 1)}
+	return &Responder{out: out, over: make(chan any, 1)}
 }
 
 // Watch implements Conn. There is nothing to be watched: Serve reports.
@@ -57,94 +56,84 @@ func (r *Responder) Watch(p *Poller, token Token) error {
 	return nil
 }
 
-// Write implements Conn.
+// Write implements Conn. It is refused (0 bytes taken) until everything that it
+// took before is written.
 func (r *Responder) Write(bufs [][]byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.ended || r.closed || r.finished {
+	if r.closed || r.finished {
 		return 0, net.ErrClosed
 	}
 	if r.busy {
 		return 0, nil
 	}
-	r.work = append(r.work[:0], bufs...)
 	r.busy = true
-	r.wake()
+	go r.write(slices.Clone(bufs))
 	return size(bufs), nil
 }
 
-func (r *Responder) wake() {
-	select {
-	case r.signal <- struct{}{}:
-	default:
-	}
-}
-
-// Serve writes until the stream is finished or closed by its shard, the peer
-// has gone (ctx), or a write fails. It is called once, by the goroutine that
-// may use the Flusher; afterwards the Flusher is not touched any more.
-func (r *Responder) Serve(ctx context.Context) {
-	defer r.end()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-r.signal:
-			if !r.write() {
-				return
-			}
-		}
-	}
-}
-
-// write writes what the shard has given; false if that was the last.
-func (r *Responder) write() bool {
-	work, last, closed := r.next()
-	if closed {
-		return false
-	}
-	for _, b := range work {
+func (r *Responder) write(bufs [][]byte) {
+	whole := false
+	defer func() { r.wrote(whole, recover()) }()
+	for _, b := range bufs {
 		if _, err := r.out.Write(b); err != nil {
-			return false
+			return
 		}
 		if err := r.out.Flush(); err != nil {
-			return false
+			return
 		}
 	}
-	if last {
-		return false
-	}
-	r.written()
-	return true
+	whole = true
 }
 
-func (r *Responder) next() (work [][]byte, last, closed bool) {
+// wrote tells the shard that more may come, or Serve that this was all.
+func (r *Responder) wrote(whole bool, panicked any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.work, r.finished, r.closed
+	r.busy = false
+	if !whole {
+		r.closed = true // Gone will be reported
+	}
+	r.settle(panicked)
+	if whole && r.p != nil {
+		r.p.report(Event{Token: r.token, Writable: true})
+	}
 }
 
-// written tells the shard that more may come, if it had given work.
-func (r *Responder) written() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	clear(r.work) // the bytes are shared: a slow stream must not keep them
-	r.work = r.work[:0]
-	if r.finished {
-		r.wake() // it was finished while we wrote
+// settle lets Serve return if nobody writes and nobody will. It is called with
+// r.mu held whenever that may have become so. Serve panics with the panic of a
+// write, if there was one: in its goroutine, the server expects it.
+func (r *Responder) settle(panicked any) {
+	if r.busy || !r.closed && !r.finished {
+		return
 	}
-	if r.busy {
-		r.busy = false
-		if r.p != nil {
-			r.p.report(Event{Token: r.token, Writable: true})
-		}
+	select {
+	case r.over <- panicked:
+	default: // it was told
+	}
+}
+
+// Serve waits until the stream is finished or closed by its shard, the peer
+// has gone (ctx), or a write fails. It is called once, by the goroutine to
+// which the Flusher belongs; afterwards the Flusher is not touched any more.
+func (r *Responder) Serve(ctx context.Context) {
+	defer r.end()
+	var panicked any
+	select {
+	case <-ctx.Done():
+		r.Close()
+		panicked = <-r.over
+	case panicked = <-r.over:
+	}
+	if panicked != nil {
+		panic(panicked)
 	}
 }
 
 func (r *Responder) end() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.ended, r.work = true, nil
+	r.ended = true
 	if r.p != nil {
 		r.p.report(Event{Token: r.token, Gone: true})
 	}
@@ -153,21 +142,21 @@ func (r *Responder) end() {
 // Discard implements Conn: the server reads for us.
 func (r *Responder) Discard() bool { return false }
 
-// Chunked implements Conn.
-func (r *Responder) Chunked() bool { return r.chunked }
+// Chunked implements Conn: framing is the server's.
+func (r *Responder) Chunked() bool { return false }
 
 // Kind implements Conn.
-func (r *Responder) Kind() Kind { return r.kind }
+func (r *Responder) Kind() Kind { return Handler }
 
 // Finish implements Conn: Serve returns when everything is written.
 func (r *Responder) Finish() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.finished = true
-	r.wake()
+	r.settle(nil)
 }
 
-// Close implements Conn: Serve returns now, even out of a write that waits.
+// Close implements Conn: Serve returns now; a write that waits is aborted.
 func (r *Responder) Close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -175,24 +164,29 @@ func (r *Responder) Close() {
 		return
 	}
 	r.closed = true
-	r.wake()
-	if !r.ended && r.busy {
+	if r.busy {
 		r.out.Abort()
 	}
+	r.settle(nil)
 }
 
 // routine is a Responder over a hijacked connection that offers no socket:
 // with a goroutine to write and one to see the peer go.
 type routine struct {
 	*Responder
-	nc net.Conn
+	nc      net.Conn
+	chunked bool
 }
 
 func newRoutine(nc net.Conn, chunked bool) *routine {
-	r := &routine{Responder: NewResponder(plain{nc}), nc: nc}
-	r.kind, r.chunked = Goroutine, chunked
-	return r
+	return &routine{Responder: NewResponder(plain{nc}), nc: nc, chunked: chunked}
 }
+
+// Chunked implements Conn.
+func (r *routine) Chunked() bool { return r.chunked }
+
+// Kind implements Conn.
+func (r *routine) Kind() Kind { return Goroutine }
 
 // plain is a connection that sends on what is written at once.
 type plain struct{ net.Conn }
