@@ -22,11 +22,24 @@ func (f *File) wantRoom(events []event.Event) {
 	f.want = max(minRoom, 2*size)
 }
 
-// checkRoom tells whether the disk that was full still is. That the file could
-// be opened again says nothing, and an append may never come, because a load
-// balancer sends nothing to who is unwell.
+// roomShare is how much free room in the file is enough: so many times what is
+// wanted, because a transaction writes whole pages, and those that it replaces
+// are free only after it.
+const roomShare = 4
+
+// checkRoom tells whether there is still no room, in the file or on the disk
+// that was full. That the file could be opened again says nothing, and an append
+// may never come, because a load balancer sends nothing to who is unwell.
 func (f *File) checkRoom() error {
 	if f.want == 0 {
+		return nil
+	}
+	// What was freed on the disk may be in the file by now: settling takes as
+	// much again as it moves, and frees as much.
+	if free, err := freeBytes(f.file, f.pageSize); err != nil {
+		return f.fail(err, 0)
+	} else if free >= roomShare*f.want {
+		f.want = 0
 		return nil
 	}
 	if err := probeRoom(filepath.Dir(f.path), f.want); err != nil {

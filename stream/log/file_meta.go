@@ -19,6 +19,7 @@ const (
 	metaMagic    = 0xED0CDAED
 	metaVersion  = 2
 	metaPageSize = 8  // offsets behind the page's header
+	metaFree     = 32 // the page with the list of free pages
 	metaPages    = 40 // the number of pages in use
 	metaTxid     = 48
 	metaChecksum = 56
@@ -26,6 +27,7 @@ const (
 
 type metaPage struct {
 	pageSize int
+	free     uint64
 	pages    uint64
 	txid     uint64
 }
@@ -50,6 +52,7 @@ func parseMeta(page []byte) (metaPage, error) {
 	}
 	return metaPage{
 		pageSize: int(binary.NativeEndian.Uint32(b[metaPageSize:])),
+		free:     binary.NativeEndian.Uint64(b[metaFree:]),
 		pages:    binary.NativeEndian.Uint64(b[metaPages:]),
 		txid:     binary.NativeEndian.Uint64(b[metaTxid:]),
 	}, nil
@@ -79,6 +82,40 @@ func checkMetas(file *os.File, pageSize int) error {
 		}
 	}
 	return nil
+}
+
+// The head of the page with the list of free pages: the number of them, or
+// manyFree, and then the number is the list's first entry.
+const (
+	pageCount = 10
+	manyFree  = 0xffff
+)
+
+// freeBytes is the room in the file that the next transactions can use.
+func freeBytes(file *os.File, pageSize int) (int64, error) {
+	var newest metaPage
+	page := make([]byte, pageSize)
+	for i := range int64(2) {
+		if _, err := file.ReadAt(page, i*int64(pageSize)); err != nil {
+			return 0, fmt.Errorf("reading page %d: %w", i, err)
+		}
+		meta, err := parseMeta(page)
+		if err != nil {
+			return 0, fmt.Errorf("page %d: %w", i, err)
+		}
+		if meta.txid >= newest.txid {
+			newest = meta
+		}
+	}
+	head := page[:pageHeader+8]
+	if _, err := file.ReadAt(head, int64(newest.free)*int64(pageSize)); err != nil {
+		return 0, fmt.Errorf("reading the list of free pages: %w", err)
+	}
+	count := uint64(binary.NativeEndian.Uint16(head[pageCount:]))
+	if count == manyFree {
+		count = binary.NativeEndian.Uint64(head[pageHeader:])
+	}
+	return int64(count) * int64(pageSize), nil
 }
 
 // undoCommit makes the file be as it was before transaction txid, whose commit

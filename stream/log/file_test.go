@@ -69,6 +69,28 @@ func (f *File) usedPages(t *testing.T) int64 {
 	return int64(pages)
 }
 
+// TestFreeBytes: what is read of the list of free pages is what bbolt counts.
+func TestFreeBytes(t *testing.T) {
+	path := t.TempDir() + "/log.db"
+	f := openFile(t, path, Options{Now: fixed})
+	for id := range 20 {
+		put(t, f, message("a", fmt.Sprint(id), strings.Repeat("x", 20_000)))
+	}
+	sweepAll(t, f, testTime)
+	got, err := freeBytes(f.file, f.pageSize)
+	must(t, err)
+	must(t, f.Close())
+	db, err := bolt.Open(path, 0o600, nil)
+	must(t, err)
+	defer db.Close()
+	tx, err := db.Begin(true)
+	must(t, err)
+	must(t, tx.Rollback())
+	if want := int64(db.Stats().FreePageN+db.Stats().PendingPageN) * int64(os.Getpagesize()); got != want || got < 20*20_000 {
+		t.Errorf("%d bytes are free, bbolt says %d", got, want)
+	}
+}
+
 func TestDuplicatesCostNoCommit(t *testing.T) {
 	f := openFile(t, t.TempDir()+"/log.db", Options{Now: fixed})
 	put(t, f, message("a", "1", "x"))
