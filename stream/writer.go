@@ -23,8 +23,8 @@ const (
 	// more than one for the first. A lone sender does not wait. Nor does a commit
 	// that has gatherEnough: then it is better that its senders are told, and
 	// busy while the next one is synced.
-	gatherWait   = time.Millisecond
-	gatherEnough = 32
+	gatherWait   = 3 * time.Millisecond
+	gatherEnough = 48
 	// sweepEvery is how often retention looks for what is too old.
 	sweepEvery = time.Second
 	// sharedWait is how long a sender waits until what a shared log has stored
