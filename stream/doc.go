@@ -8,11 +8,14 @@
 // catching up after a stall and live delivery are one and the same loop.
 //
 // Streams belong to shards, one for each core. A shard is one goroutine with a
-// conn.Poller: it alone touches its streams, so they need no locks. What other
-// goroutines want of a stream they put into its shard's inbox.
+// conn.Poller: it alone touches its streams, so they need no locks of their own.
+// What other goroutines want of a stream they put into its shard's inbox. Only a
+// sender with a message for a few streams may do a shard's work while nobody else
+// is at it; so whoever is holds shard.working.
 //
-// Lock order: Hub.mu before channel.mu before shard.inbox. A shard holds none
-// of them while it writes.
+// Lock order: Hub.writing and shard.working, never both, before Hub.mu before
+// channel.mu before shard.inbox. Whoever writes to a client holds shard.working
+// alone.
 //
 // The package knows nothing of Caddy, of HTTP or of webhooks.
 package stream

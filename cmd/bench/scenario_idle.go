@@ -97,27 +97,50 @@ var idleHTTP2 = scenario{
 			}
 			return idle.Close, nil
 		}
-		if err := b.idleOverTLS(ctx, f, b.connects*perConnection, open); err != nil {
-			return nil, err
+		for _, within := range []string{"", "handle"} {
+			for _, kind := range http2Kinds {
+				st, binary := site{tls: true, body: kind.body}, b.plainCaddy
+				if kind.body == "" {
+					st.body, binary = sidestreamSite{store: "file"}.directives(), b.sidestream
+				}
+				if within != "" {
+					st.body = within + " {\n" + st.body + "\n}"
+				}
+				s, err := b.startCaddy(ctx, kind.name, binary, st)
+				if err != nil {
+					return nil, err
+				}
+				if err := b.idle(ctx, s, f, kind.name+within, b.connects*perConnection, open); err != nil {
+					return nil, err
+				}
+			}
 		}
-		// A handler that never writes is the hardest to beat: of the 4 KB in
-		// which the server gathers what a stream writes, it never touches a
-		// byte. This one does what a stream has to do.
-		s, err := b.startCaddy(ctx, "caddy-beats", b.plainCaddy, site{tls: true, body: "bench_beats"})
-		if err != nil {
-			return nil, err
-		}
-		return f, b.idle(ctx, s, f, "caddy-beats", b.connects*perConnection, open)
+		return f, nil
 	},
 	rows: func(b *bench, m measured) []row {
-		return []row{{
-			what:   fmt.Sprintf("idle HTTP/2 stream, %d connections of 100: memory", b.connects),
-			bar:    "<= a plain handler's",
-			figure: idleText(m, "sidestream"),
-			sticks: "plain handler in Caddy that never writes " + idleText(m, "caddy") + "; one that writes heartbeats " + idleText(m, "caddy-beats"),
-			met:    meets(m.ratio("sidestream", "caddy") <= 1),
-		}}
+		var rows []row
+		for _, within := range []string{"", "handle"} {
+			what := fmt.Sprintf("idle HTTP/2 stream, %d connections of 100: memory", b.connects)
+			if within != "" {
+				what = "the same, inside of a " + within + " block"
+			}
+			rows = append(rows, row{
+				what: what, bar: "<= a plain handler's",
+				figure: idleText(m, "sidestream"+within),
+				sticks: "plain handler in Caddy that writes heartbeats " + idleText(m, "caddy-beats"+within) +
+					"; one that never writes " + idleText(m, "caddy"+within),
+				met: meets(m.ratio("sidestream"+within, "caddy-beats"+within) <= 1),
+			})
+		}
+		return rows
 	},
+}
+
+// http2Kinds are what HTTP/2 streams are measured of. A handler that never
+// writes is there to be seen, and none to be compared with: of the 4 KB in which
+// the server gathers what a stream writes, it never touches a byte.
+var http2Kinds = []struct{ name, body string }{
+	{"caddy", "bench_stream"}, {"caddy-beats", "bench_beats"}, {"sidestream", ""},
 }
 
 func idleText(m measured, name string) string {
