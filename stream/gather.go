@@ -24,17 +24,17 @@ func newGathering(wait bool) *gathering {
 	return &gathering{timer: timer, wait: wait}
 }
 
-// gather takes the first publication, all that wait, and, for a moment, those
-// that come until there are as many as are known to send: the last group, and
-// those that came while it was stored. Its events and marks are valid until the
-// next call.
+// gather takes the first publication, all that wait, and those that come soon
+// one after the other until there are as many as are known to send: the last
+// group, and those that came while it was stored. Its events and marks are valid
+// until the next call.
 func (g *gathering) gather(first *publication, publications <-chan *publication) *gathering {
 	expected := min(len(g.group)+g.others, gatherEnough)
 	g.group = make([]*publication, 0, len(g.group)) // who is to be told later keeps the last one
 	clear(g.events)                                 // the log has copied what it keeps
 	g.events, g.marks, g.others = g.events[:0], g.marks[:0], 0
 	g.add(first)
-	waiting := false
+	var until time.Time // zero: it need not wait so far
 	for len(g.events) < commitEvents {
 		select {
 		case p := <-publications:
@@ -45,10 +45,11 @@ func (g *gathering) gather(first *publication, publications <-chan *publication)
 		if !g.wait || len(g.group) >= expected {
 			break
 		}
-		if !waiting {
-			waiting = true
-			g.timer.Reset(gatherWait)
+		now := time.Now()
+		if until.IsZero() {
+			until = now.Add(gatherWait)
 		}
+		g.timer.Reset(min(gatherGap, until.Sub(now)))
 		select {
 		case p := <-publications:
 			g.add(p)

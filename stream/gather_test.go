@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,33 +20,39 @@ func TestGather(t *testing.T) {
 				publications <- &publication{batch: event.Batch{Events: make([]event.Event, 1)}}
 			}
 		}
+		var later sync.WaitGroup
+		defer later.Wait()
+		const apart = gatherGap/2 + 7*time.Microsecond
 		for i, test := range []struct {
-			others, waiting, later, want int // later come before the time is over
+			others, waiting, later, want int // later come one by one
 			waits                        time.Duration
 		}{
 			{0, 1, 0, 1, 0},
 			{0, 1, 0, 1, 0},
 			{0, 3, 0, 3, 0},
-			{0, 1, 2, 3, gatherWait / 2},
-			{0, 1, 1, 2, gatherWait},
-			{0, 1, 0, 1, gatherWait},
+			{0, 1, 2, 3, 2 * apart},
+			{0, 1, 1, 2, apart + gatherGap},
+			{0, 1, 0, 1, gatherGap},
 			{0, 1, 0, 1, 0},
-			{1, 1, 1, 2, gatherWait / 2}, // the other one, and then the first again
-			{1, 1, 0, 1, gatherWait},
+			{1, 1, 1, 2, apart}, // the other one, and then the first again
+			{1, 1, 0, 1, gatherGap},
 			{0, 4 * gatherEnough, 0, 4 * gatherEnough, 0},
 			{gatherEnough, gatherEnough, 0, gatherEnough, 0},
 			{0, commitEvents + 7, 0, commitEvents, 0},
 			{0, gatherEnough - 7, 0, gatherEnough, 0}, // and those that were too many
+			{0, 1, gatherEnough, 1 + int(gatherWait/apart), gatherWait},
 		} {
 			g.others = test.others
 			send(test.waiting)
 			first := <-publications
 			begun := time.Now()
 			if test.later > 0 {
-				go func() {
-					time.Sleep(gatherWait / 2)
-					send(test.later)
-				}()
+				later.Go(func() {
+					for range test.later {
+						time.Sleep(apart)
+						send(1)
+					}
+				})
 			}
 			got := g.gather(first, publications)
 			if len(got.group) != test.want || len(got.events) != test.want || got.group[0] != first {

@@ -18,12 +18,14 @@ const (
 	// commitEvents bounds one commit, so that its first sender does not wait
 	// for thousands of others.
 	commitEvents = 1024
-	// gatherWait is how long a commit waits for the senders that are at it: most
-	// of them are about to send again, and a commit for all of them costs hardly
-	// more than one for the first. A lone sender does not wait. Nor does a commit
-	// that has gatherEnough: then it is better that its senders are told, and
-	// busy while the next one is synced.
+	// gatherWait is how long a commit waits for the senders that are at it, as
+	// long as there is one every gatherGap: senders that repeat themselves are
+	// about to, and a commit for all of them costs hardly more than one for the
+	// first. A lone sender does not wait, and senders with a pace of their own
+	// hardly do. Nor does a commit that has gatherEnough: then it is better that
+	// its senders are told, and busy while the next one is synced.
 	gatherWait   = 3 * time.Millisecond
+	gatherGap    = 300 * time.Microsecond
 	gatherEnough = 48
 	// sweepEvery is how often retention looks for what is too old.
 	sweepEvery = time.Second
