@@ -41,7 +41,7 @@ type backend struct {
 
 // newBackend takes over a provisioned proxy.
 func newBackend(proxy *reverseproxy.Handler, server *caddyhttp.Server) *backend {
-	proxy.Transport = &secretTransport{proxy.Transport}
+	proxy.Transport = &secretTransport{transport{proxy.Transport}}
 	return &backend{proxy: proxy, server: server}
 }
 
@@ -56,7 +56,7 @@ type secrets struct {
 type secretsKey struct{}
 
 // secretTransport adds the secrets to a question on its way out.
-type secretTransport struct{ http.RoundTripper }
+type secretTransport struct{ transport }
 
 func (t *secretTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	s, _ := r.Context().Value(secretsKey{}).(*secrets)
@@ -81,13 +81,16 @@ func (t *secretTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return t.RoundTripper.RoundTrip(r)
 }
 
-// The proxy asks its transport for these.
-func (t *secretTransport) ProxyProtocolEnabled() bool {
+// transport stands around the one of a proxy, and answers what the proxy asks of
+// it beside requests.
+type transport struct{ http.RoundTripper }
+
+func (t transport) ProxyProtocolEnabled() bool {
 	inner, ok := t.RoundTripper.(reverseproxy.ProxyProtocolTransport)
 	return ok && inner.ProxyProtocolEnabled()
 }
 
-func (t *secretTransport) RequiresContentLength() bool {
+func (t transport) RequiresContentLength() bool {
 	inner, ok := t.RoundTripper.(reverseproxy.ContentLengthRequiredTransport)
 	return ok && inner.RequiresContentLength()
 }

@@ -36,21 +36,8 @@ func (p *parser) webhook() error {
 			return p.Errf("webhook %s is given twice", h.Path)
 		}
 	}
-	for nesting := p.Nesting(); p.NextBlock(nesting); {
-		option := p.Val()
-		args := p.RemainingArgs()
-		if option == "map" && len(args) == 0 {
-			for nesting := p.Nesting(); p.NextBlock(nesting); {
-				line := append([]string{p.Val()}, p.RemainingArgs()...)
-				if err := h.Option("map", line); err != nil {
-					return p.Errf("webhook %s: %v", h.Path, err)
-				}
-			}
-			continue
-		}
-		if err := h.Option(option, args); err != nil {
-			return p.Errf("webhook %s: %v", h.Path, err)
-		}
+	if err := p.mapped(h.Option); err != nil {
+		return p.Errf("webhook %s: %v", h.Path, err)
 	}
 	if h.Preset == "" && h.Verify == nil {
 		return p.Errf("webhook %s: nothing says who may post: give a preset, or verify and map; `verify none` lets everybody", h.Path)
@@ -59,5 +46,25 @@ func (p *parser) webhook() error {
 		return p.Errf("webhook %s: the secret is missing; write for example: secret {env.HOOK_SECRET}", h.Path)
 	}
 	p.s.Webhooks = append(p.s.Webhooks, h)
+	return nil
+}
+
+// mapped reads the block of a way in, option by option. The rules of map may
+// stand in a block of their own.
+func (p *parser) mapped(option func(name string, args []string) error) error {
+	for nesting := p.Nesting(); p.NextBlock(nesting); {
+		name, args := p.Val(), p.RemainingArgs()
+		if name != "map" || len(args) > 0 {
+			if err := option(name, args); err != nil {
+				return err
+			}
+			continue
+		}
+		for nesting := p.Nesting(); p.NextBlock(nesting); {
+			if err := option("map", append([]string{p.Val()}, p.RemainingArgs()...)); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/seed-078801ba/sidestream/stream"
 	"github.com/seed-078801ba/sidestream/stream/access"
@@ -166,7 +165,7 @@ func maskedCookies(header string) string {
 // recorder watches the questions at the place where the proxy hands them on,
 // before the secrets are added. Safe for concurrent use.
 type recorder struct {
-	http.RoundTripper
+	transport
 	s     *Sidestream
 	order []string // of the channels
 
@@ -251,17 +250,6 @@ func (rec *recorder) mask(seen *recording, secret *secrets) {
 	if secret.body != "" {
 		seen.Form = hidden.body
 	}
-}
-
-// The proxy asks its transport for these.
-func (rec *recorder) ProxyProtocolEnabled() bool {
-	inner, ok := rec.RoundTripper.(reverseproxy.ProxyProtocolTransport)
-	return ok && inner.ProxyProtocolEnabled()
-}
-
-func (rec *recorder) RequiresContentLength() bool {
-	inner, ok := rec.RoundTripper.(reverseproxy.ContentLengthRequiredTransport)
-	return ok && inner.RequiresContentLength()
 }
 
 // recordedBody keeps what is read through it.

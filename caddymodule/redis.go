@@ -228,21 +228,8 @@ func (p *parser) redis() error {
 	if !p.AllArgs(&rs.URL) {
 		return p.Errf("redis needs the address of the server, as in: redis redis://localhost:6379")
 	}
-	for nesting := p.Nesting(); p.NextBlock(nesting); {
-		option := p.Val()
-		args := p.RemainingArgs()
-		if option == "map" && len(args) == 0 {
-			for nesting := p.Nesting(); p.NextBlock(nesting); {
-				line := append([]string{p.Val()}, p.RemainingArgs()...)
-				if err := rs.Option("map", line); err != nil {
-					return p.Errf("redis: %v", err)
-				}
-			}
-			continue
-		}
-		if err := rs.Option(option, args); err != nil {
-			return p.Errf("redis: %v", err)
-		}
+	if err := p.mapped(rs.Option); err != nil {
+		return p.Errf("redis: %v", err)
 	}
 	p.s.Redis = append(p.s.Redis, rs)
 	return nil

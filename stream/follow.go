@@ -59,7 +59,7 @@ func (h *Hub) follow(l log.Shared) {
 
 // Entries implements log.Follower.
 func (f *follower) Entries(entries []event.Entry, head event.Cursor) {
-	f.hub.notify(f.hub.show(entries, head))
+	f.hub.tell(f.hub.show(entries, head), (*shard).notify)
 	f.settle(head.Seq)
 }
 

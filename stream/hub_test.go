@@ -321,6 +321,29 @@ func TestManySenders(t *testing.T) {
 	}
 }
 
+// TestBusyShard: what a sender does not do itself, because somebody is at it or
+// there are too many streams, the shard does.
+func TestBusyShard(t *testing.T) {
+	h := newHub(t, Config{}, log.Retention{})
+	first, s := listen(t, h, opening{channels: []string{"a"}})
+	s.shard.working.Lock()
+	say(t, h, "a", "1")
+	s.shard.working.Unlock()
+	first.expect("a 1")
+	listeners := []*listener{first}
+	for range helpedStreams {
+		l, _ := listen(t, h, opening{channels: []string{"a"}})
+		listeners = append(listeners, l)
+	}
+	if s.shard.helpOut(s.subs[0].ch) {
+		t.Errorf("a sender serves %d streams", len(listeners))
+	}
+	say(t, h, "a", "2")
+	for _, l := range listeners {
+		l.expect("a 2")
+	}
+}
+
 // TestPlaces: a small channel's streams share a shard, so that an event wakes
 // one; those of a large one are spread, and so are the channels.
 func TestPlaces(t *testing.T) {

@@ -120,6 +120,12 @@ func (sh *shard) helpOut(ch *channel) (done bool) {
 	return true
 }
 
+func (sh *shard) helpOrNotify(ch *channel) {
+	if !sh.helpOut(ch) {
+		sh.notify(ch)
+	}
+}
+
 func (sh *shard) run() {
 	defer close(sh.done)
 	defer sh.poller.Close()

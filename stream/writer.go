@@ -90,13 +90,7 @@ func (h *Hub) Publish(ctx context.Context, b event.Batch) ([]event.Receipt, erro
 // publishAtOnce is Publish without the writer.
 func (h *Hub) publishAtOnce(b event.Batch) ([]event.Receipt, error) {
 	receipts, shown, err := h.storeAtOnce(b)
-	for _, ch := range shown {
-		for _, sh := range h.shards {
-			if ch.listening[sh.index].Load() > 0 && !sh.helpOut(ch) {
-				sh.notify(ch)
-			}
-		}
-	}
+	h.tell(shown, (*shard).helpOrNotify)
 	return receipts, err
 }
 
@@ -212,7 +206,7 @@ func (h *Hub) commit(g *gathering) {
 		h.follower.await(last, settle)
 		return
 	default:
-		h.notify(h.showAppended(appended))
+		h.tell(h.showAppended(appended), (*shard).notify)
 	}
 	settle()
 }
@@ -294,12 +288,13 @@ func (h *Hub) show(entries []event.Entry, head event.Cursor) []*channel {
 	return h.shown
 }
 
-// notify wakes the shards that have someone to tell.
-func (h *Hub) notify(channels []*channel) {
+// tell tells the shards whose streams listen that the channels have something
+// new.
+func (h *Hub) tell(channels []*channel, how func(*shard, *channel)) {
 	for _, ch := range channels {
 		for _, sh := range h.shards {
 			if ch.listening[sh.index].Load() > 0 {
-				sh.notify(ch)
+				how(sh, ch)
 			}
 		}
 	}

@@ -57,7 +57,7 @@ func (h *Hook) readBody(w http.ResponseWriter, r *http.Request) (*buffer, error)
 	}
 	controller := http.NewResponseController(w)
 	// Where there is no deadline to set (a recorder in a test), the server's
-	// own must do. It sets a new one before it waits for the next request.
+	// own must do.
 	_ = controller.SetReadDeadline(time.Now().Add(h.bodyTimeout))
 	body := newBuffer()
 	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, h.maxBody))
@@ -73,6 +73,7 @@ func (h *Hook) readBody(w http.ResponseWriter, r *http.Request) (*buffer, error)
 		}
 		return nil, errBody
 	}
+	_ = controller.SetReadDeadline(time.Time{})
 	if !packed {
 		return body, nil
 	}

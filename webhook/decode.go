@@ -158,16 +158,13 @@ func (d *Decoder) split(s *scope) error {
 		return nil
 	}
 	s.items, s.bounds = s.items[:0], s.bounds[:0]
-	hole := d.each.single()
-	r, v, err := hole.find(s)
-	if err != nil {
+	each := d.each.single()
+	var err error
+	if s.whole, err = each.endsWithDocument(s); s.whole || err != nil {
 		return err
 	}
-	if r != nil && r.source == sourceJSON && len(r.path) == 0 && len(hole.filters) == 0 && isObject(s.doc) {
-		s.whole = true // and parsed already
-		return nil
-	}
-	if v, err = hole.evalFresh(s); err != nil {
+	v, err := each.evalFresh(s)
+	if err != nil {
 		return err
 	}
 	if v.kind != composite {
@@ -188,6 +185,17 @@ func (d *Decoder) split(s *scope) error {
 		s.bounds = append(s.bounds, len(s.items))
 	}
 	return nil
+}
+
+// endsWithDocument tells whether each has a value in none of its places but the
+// last, and that is the document, an object: then it need not be taken out.
+func (h *hole) endsWithDocument(s *scope) (bool, error) {
+	last := &h.refs[len(h.refs)-1]
+	if last.source != sourceJSON || len(last.path) > 0 || len(h.filters) > 0 || !isObject(s.doc) {
+		return false, nil
+	}
+	r, _, err := h.find(s, false)
+	return r == last, err
 }
 
 // isObject tells whether a JSON value is an object.

@@ -40,6 +40,19 @@ func TestCheckJSONAllocatesNothing(t *testing.T) {
 	}
 }
 
+func TestAppendCompact(t *testing.T) {
+	for in, want := range map[string]string{
+		`{}`:                            `{}`,
+		" { } ":                         `{}`,
+		"{ \"a b\" :\t[ 1 , 2 ]\r\n}\n": `{"a b":[1,2]}`,
+		`{"a": "x \" y" , "b": " \\" }`: `{"a":"x \" y","b":" \\"}`,
+	} {
+		if got := string(appendCompact([]byte("<"), []byte(in))); got != "<"+want {
+			t.Errorf("%q became %q", in, got)
+		}
+	}
+}
+
 // What we take, every strict reader takes; what such a reader takes and we do
 // not is one of the things that are refused on purpose. And fastjson, which
 // reads it afterwards, writes the same value back.

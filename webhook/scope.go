@@ -209,8 +209,10 @@ func (h *hole) eval(s *scope) (value, error) { return h.read(s, false) }
 func (h *hole) evalFresh(s *scope) (value, error) { return h.read(s, true) }
 
 func (h *hole) read(s *scope, fresh bool) (value, error) {
-	r, v, err := h.find(s)
-	if err == nil && fresh && v.kind == composite {
+	// With one place to look at, there is nothing to be found out first.
+	direct := fresh && len(h.refs) == 1
+	r, v, err := h.find(s, direct)
+	if err == nil && fresh && !direct && v.kind == composite {
 		v, err = s.resolve(r, true)
 	}
 	if err != nil {
@@ -227,9 +229,9 @@ func (h *hole) read(s *scope, fresh bool) (value, error) {
 }
 
 // find is the first ref that has a value, and that.
-func (h *hole) find(s *scope) (*ref, value, error) {
+func (h *hole) find(s *scope, fresh bool) (*ref, value, error) {
 	for i := range h.refs {
-		v, err := s.resolve(&h.refs[i], false)
+		v, err := s.resolve(&h.refs[i], fresh)
 		if err != nil || v.kind != missing {
 			return &h.refs[i], v, err
 		}

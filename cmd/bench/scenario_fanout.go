@@ -137,22 +137,11 @@ func (b *bench) takeOnly(ctx context.Context, f figures, w workload) error {
 		return err
 	}
 	defer s.stop()
-	used, err := processorTime(s.pid)
-	if err != nil {
-		return err
-	}
-	p := load.Publish(ctx, load.Publication{
-		Addr: s.addr.String(), Path: s.publish, Channels: w.channels, Size: w.size, Senders: w.senders, Rate: w.rate, Duration: w.duration,
+	_, cpu, err := b.post(ctx, s, load.Publication{
+		Channels: w.channels, Size: w.size, Senders: w.senders, Rate: w.rate, Duration: w.duration,
 	})
-	after, err := processorTime(s.pid)
-	if err != nil {
-		return err
-	}
-	if p.Failed > 0 || p.Acked == 0 {
-		return fmt.Errorf("%s: %d posts failed: %v", s.name, p.Failed, p.FirstError)
-	}
-	f["take cpu"] = float64(after-used) / float64(p.Acked) / float64(w.streams/w.channels)
-	return ctx.Err()
+	f["take cpu"] = cpu / float64(w.streams/w.channels)
+	return err
 }
 
 // driveInto drives a server, files the results, and stops it.

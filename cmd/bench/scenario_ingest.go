@@ -73,19 +73,11 @@ var ingest = scenario{
 
 // ingest posts as fast as it is acknowledged, with nobody listening.
 func (b *bench) ingest(ctx context.Context, f figures, name string, s *server, senders int) error {
-	defer b.profile(ctx, s, b.duration)()
-	used, err := processorTime(s.pid)
-	if err != nil {
-		return err
-	}
 	written, err := storageBytes(s.pid)
 	if err != nil {
 		return err
 	}
-	p := load.Publish(ctx, load.Publication{
-		Addr: s.addr.String(), Path: s.publish, Channels: ingestChannels, Size: messageSize, Senders: senders, Duration: b.duration,
-	})
-	after, err := processorTime(s.pid)
+	p, cpu, err := b.post(ctx, s, load.Publication{Channels: ingestChannels, Size: messageSize, Senders: senders, Duration: b.duration})
 	if err != nil {
 		return err
 	}
@@ -93,16 +85,33 @@ func (b *bench) ingest(ctx context.Context, f figures, name string, s *server, s
 	if err != nil {
 		return err
 	}
-	if p.Failed > 0 || p.Acked == 0 {
-		return fmt.Errorf("%s: %d posts failed: %v", s.name, p.Failed, p.FirstError)
-	}
 	events := float64(p.Acked)
-	f[name+" rate"], f[name+" cpu"] = events/p.Elapsed.Seconds(), float64(after-used)/events
+	f[name+" rate"], f[name+" cpu"] = events/p.Elapsed.Seconds(), cpu
 	f[name+" p50"], f[name+" p99"] = float64(p.Acknowledged.Quantile(0.5)), float64(p.Acknowledged.Quantile(0.99))
 	f[name+" written"] = float64(writtenAfter-written) / events
 	b.progress("%s: %s events/s, p50 %s, p99 %s, %s each, %s written", s.name, countText(f[name+" rate"]), timeText(f[name+" p50"]),
 		timeText(f[name+" p99"]), timeText(f[name+" cpu"]), bytesText(f[name+" written"]))
 	return ctx.Err()
+}
+
+// post publishes to a server, and says what processor time it took of an event,
+// in nanoseconds.
+func (b *bench) post(ctx context.Context, s *server, what load.Publication) (p *load.Published, cpu float64, err error) {
+	defer b.profile(ctx, s, what.Duration)()
+	what.Addr, what.Path = s.addr.String(), s.publish
+	before, err := processorTime(s.pid)
+	if err != nil {
+		return nil, 0, err
+	}
+	p = load.Publish(ctx, what)
+	after, err := processorTime(s.pid)
+	if err != nil {
+		return nil, 0, err
+	}
+	if p.Failed > 0 || p.Acked == 0 {
+		return nil, 0, fmt.Errorf("%s: %d posts failed: %v", s.name, p.Failed, p.FirstError)
+	}
+	return p, float64(after-before) / float64(p.Acked), nil
 }
 
 // syncsPerSecond appends to a file and syncs it, over and over.

@@ -24,7 +24,6 @@ type Poller struct {
 	file    *os.File // of epoll
 	raw     syscall.RawConn
 	ready   []unix.EpollEvent
-	found   int // how many of ready
 	scratch scratch
 	inbox   inbox
 }
@@ -78,16 +77,17 @@ func (p *Poller) add(fd int, token Token, events uint32) error {
 // Wait appends to events what has become ready, waiting for at most timeout
 // (negative: for ever) or until Wake.
 func (p *Poller) Wait(events []Event, timeout time.Duration) ([]Event, error) {
+	var n int
 	var err error
-	if timeout != 0 && p.inbox.sleep() {
-		err = p.sleep(timeout)
+	if timeout != 0 && p.inbox.fallAsleep() {
+		n, err = p.sleep(timeout)
 	} else {
-		_, err = p.look()
+		n, err = p.look()
 	}
 	if err != nil {
 		return events, fmt.Errorf("waiting for connections: %w", err)
 	}
-	for _, e := range p.ready[:p.found] {
+	for _, e := range p.ready[:n] {
 		events = append(events, Event{
 			Token:    Token(uint32(e.Fd)) | Token(uint32(e.Pad))<<32,
 			Writable: e.Events&unix.EPOLLOUT != 0,
@@ -100,58 +100,50 @@ func (p *Poller) Wait(events []Event, timeout time.Duration) ([]Event, error) {
 	return p.inbox.take(events), nil
 }
 
-// look fills ready and found, without waiting.
-func (p *Poller) look() (some bool, err error) {
+// look fills ready with what there is now, and says how many.
+func (p *Poller) look() (int, error) {
 	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epoll),
 		uintptr(unsafe.Pointer(&p.ready[0])), uintptr(len(p.ready)), 0, 0, 0)
 	switch errno {
 	case 0:
-		p.found = int(n)
+		return int(n), nil
 	case unix.EINTR:
-		p.found = 0
-	default:
-		p.found = 0
-		return false, errno
+		return 0, nil
 	}
-	return p.found > 0, nil
+	return 0, errno
 }
 
-// sleep is look once there is something, or nothing to wait for any more.
-func (p *Poller) sleep(timeout time.Duration) error {
+// sleep is look when there is something, or no time left, or after a Wake.
+func (p *Poller) sleep(timeout time.Duration) (n int, err error) {
 	var until time.Time
 	if timeout > 0 {
 		until = time.Now().Add(timeout)
 	}
-	p.found = 0
 	if err := p.file.SetReadDeadline(until); err != nil {
-		return err
+		return 0, err
 	}
-	if p.inbox.ready() { // a Wake from before the deadline was set
-		_, err := p.look()
-		return err
+	if p.inbox.isWoken() { // by a Wake whose deadline this one has replaced
+		return p.look()
 	}
-	var failed error
-	err := p.raw.Read(func(uintptr) bool {
-		some, err := p.look()
-		failed = err
-		return some || err != nil
+	ended := p.raw.Read(func(uintptr) bool {
+		n, err = p.look()
+		return n > 0 || err != nil
 	})
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		_, err = p.look() // what has come in the same moment is not lost, but why wait
+	if errors.Is(ended, os.ErrDeadlineExceeded) {
+		return p.look()
 	}
-	return errors.Join(err, failed)
+	return n, errors.Join(ended, err)
 }
 
-// sleep tells whether there is nothing to do; then Wake has to wake.
-func (b *inbox) sleep() bool {
+// fallAsleep tells whether there is nothing to do; then Wake has to wake.
+func (b *inbox) fallAsleep() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.asleep = !b.woken
 	return b.asleep
 }
 
-// ready tells whether Wait was woken.
-func (b *inbox) ready() bool {
+func (b *inbox) isWoken() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.woken

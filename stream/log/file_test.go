@@ -91,6 +91,28 @@ func TestFreeBytes(t *testing.T) {
 	}
 }
 
+// TestRoomInTheFile: a store whose disk was full is well again when there is
+// room in the file, whatever the disk says; and not before.
+func TestRoomInTheFile(t *testing.T) {
+	folder := t.TempDir() + "/disk"
+	f := openFile(t, folder+"/log.db", Options{Now: fixed})
+	for id := range 20 {
+		put(t, f, message("a", fmt.Sprint(id), strings.Repeat("x", 20_000)))
+	}
+	sweepAll(t, f, testTime)
+	free, err := freeBytes(f.file, f.pageSize)
+	must(t, err)
+	must(t, os.RemoveAll(folder)) // it takes nothing more; the open file stays
+	f.want = free
+	if err := f.checkRoom(); !errors.Is(err, ErrFailed) || f.want == 0 {
+		t.Errorf("%v, with %d bytes for %d", err, free, f.want)
+	}
+	f.want = free / roomShare
+	if err := f.checkRoom(); err != nil || f.want != 0 {
+		t.Errorf("%v, with %d bytes for %d", err, free, f.want)
+	}
+}
+
 func TestDuplicatesCostNoCommit(t *testing.T) {
 	f := openFile(t, t.TempDir()+"/log.db", Options{Now: fixed})
 	put(t, f, message("a", "1", "x"))

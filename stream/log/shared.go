@@ -8,7 +8,8 @@ import (
 
 // Shared is a Log that other processes append to as well. Its order is made
 // where it is kept; every process learns of all entries, its own included, by
-// following it.
+// following it. So it is Grouped: what a hub has stored is shown when its turn
+// comes, not by the sender.
 //
 // Read, Trimmed, TagAt, SeqOf and SeqBefore speak of the epoch that Follow has
 // announced last.
