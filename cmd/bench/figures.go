@@ -60,6 +60,8 @@ func (m measured) values(name string) []float64 {
 // bytesText writes a size.
 func bytesText(v float64) string {
 	switch a := math.Abs(v); {
+	case math.IsNaN(v):
+		return "?"
 	case a >= 1e6:
 		return fmt.Sprintf("%.1f MB", v/1e6)
 	case a >= 1e3:

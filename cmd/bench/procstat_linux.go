@@ -2,11 +2,16 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
+	"math"
 	"os"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // usage is what a process has and has used.
@@ -69,13 +74,30 @@ func residentBytes(pid int) (int64, error) {
 	return parseKey(b, "Rss:", 1<<10)
 }
 
-// storageBytes is what a process had written to storage so far.
-func storageBytes(pid int) (int64, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
+// storageBytes is what was written to the disk of a folder so far, by anyone: what
+// the system counts for a process is too much, because it counts the whole of a
+// large page of its cache however little of it has changed. It is NaN where the
+// folder's disk is not known.
+func storageBytes(dir string) (float64, error) {
+	unix.Sync()
+	var info unix.Stat_t
+	if err := unix.Stat(dir, &info); err != nil {
+		return 0, fmt.Errorf("looking for the disk of %s: %w", dir, err)
+	}
+	b, err := os.ReadFile(fmt.Sprintf("/sys/dev/block/%d:%d/stat", unix.Major(info.Dev), unix.Minor(info.Dev)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return math.NaN(), nil
+	}
 	if err != nil {
 		return 0, fmt.Errorf("reading written bytes: %w", err)
 	}
-	return parseKey(b, "write_bytes:", 1)
+	const sectorsWritten, sector = 6, 512
+	fields := strings.Fields(string(b))
+	if len(fields) <= sectorsWritten {
+		return 0, fmt.Errorf("reading written bytes: %q", b)
+	}
+	n, err := strconv.ParseInt(fields[sectorsWritten], 10, 64)
+	return float64(n * sector), err
 }
 
 // parseKey finds the line of a key and multiplies its number.

@@ -29,7 +29,7 @@ func TestThisProcess(t *testing.T) {
 	if _, err := processorTime(pid); err != nil {
 		t.Error(err)
 	}
-	if _, err := storageBytes(pid); err != nil {
+	if _, err := storageBytes(t.TempDir()); err != nil {
 		t.Error(err)
 	}
 }

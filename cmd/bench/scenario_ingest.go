@@ -73,7 +73,7 @@ var ingest = scenario{
 
 // ingest posts as fast as it is acknowledged, with nobody listening.
 func (b *bench) ingest(ctx context.Context, f figures, name string, s *server, senders int) error {
-	written, err := storageBytes(s.pid)
+	written, err := storageBytes(b.dir)
 	if err != nil {
 		return err
 	}
@@ -81,14 +81,14 @@ func (b *bench) ingest(ctx context.Context, f figures, name string, s *server, s
 	if err != nil {
 		return err
 	}
-	writtenAfter, err := storageBytes(s.pid)
+	writtenAfter, err := storageBytes(b.dir)
 	if err != nil {
 		return err
 	}
 	events := float64(p.Acked)
 	f[name+" rate"], f[name+" cpu"] = events/p.Elapsed.Seconds(), cpu
 	f[name+" p50"], f[name+" p99"] = float64(p.Acknowledged.Quantile(0.5)), float64(p.Acknowledged.Quantile(0.99))
-	f[name+" written"] = float64(writtenAfter-written) / events
+	f[name+" written"] = (writtenAfter - written) / events
 	b.progress("%s: %s events/s, p50 %s, p99 %s, %s each, %s written", s.name, countText(f[name+" rate"]), timeText(f[name+" p50"]),
 		timeText(f[name+" p99"]), timeText(f[name+" cpu"]), bytesText(f[name+" written"]))
 	return ctx.Err()

@@ -53,12 +53,12 @@ func (s *server) served() (ok bool, why string) {
 // come back to everything; with room, it goes on by itself.
 func TestFullDisk(t *testing.T) {
 	disk := t.TempDir()
-	if err := unix.Mount("tmpfs", disk, "tmpfs", 0, "size=4m"); err != nil {
+	if err := unix.Mount("tmpfs", disk, "tmpfs", 0, "size=7m"); err != nil {
 		t.Fatalf("mounting a small disk, which takes root: %v", err)
 	}
 	t.Cleanup(func() { unix.Unmount(disk, unix.MNT_DETACH) })
 	filler := filepath.Join(disk, "filler")
-	if err := os.WriteFile(filler, make([]byte, 2<<20), 0o600); err != nil {
+	if err := os.WriteFile(filler, make([]byte, 3<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	channels := names(2)

@@ -2,9 +2,10 @@ package log
 
 import (
 	"bufio"
-	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -247,7 +248,7 @@ func TestChecksCatch(t *testing.T) {
 			if problems := checkAcks(f, acks, 0); (len(problems) > 0) != test.acks {
 				t.Errorf("the check of what was acknowledged says %q", problems)
 			}
-			inspection := Inspection{path: path, db: f.db, opened: openedDB{file: f.file}}
+			inspection := Inspection{path: path, db: f.db, opened: openedDB{file: f.file, pageSize: f.pageSize}}
 			if problems, err := inspection.Verify(); (len(problems) > 0) != test.verify || err != nil {
 				t.Errorf("the check of the file says %q, %v", problems, err)
 			}
@@ -269,51 +270,67 @@ func TestChecksCatch(t *testing.T) {
 
 // TestChecksCatchJournal plants faults in what is not settled yet.
 func TestChecksCatchJournal(t *testing.T) {
-	change := func(do func(journal *bolt.Bucket, key, value []byte) error, seq uint64) func(tx *bolt.Tx) error {
-		return func(tx *bolt.Tx) error {
-			journal, key := bucketOf(tx, bucketJournal), appendNumber(nil, seq)
-			return do(journal, key, bytes.Clone(journal.Get(key)))
+	// The records of entries 3, 4 and 5 stand in blocks 0, 1 and 2, the mark in 3.
+	block := func(journal []byte, n int) []byte { return journal[n*journalBlock : (n+1)*journalBlock] }
+	record := func(generation, seq uint64, at int64, e event.Event) []byte {
+		w := newFileTx(fileState{seq: seq - 1, generation: generation}, nil, Retention{})
+		w.at = at
+		w.fresh.entries = []*recentEntry{{encoded: e.AppendBinary(nil)}}
+		j := journal{end: journalSize}
+		b, _ := j.encode(w)
+		return b
+	}
+	at, e := testTime.UnixMilli(), message("c0", "another", "x")
+	type plant func(journal []byte, generation uint64)
+	gone := func(blocks ...int) plant {
+		return func(journal []byte, _ uint64) {
+			for _, n := range blocks {
+				clear(block(journal, n))
+			}
 		}
 	}
-	remove := func(journal *bolt.Bucket, key, _ []byte) error { return journal.Delete(key) }
-	flip := func(journal *bolt.Bucket, key, value []byte) error {
-		value[len(value)/2] ^= 1
-		return journal.Put(key, value)
-	}
-	replace := func(journal *bolt.Bucket, key, _ []byte) error {
-		e := message("c0", "another", "x")
-		return journal.Put(key, seal(bucketJournal, key, append(appendFields(nil, uint64(testTime.UnixMilli())), e.AppendBinary(nil)...)))
-	}
-	early := func(journal *bolt.Bucket, key, value []byte) error {
-		_, r, err := parseJournal(key, value)
-		if err != nil {
-			return err
-		}
-		return journal.Put(key, seal(bucketJournal, key, append(appendFields(nil, uint64(r.at-1)), r.encoded...)))
+	flip := func(n, offset int) plant {
+		return func(journal []byte, _ uint64) { block(journal, n)[offset] ^= 1 }
 	}
 	for _, test := range []struct {
 		name  string
-		plant func(tx *bolt.Tx) error
+		plant plant
 		bad   bool
+		head  uint64
 	}{
-		{"nothing", func(*bolt.Tx) error { return nil }, false},
-		{"the first entry is gone", change(remove, 3), true},
-		{"an entry in the middle is gone", change(remove, 4), true},
-		{"the last entry is gone", change(remove, 5), true},
-		{"all of it is gone", func(tx *bolt.Tx) error {
-			for seq := range uint64(3) {
-				if err := change(remove, seq+3)(tx); err != nil {
-					return err
-				}
-			}
-			return nil
-		}, true},
-		{"a settled entry is there again", func(tx *bolt.Tx) error {
-			return change(replace, 2)(tx)
-		}, true},
-		{"a bit is another one", change(flip, 4), true},
-		{"the head is another event", change(replace, 5), true},
-		{"an entry is older than the one before it", change(early, 5), true},
+		{"nothing", gone(), false, 5},
+		{"the first record is gone", gone(0), true, 0},
+		{"a record in the middle is gone", gone(1), true, 0},
+		{"the last record is gone", gone(2), true, 0},
+		{"all of it is gone", gone(0, 1, 2), true, 0},
+		{"a bit of the first is another one", flip(0, journalHead+20), true, 0},
+		{"a bit of the last is another one", flip(2, journalHead+20), true, 0},
+		{"a checksum is another one", flip(2, 0), true, 0},
+		{"a size is another one", flip(2, 7), true, 0},
+		{"the mark is gone", gone(3), false, 5},
+		{"the mark is another one", func(j []byte, g uint64) { copy(block(j, 3), appendMark(nil, g, 7)) }, true, 0},
+		{"the last record and the mark are gone", gone(2, 3), false, 4},
+		{"a settled entry is there again", func(j []byte, g uint64) { copy(block(j, 0), record(g, 2, at, e)) }, true, 0},
+		{"an entry is older than the one before it", func(j []byte, g uint64) { copy(block(j, 3), record(g, 6, at-1, e)) }, true, 0},
+		{"an entry is left out", func(j []byte, g uint64) { copy(block(j, 3), record(g, 7, at, e)) }, true, 0},
+		{"an event cannot be read", func(j []byte, g uint64) {
+			b := record(g, 6, at, e)
+			b[journalHead+10] ^= 0xff // of its encoding
+			size := binary.BigEndian.Uint32(b[4:]) + journalHead
+			binary.BigEndian.PutUint32(b, crc32.Checksum(b[4:size], castagnoli))
+			copy(block(j, 3), b)
+		}, true, 0},
+		{"one that was not acknowledged", func(j []byte, g uint64) { copy(block(j, 3), record(g, 6, at, e)) }, false, 6},
+		{"one that is torn", func(j []byte, g uint64) { copy(block(j, 3), record(g, 6, at, e)[:journalHead+5]) }, false, 5},
+		{"one of an earlier generation", func(j []byte, g uint64) { copy(block(j, 3), record(g+1, 6, at, e)) }, false, 5},
+		{"one that is torn, where another was", func(j []byte, g uint64) {
+			copy(block(j, 3), record(g, 6, at, e)[:journalHead+5])
+			copy(block(j, 4), record(g+1, 7, at, e))
+		}, false, 5},
+		{"one that is torn, and one behind it", func(j []byte, g uint64) {
+			copy(block(j, 3), record(g, 6, at, e)[:journalHead+5])
+			copy(block(j, 4), record(g, 7, at, e))
+		}, true, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			path := t.TempDir() + "/log.db"
@@ -323,19 +340,39 @@ func TestChecksCatchJournal(t *testing.T) {
 			for id := range 3 {
 				put(t, f, message("c0", fmt.Sprint(id+3), "x"))
 			}
-			must(t, f.db.Update(test.plant))
-			inspection := Inspection{path: path, db: f.db, opened: openedDB{file: f.file}}
-			if problems, err := inspection.Verify(); (len(problems) > 0) != test.bad || err != nil {
-				t.Errorf("the check of the file says %q, %v", problems, err)
-			}
+			first, end, generation := f.journal.first, f.journal.end, f.state.Load().generation
 			must(t, f.Close())
+			changeBytes(t, path, func(b []byte) { test.plant(b[first:end], generation) })
 			f, err := Open(path, Options{Now: fixed})
 			if errors.Is(err, ErrDamaged) != test.bad {
 				t.Errorf("opening says %v", err)
 			}
-			if err == nil {
-				must(t, f.Close())
+			if err != nil {
+				return
+			}
+			if f.Head().Seq != test.head {
+				t.Errorf("head is %d, not %d", f.Head().Seq, test.head)
+			}
+			put(t, f, message("c0", "new", "x"))
+			verifyFile(t, f)
+			f = openFile(t, path, Options{Now: fixed})
+			if f.Head().Seq != test.head+1 {
+				t.Errorf("head is %d, not %d", f.Head().Seq, test.head+1)
 			}
 		})
+	}
+}
+
+// TestVerifyJournal: the check of the whole file looks at the journal, too.
+func TestVerifyJournal(t *testing.T) {
+	f := openFile(t, t.TempDir()+"/log.db", Options{Now: fixed})
+	put(t, f, message("c0", "1", "x"))
+	must(t, f.Close())
+	inspection, err := Inspect(f.path)
+	must(t, err)
+	defer inspection.Close()
+	changeBytes(t, f.path, func(b []byte) { b[f.journal.first+journalHead] ^= 1 })
+	if problems, err := inspection.Verify(); len(problems) != 1 || err != nil {
+		t.Errorf("it says %q, %v", problems, err)
 	}
 }

@@ -59,9 +59,12 @@ func isMeta(off int64) bool { return off < 2*int64(os.Getpagesize()) }
 // here: errors of reading a mapped page (TestFlippedBytes meets what comes of
 // them), and a kernel that forgets what it failed to write.
 func TestWriteAndSyncErrors(t *testing.T) {
-	writes := func(fail func(n int, b []byte, off int64, write func([]byte, int64) (int, error)) (int, error)) func(*testing.T, *File) func() {
+	type place func(f *File) *func([]byte, int64) (int, error)
+	settling := func(f *File) *func([]byte, int64) (int, error) { return writer(f.db) }
+	journal := func(f *File) *func([]byte, int64) (int, error) { return &f.writeAt }
+	writes := func(where place, fail func(n int, b []byte, off int64, write func([]byte, int64) (int, error)) (int, error)) func(*testing.T, *File) func() {
 		return func(t *testing.T, f *File) func() {
-			hook := writer(f.db)
+			hook := where(f)
 			write, n := *hook, 0
 			*hook = func(b []byte, off int64) (int, error) {
 				n++
@@ -70,10 +73,10 @@ func TestWriteAndSyncErrors(t *testing.T) {
 			return func() {}
 		}
 	}
-	syncs := func(when func(off int64) bool) func(*testing.T, *File) func() {
+	syncs := func(where place, when func(off int64) bool) func(*testing.T, *File) func() {
 		return func(t *testing.T, f *File) func() {
 			begin, real, repair := breakSync(t, f)
-			hook, begun := writer(f.db), false
+			hook, begun := where(f), false
 			*hook = func(b []byte, off int64) (int, error) {
 				if !begun && when(off) {
 					begun = true
@@ -84,52 +87,70 @@ func TestWriteAndSyncErrors(t *testing.T) {
 			return repair
 		}
 	}
+	const small, large = 9000, journalSize // settled at once
+	always := func(int64) bool { return true }
 	tests := []struct {
 		name   string
+		size   int
 		want   error
 		inject func(*testing.T, *File) func()
 	}{
-		{"first page", ErrFailed, writes(func(int, []byte, int64, func([]byte, int64) (int, error)) (int, error) {
+		{"record", small, ErrFailed, writes(journal, func(int, []byte, int64, func([]byte, int64) (int, error)) (int, error) {
 			return 0, syscall.EIO
 		})},
-		{"third page, half written", ErrFailed, writes(func(n int, b []byte, off int64, write func([]byte, int64) (int, error)) (int, error) {
+		{"record, half written", small, ErrFailed, writes(journal, func(_ int, b []byte, off int64, write func([]byte, int64) (int, error)) (int, error) {
+			half, _ := write(b[:len(b)/2], off)
+			return half, syscall.EIO
+		})},
+		{"record, written all the same", small, ErrFailed, writes(journal, func(_ int, b []byte, off int64, write func([]byte, int64) (int, error)) (int, error) {
+			all, _ := write(b, off)
+			return all, syscall.EIO
+		})},
+		{"no room for a record", small, ErrFull, writes(journal, func(int, []byte, int64, func([]byte, int64) (int, error)) (int, error) {
+			return 0, &os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}
+		})},
+		{"sync of a record", small, ErrFailed, syncs(journal, always)},
+		{"first page", large, ErrFailed, writes(settling, func(int, []byte, int64, func([]byte, int64) (int, error)) (int, error) {
+			return 0, syscall.EIO
+		})},
+		{"third page, half written", large, ErrFailed, writes(settling, func(n int, b []byte, off int64, write func([]byte, int64) (int, error)) (int, error) {
 			if n < 3 {
 				return write(b, off)
 			}
 			half, _ := write(b[:len(b)/2], off)
 			return half, syscall.EIO
 		})},
-		{"no room", ErrFull, writes(func(n int, b []byte, off int64, write func([]byte, int64) (int, error)) (int, error) {
+		{"no room", large, ErrFull, writes(settling, func(n int, b []byte, off int64, write func([]byte, int64) (int, error)) (int, error) {
 			if n < 2 {
 				return write(b, off)
 			}
 			return 0, &os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}
 		})},
-		{"meta page", ErrFailed, writes(func(n int, b []byte, off int64, write func([]byte, int64) (int, error)) (int, error) {
+		{"meta page", large, ErrFailed, writes(settling, func(n int, b []byte, off int64, write func([]byte, int64) (int, error)) (int, error) {
 			if !isMeta(off) {
 				return write(b, off)
 			}
 			return 0, syscall.EIO
 		})},
-		{"meta page, half written", ErrFailed, writes(func(n int, b []byte, off int64, write func([]byte, int64) (int, error)) (int, error) {
+		{"meta page, half written", large, ErrFailed, writes(settling, func(n int, b []byte, off int64, write func([]byte, int64) (int, error)) (int, error) {
 			if !isMeta(off) {
 				return write(b, off)
 			}
 			half, _ := write(b[:40], off)
 			return half, syscall.EIO
 		})},
-		{"meta page, written all the same", ErrFailed, writes(func(n int, b []byte, off int64, write func([]byte, int64) (int, error)) (int, error) {
+		{"meta page, written all the same", large, ErrFailed, writes(settling, func(n int, b []byte, off int64, write func([]byte, int64) (int, error)) (int, error) {
 			all, err := write(b, off)
 			if isMeta(off) {
 				err = syscall.EIO
 			}
 			return all, err
 		})},
-		{"panic", ErrDamaged, writes(func(int, []byte, int64, func([]byte, int64) (int, error)) (int, error) {
+		{"panic", large, ErrDamaged, writes(settling, func(int, []byte, int64, func([]byte, int64) (int, error)) (int, error) {
 			panic("bbolt: a page is not what it should be")
 		})},
-		{"sync of the pages", ErrFailed, syncs(func(int64) bool { return true })},
-		{"sync of the meta page", ErrFailed, syncs(isMeta)},
+		{"sync of the pages", large, ErrFailed, syncs(settling, always)},
+		{"sync of the meta page", large, ErrFailed, syncs(settling, isMeta)},
 	}
 	for _, test := range tests {
 		for _, crash := range []bool{false, true} {
@@ -148,7 +169,7 @@ func TestWriteAndSyncErrors(t *testing.T) {
 				}
 				epoch := f.Head().Epoch
 				repair := test.inject(t, f)
-				batch := []event.Event{message("a", "new", strings.Repeat("x", 9000)), message("c", "new", "x")}
+				batch := []event.Event{message("a", "new", strings.Repeat("x", test.size)), message("c", "new", "x")}
 				check := func(when string) {
 					t.Helper()
 					if f.Head().Seq != 8 || !reflect.DeepEqual(read(t, f, 0, "a", "b", "c"), acked) {
@@ -207,7 +228,7 @@ func TestFailedForGood(t *testing.T) {
 	put(t, f, message("a", "1", "x"))
 	must(t, f.release())
 	other := openFile(t, path, Options{})
-	_ = f.fail(syscall.EIO, 0)
+	_ = f.fail(syscall.EIO, nil)
 	f.options.LockTimeout, f.failure.retry = time.Millisecond, time.Time{}
 	if _, err := f.Append(nil, nil); !errors.Is(err, ErrLocked) || !errors.Is(err, ErrFailed) {
 		t.Errorf("while another has it: %v", err)
@@ -355,7 +376,7 @@ func withoutDescriptors(path string) error {
 	if _, err := Open(path+"2", Options{}); !errors.Is(err, syscall.EMFILE) {
 		return fmt.Errorf("opening another one: %w", err)
 	}
-	_ = f.fail(syscall.EIO, 0)
+	_ = f.fail(syscall.EIO, nil)
 	f.failure.retry = time.Time{}
 	if _, err := f.Append(nil, nil); !errors.Is(err, ErrFailed) || !errors.Is(err, syscall.EMFILE) {
 		return fmt.Errorf("healing: %w", err)

@@ -74,12 +74,14 @@ type File struct {
 	// mu guards db and file: Append's goroutine swaps them when it heals, with
 	// the lock held; it reads them without.
 	mu       sync.RWMutex
-	db       *bolt.DB // nil while it could not be opened again
-	file     *os.File // db's own
+	db       *bolt.DB                         // nil while it could not be opened again
+	file     *os.File                         // db's own
+	writeAt  func([]byte, int64) (int, error) // to file
 	pageSize int
 
 	// Of Append's goroutine.
 	clock    clock
+	journal  journal
 	arena    []byte // see fileTx
 	failure  failure
 	scanning bool   // channels are being held to the retention
@@ -94,7 +96,8 @@ var _ Log = (*File)(nil)
 // if it has not.
 func (f *File) MovedTo() string { return f.movedTo }
 
-// Append implements Log: one transaction, synced unless Options.UnsafeNoSync.
+// Append implements Log: one record in the journal, or one transaction, synced
+// unless Options.UnsafeNoSync.
 // While the store has failed, every call returns the error at once; from time
 // to time one tries to open the file again.
 func (f *File) Append(events []event.Event, marks []event.Mark) ([]Appended, error) {
@@ -102,25 +105,30 @@ func (f *File) Append(events []event.Event, marks []event.Mark) ([]Appended, err
 	if f.options.UnsafeNoSync && f.db != nil && now.Sub(f.synced).Abs() >= time.Second {
 		f.synced = now
 		if err := f.db.Sync(); err != nil {
-			return nil, fmt.Errorf("syncing: %w", f.fail(err, 0))
+			return nil, fmt.Errorf("syncing: %w", f.fail(err, nil))
 		}
 	}
+	w, err := f.begin()
+	if err != nil {
+		return nil, fmt.Errorf("appending %d events: %w", len(events), err)
+	}
 	results := make([]Appended, len(events))
-	err := f.update(func(w *fileTx) error {
-		at := f.clock.take(now)
+	err = f.view(func(tx *bolt.Tx) error {
+		w.tx, w.at = tx, f.clock.take(now)
 		for i := range events {
 			var err error
-			if results[i], err = w.add(&events[i], at); err != nil {
+			if results[i], err = w.add(&events[i]); err != nil {
 				return err
 			}
 		}
-		for _, mark := range marks {
-			if err := w.mark(mark); err != nil {
-				return err
-			}
-		}
-		return w.store()
+		return nil
 	})
+	for _, mark := range marks {
+		w.fresh.marks[mark.Source] = mark.Value
+	}
+	if err == nil && !w.fresh.isEmpty() {
+		err = f.store(w)
+	}
 	if err != nil {
 		if errors.Is(err, ErrFull) {
 			f.wantRoom(events)
@@ -130,6 +138,18 @@ func (f *File) Append(events []event.Event, marks []event.Mark) ([]Appended, err
 	f.want = 0
 	f.appends.Add(1)
 	return results, nil
+}
+
+// store writes what was added to the journal, or settles it if there is no room
+// or a channel has too much; also as long as the disk is known to be full, so
+// that what the journal has room for is not taken now and refused then.
+func (f *File) store(w *fileTx) error {
+	if due := w.mustSettle(); !due && f.want == 0 {
+		if stored, err := f.writeRecord(w); stored || err != nil {
+			return err
+		}
+	}
+	return f.update(w, (*fileTx).settle)
 }
 
 // Head implements Log.

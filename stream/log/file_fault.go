@@ -3,6 +3,7 @@ package log
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -19,9 +20,9 @@ const (
 
 // failure is why the file takes nothing, and what is to be done about it.
 type failure struct {
-	cause error  // nil: nothing failed
-	txid  uint64 // the transaction to undo, 0 if there is none
-	stuck bool   // a transaction could not be ended
+	cause error                // nil: nothing failed
+	undo  func(*os.File) error // takes back what may have been written; nil if nothing
+	stuck bool                 // a transaction could not be ended
 	retry time.Time
 	wait  time.Duration
 }
@@ -61,22 +62,27 @@ func (f *File) view(do func(tx *bolt.Tx) error) error {
 	return guard(f.path, func() error { return f.db.View(do) })
 }
 
-// update runs a write transaction. If it changes nothing, nothing is written.
-func (f *File) update(do func(w *fileTx) error) error {
+// begin is a commit that has nothing yet.
+func (f *File) begin() (*fileTx, error) {
 	if err := f.heal(); err != nil {
-		return err
+		return nil, err
 	}
+	w := newFileTx(*f.state.Load(), f.recent, *f.retention.Load())
+	w.arena = f.arena
+	return w, nil
+}
+
+// update runs a transaction of bbolt. If it changes nothing, nothing is written.
+func (f *File) update(w *fileTx, do func(w *fileTx) error) error {
 	var tx *bolt.Tx
-	var txid uint64 // set when the commit begins
-	var w *fileTx
+	var undo func(*os.File) error // set when the commit begins
 	ended := false
 	err := guard(f.path, func() (err error) {
 		if tx, err = f.db.Begin(true); err != nil {
 			ended = true
 			return err
 		}
-		w = newFileTx(tx, *f.state.Load(), f.recent, *f.retention.Load())
-		w.arena = f.arena
+		w.tx = tx
 		if err = do(w); err == nil && w.wrote {
 			err = w.flush()
 		}
@@ -84,7 +90,8 @@ func (f *File) update(do func(w *fileTx) error) error {
 			ended = true
 			return errors.Join(err, tx.Rollback())
 		}
-		txid = uint64(tx.ID())
+		txid, pageSize := uint64(tx.ID()), f.pageSize
+		undo = func(file *os.File) error { return undoCommit(file, pageSize, txid) }
 		err = tx.Commit()
 		ended = true
 		return err
@@ -95,10 +102,10 @@ func (f *File) update(do func(w *fileTx) error) error {
 		if guard(f.path, tx.Rollback) != nil {
 			f.failure.stuck = true
 		}
-		return f.fail(err, txid)
+		return f.fail(err, undo)
 	}
-	if txid != 0 && err != nil {
-		return f.fail(err, txid)
+	if undo != nil && err != nil {
+		return f.fail(err, undo)
 	}
 	if err != nil {
 		return err
@@ -109,13 +116,14 @@ func (f *File) update(do func(w *fileTx) error) error {
 	return nil
 }
 
-// take shows the readers what a transaction has stored.
+// take shows the readers what a commit has stored.
 func (f *File) take(w *fileTx) {
 	f.arena = w.arena
 	f.recentMu.Lock()
 	defer f.recentMu.Unlock()
 	if w.settled {
 		f.recent = newRecent()
+		f.journal.restart()
 	} else {
 		f.recent.extend(w.fresh)
 	}
@@ -123,26 +131,26 @@ func (f *File) take(w *fileTx) {
 }
 
 // fail remembers that the file cannot be trusted until heal has looked at it.
-func (f *File) fail(cause error, txid uint64) error {
+func (f *File) fail(cause error, undo func(*os.File) error) error {
 	if f.failure.cause == nil {
 		f.failure.wait = firstRetry
 	}
-	f.failure.cause, f.failure.txid = classify(f.path, cause), txid
+	f.failure.cause, f.failure.undo = classify(f.path, cause), undo
 	f.failure.retry = time.Now().Add(f.failure.wait)
-	if txid != 0 {
-		// Readers see the file through its mapping: take back at once what
-		// they must not see. Whether it reached the disk is for heal to find
-		// out.
-		_ = f.undo(txid)
-	}
+	// Readers see the file through its mapping: take back at once what they must
+	// not see. Whether it reached the disk is for heal to find out.
+	_ = f.undo()
 	return f.failure.cause
 }
 
-// undo takes back a transaction, out of sight of the readers.
-func (f *File) undo(txid uint64) error {
+// undo takes back what failed, out of sight of the readers.
+func (f *File) undo() error {
+	if f.failure.undo == nil {
+		return nil
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return undoCommit(f.file, f.pageSize, txid)
+	return f.failure.undo(f.file)
 }
 
 // classify wraps what went wrong in the error that callers decide on.
@@ -167,8 +175,8 @@ func isFull(err error) bool {
 	return false
 }
 
-// heal does nothing if nothing has failed. Otherwise it undoes the transaction
-// that failed, opens the file again, and checks that it holds what was
+// heal does nothing if nothing has failed. Otherwise it undoes the commit that
+// failed, opens the file again, and checks that it holds what was
 // acknowledged: not more, not less.
 func (f *File) heal() error {
 	if f.failure.cause == nil {
@@ -189,14 +197,14 @@ func (f *File) heal() error {
 }
 
 func (f *File) reopen() error {
-	if f.failure.txid != 0 {
-		if err := f.undo(f.failure.txid); err != nil {
+	if f.failure.undo != nil {
+		if err := f.undo(); err != nil {
 			return err
 		}
 		if err := f.file.Sync(); err != nil {
-			return fmt.Errorf("syncing a meta page: %w", err)
+			return fmt.Errorf("syncing what was undone: %w", err)
 		}
-		f.failure.txid = 0
+		f.failure.undo = nil
 	}
 	if err := f.release(); err != nil {
 		return err
@@ -212,5 +220,6 @@ func (f *File) reopen() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.db, f.file, f.pageSize = opened.db, opened.file, opened.pageSize
+	f.journal, f.writeAt = opened.journal, opened.file.WriteAt
 	return nil
 }

@@ -19,7 +19,7 @@ func (f *File) wantRoom(events []event.Event) {
 	for i := range events {
 		size += int64(len(events[i].Body) + len(events[i].Payload))
 	}
-	f.want = max(minRoom, 2*size)
+	f.want = max(f.want, minRoom, 2*size)
 }
 
 // roomShare is how much free room in the file is enough: so many times what is
@@ -37,7 +37,7 @@ func (f *File) checkRoom() error {
 	// What was freed on the disk may be in the file by now: settling takes as
 	// much again as it moves, and frees as much.
 	if free, err := freeBytes(f.file, f.pageSize); err != nil {
-		return f.fail(err, 0)
+		return f.fail(err, nil)
 	} else if free >= roomShare*f.want {
 		f.want = 0
 		return nil

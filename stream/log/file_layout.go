@@ -9,12 +9,12 @@ import (
 )
 
 // The file is a bbolt file with these buckets. Numbers in keys are 8 bytes,
-// most significant first. Every value but the format ends with a checksum of
-// bucket, key and value, because bbolt has none: what a bad disk changed is
+// most significant first. Every value but the format and the journal ends
+// with a checksum of bucket, key and value, because bbolt has none: what a bad disk changed is
 // noticed when it is read, not served.
 //
 //	hub       format, epoch, state, unsafe
-//	journal   seq                 -> an event that is not settled yet, see recent
+//	journal   records             -> what is not settled yet, see file_journal.go
 //	names     channel             -> its number
 //	channels  number              -> channelRow
 //	events    number, seq         -> the event, and its predecessor in the channel
@@ -45,8 +45,8 @@ var buckets = [...]string{
 }
 
 // fileFormat is the version of this layout. A file with another one is not
-// touched: format 1 was never released.
-const fileFormat = 2
+// touched: formats 1 and 2 were never released.
+const fileFormat = 3
 
 // Keys of the hub bucket.
 const (
@@ -136,6 +136,18 @@ func (f *fields) next() uint64 {
 	return n
 }
 
+// text reads a length and as many bytes.
+func (f *fields) text() []byte {
+	n := f.next()
+	if n > uint64(len(f.b)) {
+		f.bad, f.b = true, nil
+		return nil
+	}
+	text := f.b[:n:n]
+	f.b = f.b[n:]
+	return text
+}
+
 func (f *fields) end() error {
 	if f.bad || len(f.b) != 0 {
 		return errRecord
@@ -150,31 +162,37 @@ func appendFields(dst []byte, values ...uint64) []byte {
 	return dst
 }
 
-// fileState is what is known of the whole log.
+// fileState is what is known of the whole log. The file has it as of when it was
+// settled; what is behind that stands in the journal.
 type fileState struct {
 	seq       uint64 // of the newest entry
 	at        int64  // its time
 	tag       event.Tag
-	settled   uint64 // every entry up to here is settled: what follows counts them
-	events    uint64 // retained
+	events    uint64 // retained, and settled
 	bytes     int64
 	channels  uint64 // with a retained event
 	next      uint64 // the number of the next new channel
 	expired   uint64 // the key window of every entry up to here is over
 	expiredAt int64  // the time of that entry
 	forgotten uint64 // the newest entry that a forgotten channel lost
+
+	generation uint64 // of the records in the journal that are valid
 }
 
+// advance moves the state to an entry in the journal.
+func (s *fileState) advance(e *recentEntry) { s.seq, s.at, s.tag = e.Seq, e.At, e.Tag }
+
 func (s *fileState) append(dst []byte) []byte {
-	return appendFields(dst, s.seq, uint64(s.at), uint64(s.tag), s.settled, s.events, uint64(s.bytes),
-		s.channels, s.next, s.expired, uint64(s.expiredAt), s.forgotten)
+	return appendFields(dst, s.seq, uint64(s.at), uint64(s.tag), s.events, uint64(s.bytes),
+		s.channels, s.next, s.expired, uint64(s.expiredAt), s.forgotten, s.generation)
 }
 
 func parseState(b []byte) (fileState, error) {
 	f := fields{b: b}
 	s := fileState{
-		seq: f.next(), at: int64(f.next()), tag: event.Tag(f.next()), settled: f.next(),
+		seq: f.next(), at: int64(f.next()), tag: event.Tag(f.next()),
 		events: f.next(), bytes: int64(f.next()), channels: f.next(), next: f.next(), expired: f.next(), expiredAt: int64(f.next()), forgotten: f.next(),
+		generation: f.next(),
 	}
 	return s, f.end()
 }
@@ -246,23 +264,6 @@ func parseEvent(key, value []byte) (number uint64, r eventRecord, err error) {
 		return 0, r, errRecord
 	}
 	return number, r, nil
-}
-
-// parseJournal reads a record of the journal. The result refers to value.
-func parseJournal(key, value []byte) (seq uint64, r eventRecord, err error) {
-	if seq, err = oneNumber(key); err != nil {
-		return 0, r, err
-	}
-	if value, err = unseal(bucketJournal, key, value); err != nil {
-		return 0, r, err
-	}
-	f := fields{b: value}
-	r.seq, r.at = seq, int64(f.next())
-	r.encoded = f.b
-	if f.bad {
-		return 0, r, errRecord
-	}
-	return seq, r, nil
 }
 
 func (r *eventRecord) entry() (event.Entry, error) {

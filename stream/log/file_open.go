@@ -44,7 +44,7 @@ func Open(path string, o Options) (*File, error) {
 		return nil, fmt.Errorf("opening the log: %w", err)
 	}
 	f.db, f.file, f.pageSize, f.epoch = opened.db, opened.file, opened.pageSize, opened.epoch
-	f.recent = opened.recent
+	f.recent, f.journal, f.writeAt = opened.recent, opened.journal, opened.file.WriteAt
 	f.state.Store(&opened.state)
 	f.clock = newClock(o.Now(), opened.state.at)
 	f.synced = o.Now()
@@ -76,6 +76,7 @@ type openedDB struct {
 	epoch    event.Epoch
 	state    fileState
 	recent   *recent
+	journal  journal
 	unsafe   bool // it was written without sync and not closed
 }
 
@@ -164,10 +165,16 @@ func (o *openedDB) load(tx *bolt.Tx) error {
 	if o.state, err = loadState(tx); err != nil {
 		return fmt.Errorf("the state: %w", err)
 	}
-	if o.recent, err = loadRecent(tx, &o.state); err != nil {
+	if err := checkTail(tx, &o.state); err != nil {
+		return err
+	}
+	if o.journal, err = findJournal(tx, o.file, o.pageSize); err == nil {
+		o.recent, err = o.journal.load(tx, o.file, &o.state)
+	}
+	if err != nil {
 		return fmt.Errorf("the journal: %w", err)
 	}
-	return checkTail(tx, &o.state)
+	return nil
 }
 
 func checkFormat(path string, text []byte) error {
@@ -200,11 +207,11 @@ func checkTail(tx *bolt.Tx, state *fileState) error {
 		if err != nil {
 			return err
 		}
-		if seq != state.settled || seq == state.seq && row.tag != state.tag {
-			return fmt.Errorf("the newest settled entry is %d, not %d: %w", seq, state.settled, errRecord)
+		if seq != state.seq || row.tag != state.tag {
+			return fmt.Errorf("the newest settled entry is %d, not %d: %w", seq, state.seq, errRecord)
 		}
-	} else if state.expired != state.settled {
-		return fmt.Errorf("entry %d is not known: %w", state.settled, errRecord)
+	} else if state.expired != state.seq {
+		return fmt.Errorf("entry %d is not known: %w", state.seq, errRecord)
 	}
 	cursor = bucketOf(tx, bucketOrder).Cursor()
 	n := 0
@@ -271,7 +278,10 @@ func create(path string) (err error) {
 		if err := putEpoch(tx, event.NewEpoch()); err != nil {
 			return err
 		}
-		var s fileState
+		if err := putJournal(tx); err != nil {
+			return err
+		}
+		s := fileState{generation: newGeneration()}
 		return bucketOf(tx, bucketHub).Put([]byte(hubState), seal(bucketHub, []byte(hubState), s.append(nil)))
 	})
 	if err := errors.Join(err, db.Close()); err != nil {

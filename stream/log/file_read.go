@@ -117,7 +117,7 @@ func (f *File) Read(channels []string, after, upto uint64, limit, maxBytes int) 
 		var runs []run
 		for i, name := range channels {
 			// Some of it may have been settled since.
-			if rest := between(recents[i], max(after, state.settled), upto); len(rest) > 0 {
+			if rest := between(recents[i], max(after, state.seq), upto); len(rest) > 0 {
 				runs = append(runs, &recentRun{rest})
 			}
 			row, err := channelByName(tx, name)
@@ -359,12 +359,22 @@ func lastBefore(b *bolt.Bucket, head uint64, at int64, parse func(k, v []byte) (
 
 // Mark implements Log.
 func (f *File) Mark(source string) (value string, err error) {
+	if value, ok := f.recentMark(source); ok {
+		return value, nil
+	}
 	err = f.view(func(tx *bolt.Tx) error {
 		b, err := lookup(tx, bucketMarks, appendText(nil, source))
 		value = string(b)
 		return err
 	})
 	return value, err
+}
+
+func (f *File) recentMark(source string) (value string, ok bool) {
+	f.recentMu.RLock()
+	defer f.recentMu.RUnlock()
+	value, ok = f.recent.marks[source]
+	return value, ok
 }
 
 // oldest is the first retained entry, 0 if there is none.

@@ -1,7 +1,6 @@
 package log
 
 import (
-	"fmt"
 	"maps"
 	"sort"
 
@@ -10,38 +9,30 @@ import (
 	"github.com/seed-078801ba/sidestream/stream/event"
 )
 
-// What is appended goes to the journal first, a bucket in the order of the log:
-// a commit writes a few full pages, however many channels it is for. Now and
-// then, all that stands in the journal is settled: moved to the buckets that
-// are read, many events of a channel at once. In between, it is read from
-// memory. The state says up to where the log is settled; the journal holds what
-// comes behind, so a log that is opened again knows all of it.
 const (
-	// journalEvents and journalBytes are what the journal holds at most, but for
-	// one batch: more of it makes settling cheaper, and opening and the longest
-	// commit longer.
-	journalEvents = 1024
-	journalBytes  = 4 << 20
+	// journalEvents is what the journal holds at most: more of it makes settling
+	// cheaper, and the longest commit longer.
+	journalEvents = 2048
 	// journalShare is how much of what a channel keeps may stand in the journal
 	// while the channel is over its bounds: one part in so many. Then it is
 	// settled and trimmed.
 	journalShare = 32
 )
 
-// recent is what is not settled yet. It is changed by Append's goroutine only,
-// with
-// File.recentMu held; entries and channels that were read from it never change.
+// recent is what stands in the journal and is not settled yet. It is changed by
+// Append's goroutine only, with File.recentMu held; entries and channels that
+// were read from it never change.
 type recent struct {
 	entries  []*recentEntry // without holes
 	channels map[string]*recentChannel
 	keys     map[string]*recentEntry
+	marks    map[string]string
 	bytes    int64
 }
 
 type recentEntry struct {
 	event.Entry
-	record  []byte // in the journal; nil once it is there since before Open
-	encoded []byte // part of it
+	encoded []byte
 	key     string // in the keys bucket, "" if it has none
 	content uint64
 }
@@ -56,7 +47,7 @@ type recentChannel struct {
 }
 
 func newRecent() *recent {
-	return &recent{channels: map[string]*recentChannel{}, keys: map[string]*recentEntry{}}
+	return &recent{channels: map[string]*recentChannel{}, keys: map[string]*recentEntry{}, marks: map[string]string{}}
 }
 
 // add appends an entry to r, which is to follow before.
@@ -89,7 +80,11 @@ func (r *recent) extend(next *recent) {
 	r.bytes += next.bytes
 	maps.Copy(r.channels, next.channels)
 	maps.Copy(r.keys, next.keys)
+	maps.Copy(r.marks, next.marks)
 }
+
+// isEmpty tells whether there is nothing to be stored.
+func (r *recent) isEmpty() bool { return len(r.entries) == 0 && len(r.marks) == 0 }
 
 // due tells whether the channel is over its bounds by so much that it has to be
 // settled.
@@ -130,36 +125,4 @@ func (r *recentRun) size() int   { return len(r.rest[0].encoded) }
 func (r *recentRun) next() (entry event.Entry, more bool, err error) {
 	entry, r.rest = r.rest[0].Entry, r.rest[1:]
 	return entry, len(r.rest) > 0, nil
-}
-
-// loadRecent reads the journal, all of it: it must begin behind what is
-// settled, and end at the head.
-func loadRecent(tx *bolt.Tx, state *fileState) (*recent, error) {
-	r, none := newRecent(), newRecent()
-	next, tag, at := state.settled+1, state.tag, int64(0)
-	var scratch []byte
-	err := bucketOf(tx, bucketJournal).ForEach(func(k, v []byte) error {
-		seq, record, err := parseJournal(k, v)
-		if err != nil {
-			return err
-		}
-		if seq != next || record.at < at {
-			return fmt.Errorf("entry %d follows entry %d: %w", seq, next-1, errRecord)
-		}
-		entry, err := record.entry()
-		if err != nil {
-			return fmt.Errorf("entry %d: %w", seq, err)
-		}
-		e := &recentEntry{Entry: entry, encoded: append([]byte(nil), record.encoded...)}
-		if key := e.Key(); key != "" {
-			e.key = string(appendText(nil, key))
-			e.content, scratch = contentOf(&e.Event, scratch)
-		}
-		next, tag, at = seq+1, e.Tag, e.At
-		return r.add(tx, none, e)
-	})
-	if err == nil && (next != state.seq+1 || tag != state.tag) {
-		err = fmt.Errorf("the newest entry is %d, not %d: %w", next-1, state.seq, errRecord)
-	}
-	return r, err
 }

@@ -13,14 +13,15 @@ import (
 func (w *fileTx) settle() error {
 	channels := w.recentChannels()
 	trim := make([]*channelRow, 0, len(channels))
-	numbers := make(map[uint64]uint64, len(w.recent.entries)+len(w.fresh.entries)) // of the entries' channels
+	first := w.before.seq + 1 - uint64(len(w.recent.entries))
+	numbers := make([]uint64, len(w.recent.entries)+len(w.fresh.entries)) // of the entries' channels
 	for _, c := range channels {
 		row, err := w.channel(c.entries[0].Channel.Text)
 		if err != nil {
 			return err
 		}
 		for _, e := range c.entries {
-			numbers[e.Seq] = row.number
+			numbers[e.Seq-first] = row.number
 			if err := w.settleEntry(row, e); err != nil {
 				return err
 			}
@@ -31,18 +32,21 @@ func (w *fileTx) settle() error {
 	}
 	for _, entries := range [][]*recentEntry{w.recent.entries, w.fresh.entries} {
 		for _, e := range entries {
-			if err := w.settleOrder(numbers[e.Seq], e); err != nil {
+			if err := w.settleOrder(numbers[e.Seq-first], e); err != nil {
 				return err
 			}
 		}
 	}
-	if len(w.recent.entries) > 0 {
-		if err := w.clear(bucketJournal); err != nil {
-			return err
+	for _, marks := range []map[string]string{w.recent.marks, w.fresh.marks} {
+		for source, value := range marks {
+			w.key = appendText(w.key[:0], source)
+			if err := w.put(bucketMarks, w.key, append(w.begin(len(value)), value...)); err != nil {
+				return err
+			}
 		}
 	}
 	w.settled = true
-	w.state.settled = w.state.seq
+	w.state.generation = newGeneration()
 	budget := stepEvents + 2*len(numbers)
 	for _, row := range trim {
 		n, err := w.trimChannel(row, budget)
@@ -104,14 +108,4 @@ func (w *fileTx) settleOrder(channel uint64, e *recentEntry) error {
 	}
 	taken := takenRow{e.At, e.Tag, []byte(e.key)}
 	return w.put(bucketTaken, w.number1(e.Seq), taken.append(w.begin(len(e.key))))
-}
-
-// clear empties a bucket, without a look at its records.
-func (w *fileTx) clear(bucket string) error {
-	w.wrote = true
-	if err := w.tx.DeleteBucket(nameOf[bucket]); err != nil {
-		return err
-	}
-	_, err := w.tx.CreateBucket(nameOf[bucket])
-	return err
 }

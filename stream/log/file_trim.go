@@ -1,6 +1,7 @@
 package log
 
 import (
+	"errors"
 	"time"
 
 	"github.com/seed-078801ba/sidestream/stream/event"
@@ -103,8 +104,12 @@ func (f *File) Sweep(now time.Time) (more bool, err error) {
 		f.scanning, f.scanned = true, 0
 	}
 	scanning, scanned := f.scanning, f.scanned
-	err = f.update(func(w *fileTx) error {
-		if len(w.recent.entries) > 0 {
+	w, err := f.begin()
+	if err != nil {
+		return false, err
+	}
+	err = f.update(w, func(w *fileTx) error {
+		if !w.recent.isEmpty() {
 			if err := w.settle(); err != nil {
 				return err
 			}
@@ -132,6 +137,9 @@ func (f *File) Sweep(now time.Time) (more bool, err error) {
 		return err
 	})
 	if err != nil {
+		if errors.Is(err, ErrFull) {
+			f.wantRoom(nil)
+		}
 		return false, err
 	}
 	f.scanning, f.scanned = scanning, scanned

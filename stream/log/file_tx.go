@@ -8,9 +8,11 @@ import (
 	"github.com/seed-078801ba/sidestream/stream/event"
 )
 
-// fileTx is one write transaction.
+// fileTx is what one commit changes. What it appends goes to the journal, or is
+// settled at once with all else, by a transaction of bbolt.
 type fileTx struct {
-	tx        *bolt.Tx
+	tx        *bolt.Tx // for reading, until it settles
+	at        int64    // the time of what is appended
 	state     fileState
 	before    fileState
 	retention Retention
@@ -25,9 +27,9 @@ type fileTx struct {
 	names     map[string]*channelRow
 }
 
-func newFileTx(tx *bolt.Tx, state fileState, recent *recent, r Retention) *fileTx {
+func newFileTx(state fileState, recent *recent, r Retention) *fileTx {
 	return &fileTx{
-		tx: tx, state: state, before: state, retention: r, recent: recent, fresh: newRecent(),
+		state: state, before: state, retention: r, recent: recent, fresh: newRecent(),
 		rows: map[uint64]*channelRow{}, names: map[string]*channelRow{},
 	}
 }
@@ -113,10 +115,10 @@ func (w *fileTx) row(number uint64) (*channelRow, error) {
 	return r, err
 }
 
-// add appends one event, so far in memory: encoded once, as it goes to the
-// journal and as it is read until it is settled.
-func (w *fileTx) add(e *event.Event, at int64) (Appended, error) {
-	entry := &recentEntry{Entry: event.Entry{Seq: w.state.seq + 1, At: at, Event: *e}}
+// add appends one event, so far in memory: encoded once, for the journal and for
+// the bucket where it is read.
+func (w *fileTx) add(e *event.Event) (Appended, error) {
+	entry := &recentEntry{Entry: event.Entry{Seq: w.state.seq + 1, At: w.at, Event: *e}}
 	if key := e.Key(); key != "" {
 		entry.content, w.scratch = contentOf(e, w.scratch)
 		w.key = appendText(w.key[:0], key)
@@ -133,16 +135,12 @@ func (w *fileTx) add(e *event.Event, at int64) (Appended, error) {
 		entry.key = string(w.key)
 	}
 	w.scratch = e.AppendBinary(w.scratch[:0])
-	record := appendFields(w.begin(len(w.scratch)), uint64(at))
-	before := len(record)
-	record = append(record, w.scratch...)
-	entry.record = w.keep(seal(bucketJournal, w.number1(entry.Seq), record))
-	entry.encoded = entry.record[before:len(record):len(record)]
+	entry.encoded = w.keep(append(w.begin(len(w.scratch)), w.scratch...))
 	entry.Tag = event.TagOf(entry.Seq, entry.encoded)
 	if err := w.fresh.add(w.tx, w.recent, entry); err != nil {
 		return Appended{}, err
 	}
-	w.state.seq, w.state.at, w.state.tag = entry.Seq, at, entry.Tag
+	w.state.advance(entry)
 	return Appended{Entry: entry.Entry}, nil
 }
 
@@ -166,32 +164,14 @@ func (w *fileTx) first(key []byte) (e recentEntry, ok bool, err error) {
 	return e, true, err
 }
 
-// store writes what was added: to the journal, as long as there is room and no
-// channel has too much.
-func (w *fileTx) store() error {
-	if len(w.fresh.entries) == 0 {
-		return nil
-	}
-	due := len(w.recent.entries)+len(w.fresh.entries) > journalEvents || w.recent.bytes+w.fresh.bytes > journalBytes
+// mustSettle tells whether the journal or a channel has too much.
+func (w *fileTx) mustSettle() bool {
+	due := len(w.recent.entries)+len(w.fresh.entries) > journalEvents
 	for _, c := range w.fresh.channels {
 		due = due || c.due(w.retention)
 		c.overRetention = w.retention.over(c.settled+uint64(len(c.entries)), c.settledBytes+c.bytes)
 	}
-	if due {
-		return w.settle()
-	}
-	for _, e := range w.fresh.entries {
-		if err := w.bucket(bucketJournal).Put(w.number1(e.Seq), e.record); err != nil {
-			return err
-		}
-	}
-	w.wrote = true
-	return nil
-}
-
-func (w *fileTx) mark(m event.Mark) error {
-	w.key = appendText(w.key[:0], m.Source)
-	return w.put(bucketMarks, w.key, append(w.begin(len(m.Value)), m.Value...))
+	return due
 }
 
 // flush writes the rows that have changed.

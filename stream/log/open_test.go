@@ -59,10 +59,10 @@ func TestOpenRefuses(t *testing.T) {
 		want error
 	}{
 		{"newer format", func(t *testing.T, path string) {
-			changeDB(t, path, func(tx *bolt.Tx) error { return bucketOf(tx, bucketHub).Put([]byte(hubFormat), []byte("3")) })
+			changeDB(t, path, func(tx *bolt.Tx) error { return bucketOf(tx, bucketHub).Put([]byte(hubFormat), []byte("4")) })
 		}, ErrNewerFormat},
 		{"older format", func(t *testing.T, path string) {
-			changeDB(t, path, func(tx *bolt.Tx) error { return bucketOf(tx, bucketHub).Put([]byte(hubFormat), []byte("1")) })
+			changeDB(t, path, func(tx *bolt.Tx) error { return bucketOf(tx, bucketHub).Put([]byte(hubFormat), []byte("2")) })
 		}, nil},
 		{"no format", func(t *testing.T, path string) {
 			changeDB(t, path, func(tx *bolt.Tx) error { return bucketOf(tx, bucketHub).Put([]byte(hubFormat), []byte("x")) })
@@ -218,9 +218,14 @@ func TestFlippedBytes(t *testing.T) {
 			places = append(places, i*os.Getpagesize()+j)
 		}
 	}
+	f := openFile(t, path, Options{Now: fixed})
+	unused, end := int(f.journal.next), int(f.journal.end)
+	must(t, f.Close())
 	random := rand.New(rand.NewPCG(1, 2))
-	for range 120 {
-		places = append(places, random.IntN(len(whole)))
+	for len(places) < 300 {
+		if place := random.IntN(len(whole)); place < unused || place >= end {
+			places = append(places, place)
+		}
 	}
 	// The heads of pages are where bbolt trusts most.
 	for range 80 {
@@ -247,9 +252,12 @@ func TestTruncated(t *testing.T) {
 	path, want := sampleFile(t)
 	whole, err := os.ReadFile(path)
 	must(t, err)
-	meta, err := parseMeta(whole)
-	must(t, err)
-	used := int(meta.pages) * os.Getpagesize()
+	used := 0
+	for i := range 2 {
+		meta, err := parseMeta(whole[i*os.Getpagesize():])
+		must(t, err)
+		used = max(used, int(meta.pages)*os.Getpagesize())
+	}
 	damagedPath := filepath.Join(t.TempDir(), "log.db")
 	cuts := []int{len(whole) - 1, len(whole) - 4096, used, used - 1, used - 17, used - 4095, used - 4096, used - 4097, used / 2, 4 * 4096, 3*4096 + 1, 2 * 4096, 4096, 100, 1, 0}
 	for _, size := range cuts {

@@ -23,7 +23,11 @@ func (i *Inspection) Verify() (problems []string, err error) {
 			return err
 		}
 		v.tx, v.state = tx, state
-		if _, err := loadRecent(tx, &state); err != nil {
+		journal, err := findJournal(tx, i.opened.file, i.opened.pageSize)
+		if err == nil {
+			_, err = journal.load(tx, i.opened.file, &state)
+		}
+		if err != nil {
 			v.report("the journal: %v", err)
 		}
 		for _, check := range []func(){v.channels, v.order, v.taken, v.keys, v.rest, v.sums} {
@@ -136,8 +140,8 @@ func (v *verifier) order() {
 		v.inOrder++
 		return nil
 	})
-	if last.Seq > v.state.settled || last.At > v.state.at {
-		v.report("entry %d is behind the newest settled one, %d", last.Seq, v.state.settled)
+	if last.Seq > v.state.seq || last.At > v.state.at {
+		v.report("entry %d is behind the newest settled one, %d", last.Seq, v.state.seq)
 	}
 }
 
@@ -161,8 +165,8 @@ func (v *verifier) taken() {
 		}
 		return err
 	})
-	if next != v.state.settled+1 {
-		v.report("entries %d to %d are not known", next, v.state.settled)
+	if next != v.state.seq+1 {
+		v.report("entries %d to %d are not known", next, v.state.seq)
 	}
 }
 
