@@ -140,6 +140,7 @@ func openHub(name string, history History, settings stream.Config) (*pooledHub, 
 
 // Start implements caddy.App: from now on this configuration's settings count.
 func (a *App) Start() error {
+	growSmallHeap()
 	for _, t := range a.tenancies {
 		t.hub.mu.Lock()
 		t.hub.live = append(t.hub.live, t)
