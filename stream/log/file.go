@@ -186,7 +186,7 @@ func (f *File) sizes() Stats {
 // Durable implements Log.
 func (f *File) Durable() bool { return !f.options.UnsafeNoSync }
 
-// Grouped implements Log: an Append is a transaction, and with it a sync.
+// Grouped implements Log: every Append is a sync.
 func (f *File) Grouped() bool { return true }
 
 // Close implements Log. Without sync, it is what makes the log whole.
