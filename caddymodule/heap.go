@@ -36,18 +36,24 @@ func growth(live uint64) int {
 // somebody has decided.
 var growSmallHeap = sync.OnceFunc(func() {
 	if os.Getenv("GOGC") == "" {
-		afterCollections(followHeap(debug.SetGCPercent))
+		afterCollections(followHeap(liveBytes, debug.SetGCPercent))
 	}
 })
 
-// followHeap is what there is to be done after each collection.
-func followHeap(setGrowth func(percent int) int) func() {
+// liveBytes is how much of the heap the last collection found in use.
+func liveBytes() uint64 {
 	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}
+
+// followHeap is what there is to be done after each collection.
+func followHeap(live func() uint64, setGrowth func(percent int) int) func() {
 	now := usualGrowth
 	return func() {
-		metrics.Read(sample)
+		want := growth(live())
 		// Setting it stops the world for a moment: small changes are not worth it.
-		if want := growth(sample[0].Value.Uint64()); want < now*3/4 || want > now*5/4 {
+		if want < now*3/4 || want > now*5/4 || want == usualGrowth && now != want {
 			now = want
 			setGrowth(now)
 		}
