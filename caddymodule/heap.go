@@ -28,7 +28,7 @@ func growth(live uint64) int {
 	if live >= smallHeap/2 {
 		return usualGrowth
 	}
-	return min(int((smallHeap-live)*100/max(live, 1)), mostGrowth)
+	return int(min((smallHeap-live)*100/max(live, 1), mostGrowth))
 }
 
 // growSmallHeap sees to it that a small heap is not collected all the time. It

@@ -120,6 +120,7 @@ func (sh *shard) helpOut(ch *channel) (done bool) {
 	return true
 }
 
+// helpOrNotify has the shard's streams told by whoever can do it at once.
 func (sh *shard) helpOrNotify(ch *channel) {
 	if !sh.helpOut(ch) {
 		sh.notify(ch)

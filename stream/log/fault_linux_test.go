@@ -220,6 +220,36 @@ func TestWriteAndSyncErrors(t *testing.T) {
 	}
 }
 
+// TestFullTakesNothing: while the disk is full, what the journal has room for is
+// not taken either, also after a repeated delivery was answered.
+func TestFullTakesNothing(t *testing.T) {
+	f := openFile(t, t.TempDir()+"/log.db", Options{Now: fixed})
+	put(t, f, message("a", "1", "x"))
+	full := func() {
+		f.failure.retry = time.Time{}
+		must(t, f.heal())
+		*writer(f.db) = func([]byte, int64) (int, error) {
+			return 0, &os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}
+		}
+	}
+	full()
+	if _, err := f.Sweep(testTime); !errors.Is(err, ErrFull) {
+		t.Fatalf("sweeping says %v", err)
+	}
+	for range 2 {
+		full()
+		if got := put(t, f, message("a", "1", "x")); !got[0].Duplicate {
+			t.Errorf("again: %+v", got)
+		}
+		if got, err := f.Append([]event.Event{message("a", "2", "x")}, nil); !errors.Is(err, ErrFull) {
+			t.Errorf("got %+v, %v", got, err)
+		}
+	}
+	f.failure.retry = time.Time{}
+	put(t, f, message("a", "2", "x"))
+	verifyFile(t, f)
+}
+
 // TestFailedForGood: what came from outside while the file was closed for
 // healing is not taken for our own.
 func TestFailedForGood(t *testing.T) {

@@ -74,15 +74,15 @@ type File struct {
 	// mu guards db and file: Append's goroutine swaps them when it heals, with
 	// the lock held; it reads them without.
 	mu       sync.RWMutex
-	db       *bolt.DB                         // nil while it could not be opened again
-	file     *os.File                         // db's own
-	writeAt  func([]byte, int64) (int, error) // to file
+	db       *bolt.DB // nil while it could not be opened again
+	file     *os.File // db's own
 	pageSize int
 
 	// Of Append's goroutine.
 	clock    clock
 	journal  journal
-	arena    []byte // see fileTx
+	writeAt  func([]byte, int64) (int, error) // to file
+	arena    []byte                           // see fileTx
 	failure  failure
 	scanning bool   // channels are being held to the retention
 	scanned  uint64 // up to this number
@@ -135,7 +135,6 @@ func (f *File) Append(events []event.Event, marks []event.Mark) ([]Appended, err
 		}
 		return nil, fmt.Errorf("appending %d events: %w", len(events), err)
 	}
-	f.want = 0
 	f.appends.Add(1)
 	return results, nil
 }
@@ -149,7 +148,11 @@ func (f *File) store(w *fileTx) error {
 			return err
 		}
 	}
-	return f.update(w, (*fileTx).settle)
+	if err := f.update(w, (*fileTx).settle); err != nil {
+		return err
+	}
+	f.want = 0
+	return nil
 }
 
 // Head implements Log.
