@@ -1,0 +1,358 @@
+package e2e
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-078801ba/sidestream/cmd/sidestream/e2e/contract"
+)
+
+// What can go wrong with the history's file, and what happens then.
+
+// storing is a site whose history is in a file.
+func storing(file, more string) string {
+	return openSite("drain 200ms\nhistory {\n store file " + file + "\n per_channel 100000 24h 1GiB\n}\n" + more)
+}
+
+// launch starts the command without waiting for it.
+func (s *server) launch() {
+	s.t.Helper()
+	s.process = run(s.t, s.env(), s.folder, command(s.t), "run", "--config", s.caddyfile(), "--adapter", "caddyfile")
+}
+
+// served tells whether the process that was launched serves; otherwise it has
+// ended, and why is what it said.
+func (s *server) served() (ok bool, why string) {
+	s.t.Helper()
+	eventually(s.t, "serving, or the end", func() bool {
+		select {
+		case <-s.exited:
+			return true
+		default:
+			ok = s.health() == http.StatusOK
+			return ok
+		}
+	})
+	return ok, s.errOut.tail(4000)
+}
+
+// A full disk: webhooks are refused with 507, quickly; streams stay, and clients
+// come back to everything; with room, it goes on by itself.
+func TestFullDisk(t *testing.T) {
+	disk := t.TempDir()
+	if err := unix.Mount("tmpfs", disk, "tmpfs", 0, "size=7m"); err != nil {
+		t.Fatalf("mounting a small disk, which takes root: %v", err)
+	}
+	t.Cleanup(func() { unix.Unmount(disk, unix.MNT_DETACH) })
+	filler := filepath.Join(disk, "filler")
+	if err := os.WriteFile(filler, make([]byte, 3<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	channels := names(2)
+	s := start(t, storing(disk+"/hub.db", ""))
+	c := newCrowd(t)
+	for i := range 8 {
+		l := &listener{dialect: dialects[i%len(dialects)], address: "127.0.0.1:" + s.port, channels: channels[i%2 : i%2+1]}
+		if i >= len(dialects) { // comes and goes meanwhile
+			l.hangUp = 20
+		}
+		c.listen(l)
+	}
+	c.begin()
+	p := &speaker{rec: c.rec, url: s.url + "/hook", client: c.client}
+	long := strings.Repeat("y", 90) // textOf makes 8 KB of it
+	var full contract.Event
+	for n := 0; full.ID == ""; n++ {
+		e := contract.Event{Channel: channels[n%2], ID: fmt.Sprint(long, n)}
+		if !p.attempt(e) {
+			full = e
+		}
+		if n == 2000 {
+			t.Fatal("the disk is not full")
+		}
+	}
+	for n := range 10 {
+		status, answer := s.postRaw(channels[0], fmt.Sprint(long, "refused", n), strings.Repeat("z", 20_000))
+		if status != http.StatusInsufficientStorage || answer != "" {
+			t.Errorf("a full disk is answered with %d %q", status, answer)
+		}
+	}
+	// It stays red while the disk is full, also if nobody publishes.
+	s.awaitHealth(http.StatusServiceUnavailable)
+	for until := time.After(2500 * time.Millisecond); ; {
+		if got := s.health(); got != http.StatusServiceUnavailable {
+			t.Errorf("while the disk is full, health is %d", got)
+			break
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+			continue
+		case <-until:
+		}
+		break
+	}
+	if r, err := http.Get(s.url + "/health?live"); err != nil || r.StatusCode != http.StatusOK {
+		t.Errorf("liveness is %v, %v", r, err)
+	}
+	// Open streams and reading go on.
+	back := s.open("/flows?filter=room-1,room-2&accept=text/event-stream", "Last-Event-ID: "+epochNow(c.rec.History())+".0.000000")
+	if first := back.next(); back.header.Get("Stream-Resume") != "complete" || !strings.Contains(first, long+"0") {
+		t.Errorf("while the disk is full, a client comes back to %q and %.200q", back.header.Get("Stream-Resume"), first)
+	}
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	s.awaitHealth(http.StatusOK) // by itself
+	p.deliver(full)
+	last := c.fallSilent(s.url, channels)
+	if err := readAudit(c.rec, "127.0.0.1:"+s.port, channels, epochNow(c.rec.History()), last); err != nil {
+		t.Error(err)
+	}
+	c.goHome()
+	sessions := map[string]int{}
+	for _, session := range c.check(0).Sessions {
+		sessions[session.Client]++
+	}
+	for _, l := range c.listeners[:len(dialects)] {
+		if sessions[l.name] != 1 {
+			t.Errorf("%s had to come back: it had %d sessions", l.name, sessions[l.name])
+		}
+	}
+	s.stop(syscall.SIGTERM)
+	s.verify(disk + "/hub.db")
+}
+
+// postRaw posts a message and returns what is answered.
+func (s *server) postRaw(channel, id, body string) (status int, answer string) {
+	s.t.Helper()
+	r, err := http.Post(s.url+"/hook", "application/json",
+		strings.NewReader(fmt.Sprintf(`{"channel":%q,"id":%q,"body":%q}`, channel, id, body)))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer r.Body.Close()
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return r.StatusCode, string(b)
+}
+
+// verify has the command look at a history's file, whose server has ended.
+func (s *server) verify(file string) {
+	s.t.Helper()
+	p := run(s.t, nil, "", command(s.t), "log", file, "--verify")
+	<-p.exited
+	if text, _, _ := p.out.state(); p.err != nil || !strings.Contains(text, "whole") {
+		s.t.Errorf("the file is not whole: %v %s%s", p.err, text, p.errOut.tail(2000))
+	}
+}
+
+// A damaged file: the server says so and does not start, or serves what it has;
+// it never serves anything else.
+func TestDamagedFile(t *testing.T) {
+	channels := names(3)
+	s := start(t, storing("hub.db", ""))
+	c := newCrowd(t)
+	p := &speaker{rec: c.rec, url: s.url + "/hook", client: c.client}
+	for n := range 200 {
+		p.deliver(contract.Event{Channel: channels[n%3], ID: fmt.Sprint("message-", n)})
+	}
+	for _, channel := range channels {
+		p.deliver(endOf(channel, 0))
+	}
+	s.stop(syscall.SIGKILL)
+	file := filepath.Join(s.folder, "hub.db")
+	good, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flip := func(at int) []byte {
+		b := bytes.Clone(good)
+		b[at] ^= 0x10
+		return b
+	}
+	refused, served := 0, 0
+	for name, bad := range map[string][]byte{
+		"without its last byte":  good[:len(good)-1],
+		"without its last page":  good[:len(good)-4096],
+		"cut in the middle":      good[:len(good)/2+1],
+		"empty":                  {},
+		"first meta page":        flip(16 + 40),
+		"second meta page":       flip(4096 + 16 + 40),
+		"a message":              flip(bytes.Index(good, []byte("message-7 \u2603"))),
+		"the newest message":     flip(bytes.LastIndex(good, []byte("room-3/"+endMark))),
+		"a quarter":              flip(len(good) / 4),
+		"a half":                 flip(len(good) / 2),
+		"three quarters":         flip(len(good) / 4 * 3),
+		"something else at all":  bytes.Repeat([]byte("not a log\n"), 4000),
+		"as it was, not damaged": good,
+	} {
+		if err := os.WriteFile(file, bad, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s.launch()
+		ok, why := s.served()
+		if !ok {
+			refused++
+			if !strings.Contains(why, "hub.db") || !strings.Contains(why, "damaged") || strings.Contains(why, "goroutine ") {
+				t.Errorf("%s: refused with %s", name, why)
+			}
+			if now, err := os.ReadFile(file); err != nil || !bytes.Equal(now, bad) {
+				t.Errorf("%s: the damaged file was changed: %v", name, err)
+			}
+			continue
+		}
+		served++
+		err := readAudit(c.rec, "127.0.0.1:"+s.port, channels, epochNow(c.rec.History()), 0)
+		t.Logf("%s: served, and read with %v", name, err)
+		s.stop(syscall.SIGKILL)
+	}
+	if refused == 0 || served == 0 {
+		t.Errorf("%d refused, %d served", refused, served)
+	}
+	t.Logf("%d refused, %d served", refused, served)
+	c.goHome()
+	c.check(0)
+}
+
+// A second server on the same file says so and ends; the first goes on.
+func TestSecondServer(t *testing.T) {
+	s := start(t, storing("hub.db", ""))
+	st := s.open(sseStream)
+	second := &server{t: t, folder: t.TempDir(), port: freePort(t)}
+	second.url = "http://127.0.0.1:" + second.port
+	second.write(storing(s.folder+"/hub.db", ""))
+	begun := time.Now()
+	second.launch()
+	ok, why := second.served()
+	t.Logf("it ends after %v", time.Since(begun).Round(time.Millisecond))
+	if ok || !strings.Contains(why, "hub.db") || !strings.Contains(why, "another process has the log open") {
+		t.Errorf("the second server: serving %t, says %s", ok, why)
+	}
+	if took := time.Since(begun); took > 20*time.Second { // 3 s are for whoever is about to end
+		t.Errorf("it took %v", took)
+	}
+	s.say("1", "1", "still here")
+	st.until("still here")
+	s.stop(syscall.SIGKILL)
+	second.begin() // a dead one holds nothing
+	again := second.open(sseStream+"&on_gap=oldest", "Last-Event-ID: x")
+	again.until("still here")
+}
+
+// A file of a newer version is left alone.
+func TestNewerFormat(t *testing.T) {
+	s := start(t, storing("hub.db", ""))
+	s.say("1", "1", "hello")
+	s.stop(syscall.SIGTERM)
+	file := filepath.Join(s.folder, "hub.db")
+	db, err := bolt.Open(file, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var format []byte
+	err = db.Update(func(tx *bolt.Tx) error {
+		hub := tx.Bucket([]byte("hub"))
+		format = bytes.Clone(hub.Get([]byte("format")))
+		return hub.Put([]byte("format"), []byte("99"))
+	})
+	if err := errors.Join(err, db.Close()); err != nil || len(format) == 0 {
+		t.Fatalf("changing the format %q: %v", format, err)
+	}
+	before, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.launch()
+	if ok, why := s.served(); ok || !strings.Contains(why, "newer version") || !strings.Contains(why, "hub.db") {
+		t.Errorf("serving %t, says %s", ok, why)
+	}
+	if after, err := os.ReadFile(file); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the file was changed: %v", err)
+	}
+}
+
+// Without descriptors for new connections, those that are open and the store
+// carry on.
+func TestTooFewDescriptors(t *testing.T) {
+	s := &server{t: t, folder: t.TempDir(), port: freePort(t)}
+	s.url = "http://127.0.0.1:" + s.port
+	s.write(storing("hub.db", ""))
+	s.process = run(t, s.env(), s.folder, "sh", "-c", `ulimit -n 256; exec "$0" "$@"`,
+		command(t), "run", "--config", s.caddyfile(), "--adapter", "caddyfile")
+	s.awaitListening(s.port)
+	channels := names(4)
+	c := newCrowd(t)
+	for i := range 20 {
+		c.listen(&listener{dialect: dialects[i%len(dialects)], address: "127.0.0.1:" + s.port, channels: channels[i%4 : i%4+1]})
+	}
+	c.begin()
+	// The publisher's connection is open before the flood, and stays.
+	p := &speaker{rec: c.rec, url: s.url + "/hook", client: c.client}
+	number := 0
+	say := func(n int) {
+		for range n {
+			p.deliver(contract.Event{Channel: channels[number%4], ID: fmt.Sprint("message-", number)})
+			number++
+		}
+	}
+	say(40)
+	var flood []net.Conn
+	for range 400 {
+		conn, err := net.Dial("tcp", "127.0.0.1:"+s.port)
+		if err != nil {
+			break
+		}
+		flood = append(flood, conn)
+		fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", campfireStream)
+	}
+	answered := 0
+	for _, conn := range flood {
+		conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+		if n, _ := conn.Read(make([]byte, 12)); n == 12 {
+			answered++
+		}
+	}
+	if answered == len(flood) || answered < 50 {
+		t.Errorf("%d of %d strangers got a stream: the descriptors are not what they should be", answered, len(flood))
+	}
+	before := len(c.rec.History().Attempts)
+	say(400)
+	if attempts := len(c.rec.History().Attempts) - before; attempts > 400 {
+		t.Errorf("%d attempts for 400 messages", attempts)
+	}
+	for _, conn := range flood {
+		conn.Close()
+	}
+	s.awaitHealth(http.StatusOK)
+	last := c.fallSilent(s.url, channels)
+	if err := readAudit(c.rec, "127.0.0.1:"+s.port, channels, epochNow(c.rec.History()), last); err != nil {
+		t.Error(err)
+	}
+	c.goHome()
+	h := c.check(0)
+	for _, session := range h.Sessions {
+		if !session.Last && !session.Audit {
+			t.Errorf("the stream of %s was cut", session.Client)
+		}
+	}
+	if said := strings.Count(s.errOut.tail(1<<20), "too many open files"); said > 200 {
+		t.Errorf("the log says %d times that there are no descriptors", said)
+	}
+	s.stop(syscall.SIGTERM)
+	s.verify(filepath.Join(s.folder, "hub.db"))
+}
