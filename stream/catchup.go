@@ -175,7 +175,7 @@ func (f *fetchers) page(ch *channel, after uint64) *page {
 	if after >= w.base {
 		return nil
 	}
-	key := pageKey{ch, f.hub.head.Load().Epoch, after}
+	key := pageKey{ch, w.epoch, after}
 	f.mu.Lock()
 	p := f.pages[key]
 	if p == nil {
@@ -201,7 +201,7 @@ func (f *fetchers) page(ch *channel, after uint64) *page {
 		}
 		p.whole = p.whole && trimmed <= after
 		if p.whole {
-			h.windows.Add(ch.prepend(entries, after, w.base, h.config()))
+			h.windows.Add(ch.prepend(entries, after, w, h.config()))
 		}
 	})
 	if p.whole || p.err != nil { // the window has it now, or the next one may succeed

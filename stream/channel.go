@@ -39,6 +39,7 @@ type channel struct {
 // the hub's head. It is a value: appending makes a new one and leaves what
 // others hold of the old one alone.
 type window struct {
+	epoch event.Epoch // of base and of the items
 	base  uint64
 	items []*item
 	total uint64 // bytes that the channel has said since it was made
@@ -106,9 +107,9 @@ func (it *item) frame(enc int, f format.Format, epoch event.Epoch) *frame {
 // weight is what an item counts for in a window's bounds, in bytes.
 func weight(e *event.Entry) int { return 256 + len(e.Body) + len(e.Payload) }
 
-func newChannel(name string, shards int, base uint64) *channel {
+func newChannel(name string, shards int, head event.Cursor) *channel {
 	return &channel{
-		name: name, w: window{base: base},
+		name: name, w: window{epoch: head.Epoch, base: head.Seq},
 		listening: make([]atomic.Int32, shards), dirty: make([]atomic.Bool, shards), rosters: make([]roster, shards),
 	}
 }
@@ -133,12 +134,13 @@ func (c *channel) append(e event.Entry, cfg *Config) int64 {
 }
 
 // prepend adds older entries, read from the log: all of the channel after
-// after, up to and including the window's base as it was when they were read.
-// It does nothing if the window has changed at that end, or would be too large.
-func (c *channel) prepend(entries []event.Entry, after, base uint64, cfg *Config) (grown int64) {
+// after, up to and including the base of the window before, as it was when they
+// were read. It does nothing if the window has changed at that end since, or
+// would be too large.
+func (c *channel) prepend(entries []event.Entry, after uint64, before window, cfg *Config) (grown int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.w.base != base || after >= base || len(c.w.items)+len(entries) > cfg.WindowEvents {
+	if c.w.epoch != before.epoch || c.w.base != before.base || after >= before.base || len(c.w.items)+len(entries) > cfg.WindowEvents {
 		return 0
 	}
 	var added uint64
@@ -161,12 +163,12 @@ func (c *channel) prepend(entries []event.Entry, after, base uint64, cfg *Config
 	return int64(added)
 }
 
-// reset forgets everything up to base, and says how many bytes that frees.
-func (c *channel) reset(base uint64) (freed int64) {
+// reset forgets everything up to head, and says how many bytes that frees.
+func (c *channel) reset(head event.Cursor) (freed int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	freed = int64(c.w.bytes())
-	c.w = window{base: base}
+	c.w = window{epoch: head.Epoch, base: head.Seq}
 	return freed
 }
 

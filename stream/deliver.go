@@ -18,6 +18,7 @@ type run struct {
 	ch     *channel // nil: of no use to others
 	enc    uint8
 	framed bool
+	epoch  event.Epoch // of from and upto
 	from   uint64
 
 	bufs  [][]byte
@@ -119,12 +120,15 @@ func (sh *shard) collect(s *Stream) *run {
 	if len(s.subs) == 1 {
 		ch := s.subs[0].ch
 		s.cursor = max(s.cursor, s.subs[0].behind)
-		if r.ch == ch && r.enc == s.enc && r.framed == s.framed && r.from == s.cursor && r.state == complete && r.upto == head.Seq {
+		if r.ch == ch && r.enc == s.enc && r.framed == s.framed && r.epoch == head.Epoch && r.from == s.cursor && r.state == complete && r.upto == head.Seq {
 			return r
 		}
 		r.reset()
 		r.upto = s.cursor
 		w := ch.recent()
+		if w.epoch != head.Epoch { // a reset is on its way to us
+			return r
+		}
 		if s.cursor < w.base {
 			r.state = needsPage
 			return r
@@ -135,7 +139,7 @@ func (sh *shard) collect(s *Stream) *run {
 			}
 		}
 		// A gap signal is for those who asked: such a run is not for all.
-		r.ch, r.enc, r.framed, r.from, r.upto = ch, s.enc, s.framed, s.cursor, head.Seq
+		r.ch, r.enc, r.framed, r.epoch, r.from, r.upto = ch, s.enc, s.framed, head.Epoch, s.cursor, head.Seq
 		if s.asked != s.spec.Format.Resumable() {
 			r.ch = nil
 		}
@@ -146,6 +150,9 @@ func (sh *shard) collect(s *Stream) *run {
 	var next [][]*item // of the channels that have something, what is to come
 	for i := range s.subs {
 		w, after := s.subs[i].ch.recent(), max(s.cursor, s.subs[i].behind)
+		if w.epoch != head.Epoch { // a reset is on its way to us
+			return r
+		}
 		if after < w.base {
 			r.state = needsPage
 			return r

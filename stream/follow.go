@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -16,9 +17,11 @@ var errDisconnected = errors.New("the shared log is out of reach")
 // follower lets a hub show what a shared log says, whoever appended it.
 type follower struct {
 	hub *Hub
-	// waiting are publishes of this process that are stored and not yet shown
-	// here, by the position of their last event. Guarded by Hub.mu.
+	// waiting are those who wait until a position is shown here: publishes of
+	// this process that are stored, clients that come from another node. Guarded
+	// by Hub.mu, like over.
 	waiting []waiting
+	over    []event.Epoch // that this hub has left, the newest last
 	// trouble is why the log cannot be followed now; nil if it can.
 	trouble atomic.Pointer[error]
 	// degraded is set when it could not be for degradedWait: no stream is worth
@@ -32,8 +35,13 @@ type follower struct {
 // they were closed.
 const degradedWait = 45 * time.Second
 
+// oversKept is how many epochs that are over are remembered: those who wait are
+// not longer about it than a few epochs.
+const oversKept = 8
+
+// waiting is somebody who waits until everything up to a cursor is shown.
 type waiting struct {
-	seq  uint64
+	at   event.Cursor
 	done func()
 }
 
@@ -60,13 +68,13 @@ func (h *Hub) follow(l log.Shared) {
 // Entries implements log.Follower.
 func (f *follower) Entries(entries []event.Entry, head event.Cursor) {
 	f.hub.tell(f.hub.show(entries, head), (*shard).notify)
-	f.settle(head.Seq)
+	f.settle()
 }
 
 // Reset implements log.Follower.
 func (f *follower) Reset(head event.Cursor, reason event.Reason) {
 	f.hub.reset(head, reason)
-	f.settle(^uint64(0)) // what they wait for is behind the reset, or will never come
+	f.settle()
 }
 
 // Connected implements log.Follower.
@@ -107,11 +115,12 @@ func (f *follower) giveUp() {
 	}
 }
 
-// await has done called when everything up to seq is shown.
-func (f *follower) await(seq uint64, done func()) {
+// await has done called when everything up to at is shown, or when the epoch of
+// at is over, so that it will never be.
+func (f *follower) await(at event.Cursor, done func()) {
 	f.hub.mu.Lock()
-	if f.hub.head.Load().Seq < seq {
-		f.waiting = append(f.waiting, waiting{seq, done})
+	if !f.settled(at) {
+		f.waiting = append(f.waiting, waiting{at, done})
 		done = nil
 	}
 	f.hub.mu.Unlock()
@@ -120,12 +129,30 @@ func (f *follower) await(seq uint64, done func()) {
 	}
 }
 
-func (f *follower) settle(seq uint64) {
+// settled tells whether nobody has to wait for a position. An epoch that is
+// neither the hub's nor over is one that it has yet to come to. Called with
+// Hub.mu held.
+func (f *follower) settled(at event.Cursor) bool {
+	if head := f.hub.head.Load(); head.Epoch == at.Epoch {
+		return head.Seq >= at.Seq
+	}
+	return slices.Contains(f.over, at.Epoch)
+}
+
+// leave remembers an epoch that is over. Called with Hub.mu held.
+func (f *follower) leave(epoch event.Epoch) {
+	if f.over = append(f.over, epoch); len(f.over) > oversKept {
+		f.over = slices.Delete(f.over, 0, 1)
+	}
+}
+
+// settle calls those who need not wait any longer.
+func (f *follower) settle() {
 	var ready []waiting
 	f.hub.mu.Lock()
 	kept := f.waiting[:0]
 	for _, w := range f.waiting {
-		if w.seq <= seq {
+		if f.settled(w.at) {
 			ready = append(ready, w)
 		} else {
 			kept = append(kept, w)
@@ -143,9 +170,11 @@ func (f *follower) settle(seq uint64) {
 func (h *Hub) reset(head event.Cursor, reason event.Reason) {
 	h.mu.Lock()
 	for _, ch := range h.channels {
-		h.windows.Add(-ch.reset(head.Seq))
+		h.windows.Add(-ch.reset(head))
 	}
-	h.head.Store(&head)
+	if last := h.head.Swap(&head); last.Epoch != head.Epoch {
+		h.follower.leave(last.Epoch)
+	}
 	h.mu.Unlock()
 	for _, s := range h.shards {
 		s.post(func() { s.reset(head, reason) })

@@ -1,6 +1,10 @@
 package stream
 
-import "time"
+import (
+	"time"
+
+	"github.com/seed-078801ba/sidestream/stream/event"
+)
 
 // wheel has the streams of one heartbeat period, in one bucket for each tick of
 // the period: each tick, one bucket is written to.
@@ -15,11 +19,12 @@ type wheel struct {
 // beatPlace is where a stream stands in its wheel.
 type beatPlace struct{ bucket, index int32 }
 
-// beatFrame is the heartbeat that was made last. Streams at the head share it.
+// beatFrame is the heartbeat that was made last. Streams in the same format that
+// stand at the same cursor share it.
 type beatFrame struct {
 	enc    uint8
 	framed bool
-	seq    uint64
+	cursor event.Cursor
 	bytes  []byte
 }
 
@@ -80,8 +85,8 @@ func (sh *shard) heartbeat(s *Stream) {
 	}
 	cursor := s.headCursor()
 	hb := &sh.beat
-	if hb.bytes == nil || hb.enc != s.enc || hb.framed != s.framed || hb.seq != cursor.Seq {
-		*hb = beatFrame{s.enc, s.framed, cursor.Seq, newFrame(s.spec.Format.Heartbeat(nil, cursor)).bytes(s.framed)}
+	if hb.bytes == nil || hb.enc != s.enc || hb.framed != s.framed || hb.cursor != cursor {
+		*hb = beatFrame{s.enc, s.framed, cursor, newFrame(s.spec.Format.Heartbeat(nil, cursor)).bytes(s.framed)}
 	}
 	if len(hb.bytes) > 0 {
 		sh.write(s, hb.bytes)

@@ -275,7 +275,7 @@ func (h *Hub) channel(name string) (ch *channel, ready []<-chan struct{}) {
 	ch = h.channels[name]
 	if ch == nil {
 		h.homes++
-		ch = newChannel(name, len(h.shards), h.head.Load().Seq)
+		ch = newChannel(name, len(h.shards), h.Head())
 		ch.home, ch.idleSince = h.homes%len(h.shards), now()
 		h.channels[name] = ch
 		if h.interest != nil {

@@ -103,7 +103,7 @@ func (h *Hub) resolveCursor(channels []string, from From, head event.Cursor) (St
 		}
 	}
 	if ahead { // another node has shown it already
-		return h.resolveLater(channels, from, c.Seq)
+		return h.resolveLater(channels, from, c)
 	}
 	return h.resolveSeq(channels, c, from, head)
 }
@@ -125,7 +125,7 @@ func (h *Hub) resolveMessage(channels []string, from From, head event.Cursor) (S
 		return h.lost(event.Cursor{}, from, head, event.Trimmed), nil
 	}
 	if first > head.Seq && h.follower != nil {
-		return h.resolveLater(channels, from, first)
+		return h.resolveLater(channels, from, event.Cursor{Epoch: head.Epoch, Seq: first})
 	}
 	found, err := h.cursorOf(min(first, head.Seq), head.Epoch) // it may be stored and not yet shown
 	if err != nil {
@@ -134,11 +134,11 @@ func (h *Hub) resolveMessage(channels []string, from From, head event.Cursor) (S
 	return h.resolveSeq(channels, found, from, head)
 }
 
-// resolveLater resolves when everything up to seq, which a shared log holds, is
-// shown here.
-func (h *Hub) resolveLater(channels []string, from From, seq uint64) (Start, error) {
+// resolveLater resolves when everything up to c, which a shared log holds, is
+// shown here, or c's epoch is over.
+func (h *Hub) resolveLater(channels []string, from From, c event.Cursor) (Start, error) {
 	shown := make(chan struct{})
-	h.follower.await(seq, func() { close(shown) })
+	h.follower.await(c, func() { close(shown) })
 	timeout := time.NewTimer(sharedWait)
 	defer timeout.Stop()
 	select {

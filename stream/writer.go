@@ -199,12 +199,18 @@ func (h *Hub) commit(g *gathering) {
 	switch {
 	case err != nil:
 	case h.follower != nil: // others append as well: it is shown when its turn comes
-		var last uint64
-		for _, a := range appended {
-			last = max(last, a.Entry.Seq)
+		var last event.Cursor // what is waited for: its epoch and number
+		for _, p := range group {
+			for _, r := range p.receipts {
+				if r.Position.Seq >= last.Seq {
+					last = r.Position
+				}
+			}
 		}
-		h.follower.await(last, settle)
-		return
+		if last.Seq > 0 { // it brought something
+			h.follower.await(last, settle)
+			return
+		}
 	default:
 		h.tell(h.showAppended(appended), (*shard).notify)
 	}
@@ -213,8 +219,11 @@ func (h *Hub) commit(g *gathering) {
 
 // store appends the events of some batches. Called with h.writing held.
 func (h *Hub) store(events []event.Event, marks []event.Mark, batches int) ([]log.Appended, []event.Receipt, error) {
-	start := now()
+	start, epoch := now(), h.log.Head().Epoch
 	appended, err := h.log.Append(events, marks)
+	if err == nil && h.log.Head().Epoch != epoch {
+		err = fmt.Errorf("%w: it began anew while events were stored", log.ErrFailed)
+	}
 	if err != nil {
 		if h.counters.trouble.Load() == nil {
 			h.config().Logger.Error("storing events", "hub", h.name, "error", err)
@@ -226,7 +235,7 @@ func (h *Hub) store(events []event.Event, marks []event.Mark, batches int) ([]lo
 	if h.counters.trouble.Load() != nil {
 		h.counters.trouble.Store(nil)
 	}
-	durable, epoch := h.log.Durable(), h.log.Head().Epoch
+	durable := h.log.Durable()
 	receipts := make([]event.Receipt, len(appended))
 	for i, a := range appended {
 		receipts[i] = event.Receipt{
