@@ -3,23 +3,18 @@ package stream
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/netip"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/seed-078801ba/sidestream/stream/conn"
+	"github.com/seed-078801ba/sidestream/stream/conn/certtest"
 	"github.com/seed-078801ba/sidestream/stream/event"
 	"github.com/seed-078801ba/sidestream/stream/format"
 )
@@ -61,8 +56,8 @@ var kinds = map[string]func(t *testing.T) (client net.Conn, server conn.Conn){
 	},
 	"tls": func(t *testing.T) (net.Conn, conn.Conn) {
 		c, s := tcpPair(t)
-		server := tls.Server(s, serverTLS(t))
-		client := tls.Client(c, &tls.Config{InsecureSkipVerify: true})
+		certificate := certtest.New(t)
+		server, client := tls.Server(s, certificate.Server()), tls.Client(c, certificate.Client())
 		done := make(chan error)
 		go func() { done <- server.Handshake() }()
 		if err := errors.Join(client.Handshake(), <-done); err != nil {
@@ -96,27 +91,6 @@ func (c chunker) Write(b []byte) (int, error) {
 }
 func (c chunker) Flush() error { return nil }
 func (c chunker) Abort()       { c.Close() }
-
-// serverTLS is a configuration with a certificate that nobody signed.
-var serverTLS = func() func(t *testing.T) *tls.Config {
-	var once sync.Once
-	var cfg *tls.Config
-	return func(t *testing.T) *tls.Config {
-		once.Do(func() {
-			key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-			if err != nil {
-				t.Fatal(err)
-			}
-			template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-			der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-			if err != nil {
-				t.Fatal(err)
-			}
-			cfg = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
-		})
-		return cfg
-	}
-}()
 
 func tcpPair(t *testing.T) (client, server net.Conn) {
 	t.Helper()

@@ -3,14 +3,10 @@ package conn
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"io"
-	"math/big"
 	"net"
 	"runtime"
 	"sync/atomic"
@@ -18,6 +14,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/seed-078801ba/sidestream/stream/conn/certtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -46,17 +44,8 @@ func pair(t testing.TB, network string) (client, server net.Conn) {
 func tlsPair(t testing.TB) (client, server net.Conn) {
 	t.Helper()
 	c, s := pair(t, "tcp")
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ts := tls.Server(s, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
-	tc := tls.Client(c, &tls.Config{InsecureSkipVerify: true})
+	certificate := certtest.New(t)
+	tc, ts := tls.Client(c, certificate.Client()), tls.Server(s, certificate.Server())
 	done := make(chan error, 1)
 	go func() { done <- ts.Handshake() }()
 	if err := errors.Join(tc.Handshake(), <-done); err != nil {

@@ -3,22 +3,15 @@
 package log
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/seed-078801ba/sidestream/stream/conn/certtest"
 	"github.com/seed-078801ba/sidestream/stream/event"
 	"github.com/seed-078801ba/sidestream/stream/log/redistest"
 )
@@ -268,12 +261,13 @@ func TestRedisReplicas(t *testing.T) {
 }
 
 func TestRedisTLS(t *testing.T) {
-	cert, key, roots := selfSigned(t)
+	certificate := certtest.New(t)
+	cert, key := certificate.Files()
 	port := redistest.FreePort(t)
 	s := redistest.Start(t, "--tls-port", port, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert,
 		"--tls-auth-clients", "no", "--requirepass", "secret")
 	addr := net.JoinHostPort("127.0.0.1", port)
-	useEverything(t, newNode(t, RedisOptions{Addrs: []string{addr}, Password: "secret", TLS: &tls.Config{RootCAs: roots}}))
+	useEverything(t, newNode(t, RedisOptions{Addrs: []string{addr}, Password: "secret", TLS: certificate.Client()}))
 	stranger := openRedis(t, RedisOptions{Addrs: []string{addr}, Password: "secret", TLS: &tls.Config{}, Hub: "h"})
 	if _, err := stranger.dial(t.Context()); err == nil || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("with a certificate that nobody knows: %v", err)
@@ -281,26 +275,4 @@ func TestRedisTLS(t *testing.T) {
 	if s.CLI("DBSIZE") == "0" {
 		t.Error("nothing was stored")
 	}
-}
-
-// selfSigned writes a certificate for 127.0.0.1 and its key.
-func selfSigned(t *testing.T) (cert, key string, roots *x509.CertPool) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	must(t, err)
-	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
-	must(t, err)
-	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	roots = x509.NewCertPool()
-	roots.AppendCertsFromPEM(certPEM)
-	cert, key = filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
-	must(t, os.WriteFile(cert, certPEM, 0o600))
-	must(t, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600))
-	return cert, key, roots
 }
