@@ -10,6 +10,9 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/seed-078801ba/sidestream/stream/log"
+	"github.com/seed-078801ba/sidestream/stream/log/file"
+	"github.com/seed-078801ba/sidestream/stream/log/memory"
+	"github.com/seed-078801ba/sidestream/stream/log/redis"
 )
 
 // History says how much a hub remembers, and where.
@@ -146,11 +149,11 @@ func (h *History) sharedName(hub string) string {
 func (h *History) open(hub string) (log.Log, error) {
 	switch h.Store {
 	case storeMemory:
-		return log.NewMemory(h.retention(), time.Now), nil
+		return memory.New(h.retention(), time.Now), nil
 	case storeRedis:
 		return h.openRedis(hub)
 	}
-	return log.Open(h.Path, log.Options{Retention: h.retention(), UnsafeNoSync: h.UnsafeNoSync})
+	return file.Open(h.Path, file.Options{Retention: h.retention(), UnsafeNoSync: h.UnsafeNoSync})
 }
 
 func (h *History) openRedis(hub string) (log.Log, error) {
@@ -159,7 +162,7 @@ func (h *History) openRedis(hub string) (log.Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, err := log.ParseRedisURL(address)
+	o, err := redis.ParseURL(address)
 	if err != nil {
 		return nil, err
 	}
@@ -170,5 +173,5 @@ func (h *History) openRedis(hub string) (log.Log, error) {
 		return nil, err
 	}
 	o.Hub, o.Prefix, o.Retention, o.Replicas, o.Durable = hub, h.Prefix, h.retention(), h.Replicas, h.Durable
-	return log.OpenRedis(o)
+	return redis.Open(o)
 }

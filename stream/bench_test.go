@@ -14,6 +14,7 @@ import (
 	"github.com/seed-078801ba/sidestream/stream/conn"
 	"github.com/seed-078801ba/sidestream/stream/event"
 	"github.com/seed-078801ba/sidestream/stream/log"
+	"github.com/seed-078801ba/sidestream/stream/log/memory"
 )
 
 // sink is a connection that takes everything and costs nothing: what is left is
@@ -53,7 +54,7 @@ func attachBench(b *testing.B, h *Hub, c conn.Conn, spec *Spec, channels ...stri
 func BenchmarkFanOut(b *testing.B) {
 	for _, streams := range []int{100, 10_000} {
 		b.Run(fmt.Sprint(streams), func(b *testing.B) {
-			h, err := Open("bench", log.NewMemory(log.Retention{Events: 1000}, time.Now), Config{})
+			h, err := Open("bench", memory.New(log.Retention{Events: 1000}, time.Now), Config{})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -90,7 +91,7 @@ func BenchmarkIdleStream(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer l.Close()
-	h, err := Open("bench", log.NewMemory(log.Retention{}, time.Now), Config{})
+	h, err := Open("bench", memory.New(log.Retention{}, time.Now), Config{})
 	if err != nil {
 		b.Fatal(err)
 	}

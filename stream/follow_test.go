@@ -10,11 +10,12 @@ import (
 
 	"github.com/seed-078801ba/sidestream/stream/event"
 	"github.com/seed-078801ba/sidestream/stream/log"
+	"github.com/seed-078801ba/sidestream/stream/log/memory"
 )
 
 // sharedLog makes a log in memory look like one that several processes share.
 type sharedLog struct {
-	*log.Memory
+	*memory.Log
 	mu        sync.Mutex
 	followers []*tail
 }
@@ -26,7 +27,7 @@ type tail struct {
 	reset chan event.Reason
 }
 
-func newSharedLog() *sharedLog { return &sharedLog{Memory: log.NewMemory(log.Retention{}, time.Now)} }
+func newSharedLog() *sharedLog { return &sharedLog{Log: memory.New(log.Retention{}, time.Now)} }
 
 func (s *sharedLog) tail() *tail {
 	t := &tail{sharedLog: s, wake: make(chan struct{}, 1), reset: make(chan event.Reason)}
@@ -37,7 +38,7 @@ func (s *sharedLog) tail() *tail {
 func (s *sharedLog) Append(events []event.Event, marks []event.Mark) ([]log.Appended, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a, err := s.Memory.Append(events, marks)
+	a, err := s.Log.Append(events, marks)
 	for _, f := range s.followers {
 		select {
 		case f.wake <- struct{}{}:
@@ -114,7 +115,7 @@ func TestSharedLogReset(t *testing.T) {
 	say(t, h, "a", "1")
 	legacyClient.expect("a 1")
 	client.expect("a 1")
-	shared.Memory.Append([]event.Event{{Channel: event.String("a"), ID: event.String("lost"), Body: "lost"}}, nil)
+	shared.Log.Append([]event.Event{{Channel: event.String("a"), ID: event.String("lost"), Body: "lost"}}, nil)
 	follower.reset <- event.StoreDegraded
 	client.expect("GAP store-degraded")
 	legacyClient.expectBye()
@@ -129,7 +130,7 @@ func TestSharedLogAhead(t *testing.T) {
 	h := openOn(t, shared.tail())
 	say(t, h, "a", "1")
 	// Appended by another node, whose news does not come through.
-	appended, err := shared.Memory.Append([]event.Event{{Channel: event.String("a"), ID: event.String("2"), Body: "a 2"}}, nil)
+	appended, err := shared.Log.Append([]event.Event{{Channel: event.String("a"), ID: event.String("2"), Body: "a 2"}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +177,7 @@ func TestSharedLogResetWhileOpening(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shared.Memory = log.NewMemory(log.Retention{}, time.Now)
+	shared.Log = memory.New(log.Retention{}, time.Now)
 	follower.reset <- event.EpochChanged
 	for h.Head().Epoch != shared.Head().Epoch {
 		runtime.Gosched()

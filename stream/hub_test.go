@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-078801ba/sidestream/stream/event"
 	"github.com/seed-078801ba/sidestream/stream/log"
+	"github.com/seed-078801ba/sidestream/stream/log/memory"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -22,7 +23,7 @@ func newHub(t *testing.T, cfg Config, r log.Retention) *Hub {
 	if cfg.Drain == 0 {
 		cfg.Drain = time.Millisecond
 	}
-	h, err := Open("test", log.NewMemory(r, time.Now), cfg)
+	h, err := Open("test", memory.New(r, time.Now), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

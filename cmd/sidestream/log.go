@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-078801ba/sidestream/stream/event"
-	"github.com/seed-078801ba/sidestream/stream/log"
+	"github.com/seed-078801ba/sidestream/stream/log/file"
 )
 
 // logCommand is "sidestream log": a look at the file of a hub's log while no
@@ -41,7 +41,7 @@ With --export, the events are written as JSON, one a line, oldest first.
 		SilenceUsage:  true,
 		SilenceErrors: false,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			inspection, err := log.Inspect(args[0])
+			inspection, err := file.Inspect(args[0])
 			if err != nil {
 				return err
 			}
@@ -64,7 +64,7 @@ With --export, the events are written as JSON, one a line, oldest first.
 	return cmd
 }
 
-func showLog(out io.Writer, inspection *log.Inspection, channels []string) error {
+func showLog(out io.Writer, inspection *file.Inspection, channels []string) error {
 	s, err := inspection.Summary()
 	if err != nil {
 		return err
@@ -80,7 +80,7 @@ func showLog(out io.Writer, inspection *log.Inspection, channels []string) error
 	}
 	table := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "\nevents\tbytes\tfirst\tlast\ttrimmed\t channel")
-	err = inspection.Channels(func(c log.ChannelSummary) error {
+	err = inspection.Channels(func(c file.ChannelSummary) error {
 		if len(wanted) > 0 && !wanted[c.Name] {
 			return nil
 		}
@@ -90,7 +90,7 @@ func showLog(out io.Writer, inspection *log.Inspection, channels []string) error
 	return errors.Join(err, table.Flush())
 }
 
-func verifyLog(out io.Writer, inspection *log.Inspection) error {
+func verifyLog(out io.Writer, inspection *file.Inspection) error {
 	problems, err := inspection.Verify()
 	if err != nil {
 		return err
@@ -125,7 +125,7 @@ type exportedEntry struct {
 	Payload  json.RawMessage `json:"payload,omitempty"`
 }
 
-func exportLog(out io.Writer, inspection *log.Inspection, channels []string) error {
+func exportLog(out io.Writer, inspection *file.Inspection, channels []string) error {
 	s, err := inspection.Summary()
 	if err != nil {
 		return err

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/seed-078801ba/sidestream/stream/event"
-	"github.com/seed-078801ba/sidestream/stream/log"
+	"github.com/seed-078801ba/sidestream/stream/log/file"
 )
 
 func runLog(args ...string) (string, error) {
@@ -23,7 +23,7 @@ func runLog(args ...string) (string, error) {
 
 func TestLogCommand(t *testing.T) {
 	path := t.TempDir() + "/log.db"
-	f, err := log.Open(path, log.Options{})
+	f, err := file.Open(path, file.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,11 +2,11 @@ package log
 
 import "time"
 
-// jumpMillis is how far the wall clock may run away from the time that passed
+// JumpMillis is how far the wall clock may run away from the time that passed
 // before it counts as set, not as drifting.
-const jumpMillis = 1000
+const JumpMillis = 1000
 
-// clock gives the times of entries and the age of what is stored, so that
+// Clock gives the times of entries and the age of what is stored, so that
 // somebody who sets the machine's clock neither reorders nor expires anything.
 //
 // Entries carry the wall clock's time, but never one before the last entry's:
@@ -17,7 +17,7 @@ const jumpMillis = 1000
 // while the process runs; over a restart the wall clock is all there is.
 //
 // Its user serialises the calls. All numbers are milliseconds.
-type clock struct {
+type Clock struct {
 	start  time.Time
 	at     int64 // the log's time, since 1970
 	passed int64 // when it was that, since start
@@ -25,18 +25,18 @@ type clock struct {
 	jumped int64 // the log's time right after that
 }
 
-// newClock starts a clock; head is the time of the newest entry, 0 if there is
+// NewClock starts a clock; head is the time of the newest entry, 0 if there is
 // none.
-func newClock(now time.Time, head int64) clock {
-	return clock{start: now, at: max(now.UnixMilli(), head)}
+func NewClock(now time.Time, head int64) Clock {
+	return Clock{start: now, at: max(now.UnixMilli(), head)}
 }
 
-// take moves the clock to now and returns the log's time.
-func (c *clock) take(now time.Time) int64 {
+// Take moves the clock to now and returns the log's time.
+func (c *Clock) Take(now time.Time) int64 {
 	return c.takeAt(now.Sub(c.start).Milliseconds(), now.UnixMilli())
 }
 
-func (c *clock) takeAt(passed, wall int64) int64 {
+func (c *Clock) takeAt(passed, wall int64) int64 {
 	t, jump, jumped := c.read(passed, wall)
 	c.jump, c.jumped = jump, jumped
 	if t != c.at {
@@ -46,12 +46,12 @@ func (c *clock) takeAt(passed, wall int64) int64 {
 	return t
 }
 
-// cutoff is the log's time before which an entry is older than span.
-func (c *clock) cutoff(now time.Time, span time.Duration) int64 {
+// Cutoff is the log's time before which an entry is older than span.
+func (c *Clock) Cutoff(now time.Time, span time.Duration) int64 {
 	return c.cutoffAt(now.Sub(c.start).Milliseconds(), now.UnixMilli(), span)
 }
 
-func (c *clock) cutoffAt(passed, wall int64, span time.Duration) int64 {
+func (c *Clock) cutoffAt(passed, wall int64, span time.Duration) int64 {
 	t, jump, jumped := c.read(passed, wall)
 	if jump > 0 && t-jumped < span.Milliseconds() {
 		t -= jump
@@ -59,10 +59,10 @@ func (c *clock) cutoffAt(passed, wall int64, span time.Duration) int64 {
 	return t - span.Milliseconds()
 }
 
-func (c *clock) read(passed, wall int64) (t, jump, jumped int64) {
+func (c *Clock) read(passed, wall int64) (t, jump, jumped int64) {
 	elapsed := max(0, passed-c.passed)
 	t, jump, jumped = max(wall, c.at+elapsed/2), c.jump, c.jumped
-	if ahead := wall - (c.at + elapsed); ahead > jumpMillis {
+	if ahead := wall - (c.at + elapsed); ahead > JumpMillis {
 		jump, jumped = jump+ahead, wall
 	}
 	return t, jump, jumped

@@ -1,6 +1,9 @@
-// Package log keeps a hub's events in order: in memory, in a file, or in
-// Redis, one file of code a store. It knows channels, positions and retention;
-// it knows nothing of streams, formats or HTTP.
+// Package log says what a hub's log is: its events in one order, over all
+// channels, with marks, keys and retention. The packages below keep one: memory,
+// file, redis; what they have in common is here. logtest is the suite that each of
+// them passes.
+//
+// It knows channels and positions; it must not know streams, formats or HTTP.
 package log
 
 import (

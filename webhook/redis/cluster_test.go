@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed-078801ba/sidestream/stream/log/redistest"
+	"github.com/seed-078801ba/sidestream/stream/redisconn/redistest"
 )
 
 // Two nodes with one log hear everything twice, and store it once, also what

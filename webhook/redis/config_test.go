@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/seed-078801ba/sidestream/stream/event"
-	"github.com/seed-078801ba/sidestream/stream/log/redistest"
+	"github.com/seed-078801ba/sidestream/stream/redisconn/redistest"
 )
 
 func TestConfigIsRefused(t *testing.T) {

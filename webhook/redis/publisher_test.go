@@ -16,7 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/seed-078801ba/sidestream/stream/event"
-	"github.com/seed-078801ba/sidestream/stream/log/redistest"
+	"github.com/seed-078801ba/sidestream/stream/redisconn/redistest"
 	"github.com/seed-078801ba/sidestream/webhook"
 )
 

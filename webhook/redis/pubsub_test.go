@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-078801ba/sidestream/stream/event"
-	"github.com/seed-078801ba/sidestream/stream/log/redistest"
+	"github.com/seed-078801ba/sidestream/stream/redisconn/redistest"
 )
 
 // What real libraries published, through a real PUBLISH, becomes these events.

@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/seed-078801ba/sidestream/stream/event"
-	"github.com/seed-078801ba/sidestream/stream/log/redistest"
+	"github.com/seed-078801ba/sidestream/stream/redisconn/redistest"
 )
 
 // globMatch is what Redis does, shown by Redis: KEYS uses the same matcher.

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-078801ba/sidestream/stream/event"
-	"github.com/seed-078801ba/sidestream/stream/log/redistest"
+	"github.com/seed-078801ba/sidestream/stream/redisconn/redistest"
 )
 
 // entries reads the stream "chat", whose entries have a body and a room.

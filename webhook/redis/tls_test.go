@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/seed-078801ba/sidestream/stream/conn/certtest"
-	"github.com/seed-078801ba/sidestream/stream/log/redistest"
+	"github.com/seed-078801ba/sidestream/stream/redisconn/redistest"
 )
 
 func TestTLS(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/seed-078801ba/sidestream/cmd/sidestream/e2e/contract"
-	"github.com/seed-078801ba/sidestream/stream/log/redistest"
+	"github.com/seed-078801ba/sidestream/stream/redisconn/redistest"
 )
 
 // Redis loses what it had acknowledged: everybody is told, and nobody gets old

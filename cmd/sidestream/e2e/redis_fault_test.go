@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed-078801ba/sidestream/stream/log/redistest"
+	"github.com/seed-078801ba/sidestream/stream/redisconn/redistest"
 )
 
 // underLoad has clients go from node to node and publishers post to any node

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/seed-078801ba/sidestream/stream/log"
-	"github.com/seed-078801ba/sidestream/stream/log/redistest"
+	redisstore "github.com/seed-078801ba/sidestream/stream/log/redis"
+	"github.com/seed-078801ba/sidestream/stream/redisconn/redistest"
 )
 
 func jsonText(s string) string {
@@ -78,7 +78,7 @@ func TestRedisNames(t *testing.T) {
 func TestRedisUsers(t *testing.T) {
 	const secret = "p4ssw0rd-of-redis"
 	redis := redistest.Start(t)
-	redis.CLI(append([]string{"ACL", "SETUSER", "hub", "on", ">" + secret, "~sidestream:*"}, strings.Fields(log.RedisACL)...)...)
+	redis.CLI(append([]string{"ACL", "SETUSER", "hub", "on", ">" + secret, "~sidestream:*"}, strings.Fields(redisstore.ACL)...)...)
 	redis.CLI(append([]string{"ACL", "SETUSER", "source", "on", ">" + secret},
 		strings.Fields("resetchannels &sidestream:probe &chat:* &plain %R~rows -@all "+
 			"+subscribe +psubscribe +unsubscribe +punsubscribe +publish +ping +xread +xrange +xinfo|stream +hello +auth +cluster|slots")...)...)

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/seed-078801ba/sidestream/cmd/sidestream/e2e/contract"
-	"github.com/seed-078801ba/sidestream/stream/log/redistest"
+	"github.com/seed-078801ba/sidestream/stream/redisconn/redistest"
 )
 
 // outage is how long Redis is out of reach: longer than every deadline.

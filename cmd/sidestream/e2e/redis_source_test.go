@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/seed-078801ba/sidestream/cmd/sidestream/e2e/contract"
-	"github.com/seed-078801ba/sidestream/stream/log/redistest"
+	"github.com/seed-078801ba/sidestream/stream/redisconn/redistest"
 )
 
 // chatSources are the ways in by which the app of these tests publishes: to a

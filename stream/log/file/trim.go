@@ -1,0 +1,304 @@
+package file
+
+import (
+	"errors"
+	"time"
+
+	"github.com/seed-078801ba/sidestream/stream/event"
+	"github.com/seed-078801ba/sidestream/stream/log"
+)
+
+// trimChannel removes what the channel has over its bounds, at most so many
+// events, and returns how many.
+func (w *commit) trimChannel(r *channelRow, most int) (n int, err error) {
+	if !w.retention.Over(r.events, r.bytes) || most <= 0 {
+		return 0, nil
+	}
+	// The cursor must not see the deletions: collect, then delete.
+	var seqs []uint64
+	events, bytes := r.events, r.bytes
+	cursor := w.bucket(bucketEvents).Cursor()
+	for k, _ := cursor.Seek(w.number2(r.number, 0)); k != nil && len(seqs) < most && w.retention.Over(events, bytes); k, _ = cursor.Next() {
+		number, seq, err := twoNumbers(k)
+		if err != nil || number != r.number {
+			return 0, errRecord
+		}
+		row, err := w.order(seq)
+		if err != nil {
+			return 0, err
+		}
+		events--
+		bytes -= row.size
+		seqs = append(seqs, seq)
+	}
+	for _, seq := range seqs {
+		row, err := w.order(seq)
+		if err != nil {
+			return n, err
+		}
+		if err := w.remove(r, seq, row); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+func (w *commit) order(seq uint64) (orderRow, error) {
+	key := appendNumber(nil, seq)
+	_, row, err := parseOrder(key, w.bucket(bucketOrder).Get(key))
+	return row, err
+}
+
+// remove takes away the oldest entry of a channel.
+func (w *commit) remove(r *channelRow, seq uint64, row orderRow) error {
+	if seq <= w.state.expired {
+		if err := w.removeKey(r, seq); err != nil {
+			return err
+		}
+	}
+	if err := w.delete(bucketEvents, w.number2(r.number, seq)); err != nil {
+		return err
+	}
+	if err := w.delete(bucketOrder, w.number1(seq)); err != nil {
+		return err
+	}
+	if r.events == 0 || r.bytes < row.size {
+		return errRecord
+	}
+	r.events--
+	r.bytes -= row.size
+	r.trimmed = seq
+	r.changed = true
+	w.state.events--
+	w.state.bytes -= row.size
+	if r.events > 0 {
+		return nil
+	}
+	w.state.channels--
+	return w.put(bucketEmpty, w.number2(r.trimmed, r.number), w.begin(0)[:0])
+}
+
+// removeKey forgets the key of an entry that outlived its key window and goes
+// now. If the event cannot be read, its key stays: nothing worse.
+func (w *commit) removeKey(r *channelRow, seq uint64) error {
+	key := w.number2(r.number, seq)
+	_, record, err := parseEvent(key, w.bucket(bucketEvents).Get(key))
+	if err != nil {
+		return nil
+	}
+	e, err := event.DecodeBinary(record.encoded)
+	if err != nil {
+		return nil
+	}
+	text := e.Key()
+	if text == "" {
+		return nil
+	}
+	return w.delete(bucketKeys, appendText(w.key[:0], text))
+}
+
+// Sweep implements Log. It settles what is recent, so that what is in the file
+// is all that it has to look at. A step that finds nothing to do writes nothing.
+func (f *Log) Sweep(now time.Time) (more bool, err error) {
+	if f.rescan.Swap(false) {
+		f.scanning, f.scanned = true, 0
+	}
+	scanning, scanned := f.scanning, f.scanned
+	w, err := f.begin()
+	if err != nil {
+		return false, err
+	}
+	err = f.update(w, func(w *commit) error {
+		if !w.recent.isEmpty() {
+			if err := w.settle(); err != nil {
+				return err
+			}
+			if err := w.flush(); err != nil { // for those who look through the file
+				return err
+			}
+		}
+		if age := w.retention.Age; age > 0 {
+			if more, err = w.trimOld(f.clock.Cutoff(now, age)); err != nil {
+				return err
+			}
+		}
+		if scanning {
+			if scanned, scanning, err = w.trimScan(scanned); err != nil {
+				return err
+			}
+			more = more || scanning
+		}
+		expiring, err := w.expireKeys(f.clock.Cutoff(now, w.retention.KeyWindow()))
+		if err != nil {
+			return err
+		}
+		forgetting, err := w.forget()
+		more = more || expiring || forgetting
+		return err
+	})
+	if err != nil {
+		if errors.Is(err, log.ErrFull) {
+			f.wantRoom(nil)
+		}
+		return false, err
+	}
+	f.scanning, f.scanned = scanning, scanned
+	return more, f.checkRoom()
+}
+
+// trimOld removes entries from before the cutoff.
+func (w *commit) trimOld(cutoff int64) (more bool, err error) {
+	type old struct {
+		seq uint64
+		row orderRow
+	}
+	var olds []old
+	cursor := w.bucket(bucketOrder).Cursor()
+	for k, v := cursor.First(); k != nil; k, v = cursor.Next() {
+		seq, row, err := parseOrder(k, v)
+		if err != nil {
+			return false, err
+		}
+		if row.at >= cutoff {
+			break
+		}
+		if len(olds) == log.StepEvents {
+			more = true
+			break
+		}
+		olds = append(olds, old{seq, row})
+	}
+	for _, o := range olds {
+		r, err := w.row(o.row.channel)
+		if err != nil {
+			return false, err
+		}
+		if err := w.remove(r, o.seq, o.row); err != nil {
+			return false, err
+		}
+	}
+	return more, nil
+}
+
+// trimScan holds the channels behind a number to a retention that was changed.
+func (w *commit) trimScan(from uint64) (upto uint64, more bool, err error) {
+	budget := log.StepEvents
+	var over []uint64
+	cursor := w.bucket(bucketChannels).Cursor()
+	seen := 0
+	for k, v := cursor.Seek(w.number1(from)); k != nil; k, v = cursor.Next() {
+		number, row, err := parseChannelRecord(k, v)
+		if err != nil {
+			return from, false, err
+		}
+		if seen == log.StepChannels || len(over) == log.StepEvents {
+			upto, more = number, true
+			break
+		}
+		seen++
+		if w.retention.Over(row.events, row.bytes) {
+			over = append(over, number)
+		}
+	}
+	for _, number := range over {
+		r, err := w.row(number)
+		if err != nil {
+			return from, false, err
+		}
+		n, err := w.trimChannel(r, budget)
+		if err != nil {
+			return from, false, err
+		}
+		if budget -= n; w.retention.Over(r.events, r.bytes) {
+			return number, true, nil
+		}
+	}
+	return upto, more, nil
+}
+
+// expireKeys forgets the keys of entries from before the cutoff; those of
+// retained entries stay until the entries go.
+func (w *commit) expireKeys(cutoff int64) (more bool, err error) {
+	type old struct {
+		seq uint64
+		key []byte
+	}
+	var olds []old
+	cursor := w.bucket(bucketTaken).Cursor()
+	for k, v := cursor.First(); k != nil; k, v = cursor.Next() {
+		seq, row, err := parseTaken(k, v)
+		if err != nil {
+			return false, err
+		}
+		if row.at >= cutoff {
+			break
+		}
+		if len(olds) == log.StepEvents {
+			more = true
+			break
+		}
+		olds = append(olds, old{seq, append([]byte(nil), row.key...)})
+		w.state.expired, w.state.expiredAt = seq, row.at
+	}
+	for _, o := range olds {
+		key := w.number1(o.seq)
+		retained := w.bucket(bucketOrder).Get(key) != nil
+		if err := w.delete(bucketTaken, key); err != nil {
+			return false, err
+		}
+		if len(o.key) > 0 && !retained {
+			if err := w.delete(bucketKeys, o.key); err != nil {
+				return false, err
+			}
+		}
+	}
+	return more, nil
+}
+
+// forget drops channels that have been empty for the whole key window. What
+// they lost is remembered for all channels that are not known.
+func (w *commit) forget() (more bool, err error) {
+	type empty struct{ trimmed, number uint64 }
+	var gone []empty
+	cursor := w.bucket(bucketEmpty).Cursor()
+	for k, v := cursor.First(); k != nil; k, v = cursor.Next() {
+		if _, err := unseal(bucketEmpty, k, v); err != nil {
+			return false, err
+		}
+		trimmed, number, err := twoNumbers(k)
+		if err != nil {
+			return false, err
+		}
+		if trimmed > w.state.expired {
+			break
+		}
+		if len(gone) == log.StepEvents {
+			more = true
+			break
+		}
+		gone = append(gone, empty{trimmed, number})
+	}
+	for _, g := range gone {
+		r, err := w.row(g.number)
+		if err != nil {
+			return false, err
+		}
+		if r.events != 0 {
+			return false, errRecord
+		}
+		r.gone = true
+		w.state.forgotten = max(w.state.forgotten, g.trimmed)
+		if err := w.delete(bucketEmpty, w.number2(g.trimmed, g.number)); err != nil {
+			return false, err
+		}
+		if err := w.delete(bucketChannels, w.number1(g.number)); err != nil {
+			return false, err
+		}
+		w.key = appendText(w.key[:0], r.name)
+		if err := w.delete(bucketNames, w.key); err != nil {
+			return false, err
+		}
+	}
+	return more, nil
+}
