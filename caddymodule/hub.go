@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -20,6 +19,11 @@ func init() { caddy.RegisterModule(new(App)) }
 // them, so that a reload closes no stream.
 var hubs = caddy.NewUsagePool()
 
+// openHubs are those of the pool that are open, as keys. To range over the pool
+// itself can hang: Caddy takes its locks in one order there, and in another when
+// a hub cannot be opened.
+var openHubs sync.Map
+
 // pooledHub is a hub, and the configurations that use it.
 type pooledHub struct {
 	*stream.Hub
@@ -29,7 +33,6 @@ type pooledHub struct {
 	running sourceSet
 
 	webhooks sync.Map // *webhookCounts by the webhook's path
-	ended    chan struct{}
 }
 
 // Destruct says goodbye to the streams and closes the hub, when the last
@@ -50,10 +53,21 @@ func (p *pooledHub) Destruct() error {
 const closeWait = 30 * time.Second
 
 func (p *pooledHub) end() error {
-	close(p.ended)
+	defer openHubs.Delete(p)
 	ctx, cancel := context.WithTimeout(context.Background(), closeWait)
 	defer cancel()
 	return p.Close(ctx)
+}
+
+// OpenStreams is how many streams are open in this process. It may be called at
+// any time.
+func OpenStreams() int {
+	n := 0
+	openHubs.Range(func(hub, _ any) bool {
+		n += hub.(*pooledHub).Stats().Streams()
+		return true
+	})
+	return n
 }
 
 // hubLogger is a logger that belongs to no configuration.
@@ -133,14 +147,13 @@ func openHub(name string, history History, settings stream.Config) (*pooledHub, 
 		l.Close()
 		return nil, err
 	}
-	p := &pooledHub{Hub: h, ended: make(chan struct{})}
-	go giveBackMemory(func() int { return h.Stats().Streams() }, debug.FreeOSMemory, p.ended)
+	p := &pooledHub{Hub: h}
+	openHubs.Store(p, nil)
 	return p, nil
 }
 
 // Start implements caddy.App: from now on this configuration's settings count.
 func (a *App) Start() error {
-	growSmallHeap()
 	for _, t := range a.tenancies {
 		t.hub.mu.Lock()
 		t.hub.live = append(t.hub.live, t)

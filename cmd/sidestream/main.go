@@ -5,6 +5,7 @@
 package main
 
 import (
+	"context"
 	"runtime/debug"
 
 	"github.com/caddyserver/caddy/v2"
@@ -13,7 +14,8 @@ import (
 
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
-	_ "github.com/seed-078801ba/sidestream/caddymodule"
+	"github.com/seed-078801ba/sidestream/caddymodule"
+	"github.com/seed-078801ba/sidestream/cmd/sidestream/heap"
 )
 
 const longDescription = `Sidestream gives an existing chat backend a streaming API without changing it:
@@ -38,6 +40,7 @@ func main() {
 	for _, command := range []caddycmd.Command{demoCommand(), backendCommand(), tailCommand(), explainCommand(), caddyCommand(logCommand())} {
 		caddycmd.RegisterCommand(command)
 	}
+	heap.Tune(context.Background(), caddymodule.OpenStreams)
 	caddycmd.Main()
 }
 

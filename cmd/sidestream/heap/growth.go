@@ -1,11 +1,8 @@
-package caddymodule
+package heap
 
 import (
-	"os"
 	"runtime"
-	"runtime/debug"
 	"runtime/metrics"
-	"sync"
 )
 
 // smallHeap is how far the heap may grow before it is collected, however little
@@ -30,15 +27,6 @@ func growth(live uint64) int {
 	}
 	return int(min((smallHeap-live)*100/max(live, 1), mostGrowth))
 }
-
-// growSmallHeap sees to it that a small heap is not collected all the time. It
-// works for the whole process, from the first call on, unless GOGC is set: then
-// somebody has decided.
-var growSmallHeap = sync.OnceFunc(func() {
-	if os.Getenv("GOGC") == "" {
-		afterCollections(followHeap(liveBytes, debug.SetGCPercent))
-	}
-})
 
 // liveBytes is how much of the heap the last collection found in use.
 func liveBytes() uint64 {

@@ -1,6 +1,7 @@
-package caddymodule
+package heap
 
 import (
+	"context"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -9,19 +10,20 @@ import (
 
 // Memory is given back once after a burst, when it is calm again, and never
 // while streams just come and go.
-func TestGiveBackMemory(t *testing.T) {
+func TestGiveBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n, freed atomic.Int64
-		stop, done := make(chan struct{}), make(chan struct{})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			giveBackMemory(func() int { return int(n.Load()) }, func() { freed.Add(1) }, stop)
+			giveBack(ctx, func() int { return int(n.Load()) }, func() { freed.Add(1) })
 		}()
 		during := func(streams ...int64) int64 {
 			before := freed.Load()
 			for _, v := range streams {
 				n.Store(v)
-				time.Sleep(memoryTick)
+				time.Sleep(tick)
 				synctest.Wait()
 			}
 			return freed.Load() - before
@@ -35,7 +37,7 @@ func TestGiveBackMemory(t *testing.T) {
 		if got := during(3005, 3003, 3000, 3001); got != 1 {
 			t.Errorf("freed %d times after a burst", got)
 		}
-		close(stop)
+		cancel()
 		<-done
 	})
 }
