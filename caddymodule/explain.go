@@ -17,6 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
 
 	"github.com/seed-078801ba/sidestream/webhook"
+	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
 
 // Explainer tells what a configuration would do with a request, and why. It
@@ -317,7 +318,7 @@ func (x *Explainer) Webhook(r *http.Request) (path string, e webhook.Explanation
 			vars, ok := h.match(r.URL.EscapedPath())
 			if ok {
 				path = h.shownPath()
-				e = h.hook.Explain(webhook.Input{Body: body, Header: r.Header, Query: r.URL.RawQuery, Path: vars})
+				e = h.hook.Explain(decode.Input{Body: body, Header: r.Header, Query: r.URL.RawQuery, Path: vars})
 				return true
 			}
 		}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/seed-078801ba/sidestream/webhook"
+	"github.com/seed-078801ba/sidestream/webhook/decode"
 	"github.com/seed-078801ba/sidestream/webhook/redis"
 )
 
@@ -86,7 +86,7 @@ type sourceSet map[string]*pooledSource
 
 // joinSource gives the hub of a handler a source, and makes it if there is none
 // like it yet. It runs from when the configuration does.
-func (a *App) joinSource(hub string, rs *RedisSource, revoke func([]webhook.Revocation)) error {
+func (a *App) joinSource(hub string, rs *RedisSource, revoke func([]decode.Revocation)) error {
 	t := a.tenancies[hub]
 	text, err := json.Marshal(rs)
 	if err != nil {
@@ -192,7 +192,7 @@ func (p *pooledHub) connected() bool {
 func (s *Sidestream) redisSources(app *App) error {
 	gate := s.gate // and not s: the source outlives it
 	for _, rs := range s.Redis {
-		err := app.joinSource(s.Hub, rs, func(revocations []webhook.Revocation) {
+		err := app.joinSource(s.Hub, rs, func(revocations []decode.Revocation) {
 			for _, r := range revocations {
 				gate.Revoke(r.User, r.Channel)
 			}

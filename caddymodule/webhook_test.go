@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-078801ba/sidestream/stream/event"
 	"github.com/seed-078801ba/sidestream/webhook"
+	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
 
 func TestWebhookRoutes(t *testing.T) {
@@ -33,7 +34,7 @@ func TestWebhookRoutes(t *testing.T) {
 		{"/_matrix/app/v1", "matrix", "/_matrix/app/v1/transactions/5", true, nil, "/_matrix/app/v1"},
 		{"/_matrix/app/v1", "matrix", "/_matrix/app", false, nil, "/_matrix/app/v1"},
 	} {
-		h := &Webhook{Path: c.path, Config: webhook.Config{Preset: c.preset, Secrets: []string{"0123456789012345678901234567890123456789"}}}
+		h := &Webhook{Path: c.path, Config: webhook.Config{Config: decode.Config{Preset: c.preset}, Secrets: []string{"0123456789012345678901234567890123456789"}}}
 		if err := h.provision(caddy.NewReplacer()); err != nil {
 			t.Fatalf("%s %s: %v", c.path, c.preset, err)
 		}

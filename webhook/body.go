@@ -24,6 +24,9 @@ var (
 // maxRatio is how much a packed body may grow.
 const maxRatio = 100
 
+// maxPooledBody is the size of the largest buffer that is worth keeping.
+const maxPooledBody = 64 << 10
+
 // buffer holds a body while a delivery is served.
 type buffer struct{ bytes.Buffer }
 
@@ -32,7 +35,7 @@ var buffers = sync.Pool{New: func() any { return new(buffer) }}
 func newBuffer() *buffer { return buffers.Get().(*buffer) }
 
 func (b *buffer) release() {
-	if b.Cap() <= maxPooled {
+	if b.Cap() <= maxPooledBody {
 		b.Reset()
 		buffers.Put(b)
 	}
@@ -51,7 +54,7 @@ func (h *Hook) readBody(w http.ResponseWriter, r *http.Request) (*buffer, error)
 	default:
 		return nil, errEncoding
 	}
-	if r.ContentLength > h.maxBody {
+	if r.ContentLength > h.decoder.MaxBody() {
 		w.Header().Set("Connection", "close")
 		return nil, errTooLarge
 	}
@@ -60,7 +63,7 @@ func (h *Hook) readBody(w http.ResponseWriter, r *http.Request) (*buffer, error)
 	// own must do.
 	_ = controller.SetReadDeadline(time.Now().Add(h.bodyTimeout))
 	body := newBuffer()
-	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, h.maxBody))
+	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, h.decoder.MaxBody()))
 	if err != nil {
 		body.release()
 		w.Header().Set("Connection", "close")
@@ -86,13 +89,13 @@ func (h *Hook) unpack(packed []byte) (*buffer, error) {
 	if err != nil {
 		return nil, errUnpacking
 	}
-	limit := min(h.maxBody, maxRatio*int64(len(packed)))
+	limit := min(h.decoder.MaxBody(), maxRatio*int64(len(packed)))
 	body := newBuffer()
 	n, err := body.ReadFrom(io.LimitReader(reader, limit+1))
 	switch {
 	case err != nil:
 		err = errUnpacking
-	case n > h.maxBody:
+	case n > h.decoder.MaxBody():
 		err = errTooLarge
 	case n > limit:
 		err = errRatio

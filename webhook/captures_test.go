@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/seed-078801ba/sidestream/stream/event"
+	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -61,8 +62,8 @@ func readLines[T any](t testing.TB, name string) []T {
 }
 
 func captureHooks(t testing.TB) (mattermost, matrix *Hook) {
-	return mustNew(t, Config{Preset: "mattermost", Secrets: []string{"i7c9uhxjm3rztbhsawjfyr9uer", "ccpru616j3dh5eko7fu4jpud9a"}}),
-		mustNew(t, Config{Preset: "matrix", Secrets: []string{"hs_secret_token_0123456789"}})
+	return mustNew(t, Config{Config: decode.Config{Preset: "mattermost"}, Secrets: []string{"i7c9uhxjm3rztbhsawjfyr9uer", "ccpru616j3dh5eko7fu4jpud9a"}}),
+		mustNew(t, Config{Config: decode.Config{Preset: "matrix"}, Secrets: []string{"hs_secret_token_0123456789"}})
 }
 
 // What real apps sent, through Serve, and the events that come of it.
@@ -106,12 +107,12 @@ func TestGrowingTransaction(t *testing.T) {
 
 // What real libraries published to Redis.
 func TestRedisCaptures(t *testing.T) {
-	decoders := map[string]*Decoder{}
-	for prefix, cfg := range map[string]Config{
+	decoders := map[string]*decode.Decoder{}
+	for prefix, cfg := range map[string]decode.Config{
 		"campfire_production:": {Preset: "actioncable"}, "laravel_": {Preset: "laravel"}, "socket.io#": {Preset: "socketio"},
-		"asgi__": {Format: Msgpack, Map: []MapRule{{Field: "channel", Value: "{redis.channel|last:group__}"}, {Field: "id", Value: "{json.id}"}, {Field: "body", Value: "{json.text}"}}},
+		"asgi__": {Format: decode.Msgpack, Map: []decode.MapRule{{Field: "channel", Value: "{redis.channel|last:group__}"}, {Field: "id", Value: "{json.id}"}, {Field: "body", Value: "{json.text}"}}},
 	} {
-		d, err := NewDecoder(cfg)
+		d, err := decode.NewDecoder(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,14 +133,14 @@ func TestRedisCaptures(t *testing.T) {
 			if !strings.HasPrefix(c.Channel, prefix) {
 				continue
 			}
-			if d.format == Msgpack && c.Text != nil { // an emitter with a JSON parser
-				json, err := NewDecoder(Config{Preset: "socketio", Format: JSON})
+			if (prefix == "socket.io#" || prefix == "asgi__") && c.Text != nil { // an emitter with a JSON parser
+				json, err := decode.NewDecoder(decode.Config{Preset: "socketio", Format: decode.JSON})
 				if err != nil {
 					t.Fatal(err)
 				}
 				d = json
 			}
-			decoded, err := d.Decode(Input{Body: payload, Redis: map[string]string{"channel": c.Channel}})
+			decoded, err := d.Decode(decode.Input{Body: payload, Redis: map[string]string{"channel": c.Channel}})
 			fmt.Fprintf(&got, "== %s\ndropped=%d unmapped=%d %s %v\n", c.Channel, decoded.Dropped, decoded.Unmapped, decoded.Reason, err)
 			for _, e := range decoded.Events {
 				got.WriteString(eventText(&e))

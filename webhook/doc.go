@@ -1,36 +1,13 @@
-// Package webhook turns bytes from outside into events: it verifies who sent
-// them, decodes them, maps them by rules or by a preset, and answers the sender
-// in the way that the sender stands.
+// Package webhook takes deliveries over HTTP: it verifies who sent them, lets
+// package decode turn them into events, publishes the events, and gives the
+// sender the answer that it needs.
 //
-// A delivery goes through four steps, each of which can be used without the
-// others: verify (verify.go), decode into items (decode.go), map every item to
-// events (mapping.go), publish and acknowledge (serve.go). The Redis ingest
-// uses decode and map only, through Decoder.
+// A Hook is one address. A delivery goes through Serve (serve.go): the head is
+// judged, the body is read (body.go), its sender is verified (verify.go, and one
+// file for each scheme), it is read and mapped by a decode.Decoder, its events are
+// published, and the sender is answered (answer.go). What some senders ask beside
+// their deliveries is in slack.go, cloudevents.go and matrix.go.
 //
-// # The mapping language
-//
-// A value is text with holes: {source.path}. Alternatives stand behind ??, and
-// the next one counts where a value is missing or null; filters stand behind |
-// and apply to whichever alternative counted. A path has dots and numbers
-// (a.b.0.c), or is a JSON Pointer for keys with dots in them: {json:/a~1b/x.y}.
-//
-//	json    the payload            item   the element of each, or the payload
-//	form    a field of a form      query  a parameter of the URL
-//	header  a header               path   a parameter of the route
-//	body    the raw payload        match  a capture of the Redis channel
-//	redis   channel, id, field.NAME
-//
-//	json, json:PATH   JSON inside of a text     base64url    decoded
-//	last:TEXT         behind the last TEXT      re:PATTERN   first group (RE2)
-//	split:TEXT        several values            html_text    text of HTML
-//	lower, trim       as they say               prefix:TEXT  TEXT before it
-//
-// Conditions compare values as text: ==, !=, in, exists, matches, each but the
-// first two also with not before it, joined by and.
-//
-// Numbers are never calculated with: what the backend wrote is what clients get,
-// to the last digit.
-//
-// The package knows HTTP requests and events. It knows nothing of streams,
-// stores or Caddy.
+// The package knows HTTP requests and events. It knows nothing of formats, of
+// streams, of stores or of Caddy.
 package webhook

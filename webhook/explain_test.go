@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/seed-078801ba/sidestream/stream/event"
+	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
 
 // explained is an explanation in one line: what is told of each message.
@@ -39,19 +40,19 @@ func explained(e Explanation) string {
 }
 
 func TestExplain(t *testing.T) {
-	own := Config{
-		Verify: &Verify{Scheme: "none"}, Each: "{json.events}",
-		Map: []MapRule{
+	own := Config{Verify: &Verify{Scheme: "none"}, Config: decode.Config{
+		Each: "{json.events}",
+		Map: []decode.MapRule{
 			{Field: "channel", Value: "{item.room}"}, {Field: "id", Value: "{item.id}"},
 			{Field: "body", Value: "{item.html|html_text}", When: "{item.html} exists"}, {Field: "body", Value: "{item.text}"},
 		},
 		Drop:   []string{"{item.kind} in typing presence", "{item.room} == lobby"},
-		Revoke: []RevokeRule{{User: "{item.gone}", Channel: "{item.room}"}},
-	}
+		Revoke: []decode.RevokeRule{{User: "{item.gone}", Channel: "{item.room}"}},
+	}}
 	reject := own
 	reject.OnUnmapped = "reject"
-	mattermost := Config{Preset: "mattermost", Secrets: []string{"the-token"}}
-	slack := Config{Preset: "slack_events", Secrets: []string{"the-secret-of-slack"}}
+	mattermost := Config{Config: decode.Config{Preset: "mattermost"}, Secrets: []string{"the-token"}}
+	slack := Config{Config: decode.Config{Preset: "slack_events"}, Secrets: []string{"the-secret-of-slack"}}
 	for _, test := range []struct {
 		name   string
 		config Config
@@ -80,7 +81,7 @@ func TestExplain(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			e := h.Explain(Input{Header: test.header, Body: []byte(test.body)})
+			e := h.Explain(decode.Input{Header: test.header, Body: []byte(test.body)})
 			if got := explained(e); got != test.want {
 				t.Errorf("got  %s\nwant %s", got, test.want)
 			}
@@ -93,31 +94,31 @@ func TestExplain(t *testing.T) {
 
 // Every field tells which rule counts and what it found.
 func TestExplainFields(t *testing.T) {
-	h, err := New(Config{Verify: &Verify{Scheme: "none"}, Map: []MapRule{
+	h, err := New(Config{Verify: &Verify{Scheme: "none"}, Config: decode.Config{Map: []decode.MapRule{
 		{Field: "channel", Value: "{json.rooms}"}, {Field: "id", Value: "{json.id}", When: "{json.id} exists"},
 		{Field: "id", Value: "{json.key}"}, {Field: "user", Value: "{json.user}"},
-	}})
+	}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := h.Explain(Input{Body: []byte(`{"rooms":["a","b"],"key":7,"user":{"name":"x"}}`)})
+	e := h.Explain(decode.Input{Body: []byte(`{"rooms":["a","b"],"key":7,"user":{"name":"x"}}`)})
 	want := "[{channel {json.rooms} [\"a\",\"b\"]} {id {json.key} 7} {user {json.user} an object of 1 fields}]"
 	if len(e.Messages) != 1 || fmt.Sprint(e.Messages[0].Fields) != want || e.Messages[0].Unmapped != "the user is no id" {
 		t.Errorf("%+v, want the fields %s", e.Messages, want)
 	}
-	e = h.Explain(Input{Body: []byte(`{"rooms":["a","b"]}`)})
-	if got := e.Messages[0].Fields[1]; got != (Field{Name: "id", Rule: "{json.id} when {json.id} exists, {json.key}"}) {
+	e = h.Explain(decode.Input{Body: []byte(`{"rooms":["a","b"]}`)})
+	if got := e.Messages[0].Fields[1]; got != (decode.Field{Name: "id", Rule: "{json.id} when {json.id} exists, {json.key}"}) {
 		t.Errorf("a field that is not there: %+v", got)
 	}
 }
 
 // What is explained is what would be stored.
 func TestExplainIsServe(t *testing.T) {
-	h, err := New(Config{Preset: "campfire_classic", Verify: &Verify{Scheme: "none"}})
+	h, err := New(Config{Config: decode.Config{Preset: "campfire_classic"}, Verify: &Verify{Scheme: "none"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := Input{Body: []byte(`{"id":1,"room_id":2,"user_id":3,"body":"hi","type":"TextMessage","created_at":"2011/09/12 22:46:06 +0000"}`)}
+	in := decode.Input{Body: []byte(`{"id":1,"room_id":2,"user_id":3,"body":"hi","type":"TextMessage","created_at":"2011/09/12 22:46:06 +0000"}`)}
 	decoded, err := h.Decode(in)
 	if err != nil {
 		t.Fatal(err)

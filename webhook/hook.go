@@ -5,17 +5,18 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
 
 // Hook is a compiled Config: one address that a backend posts to. It is safe
 // for concurrent use and holds nothing that must be closed.
 type Hook struct {
-	decoder      *Decoder
+	decoder      *decode.Decoder
 	verifier     verifier
 	scheme       string // the verifier's
-	preset       *preset
+	sender       decode.Sender
 	method       string
-	maxBody      int64
 	bodyTimeout  time.Duration
 	gzip         bool
 	reject       bool // on_unmapped reject
@@ -32,38 +33,29 @@ type Hook struct {
 // the webhook open without saying so. Errors say what would be right; none holds
 // a secret.
 func New(cfg Config) (*Hook, error) {
-	p, err := findPreset(cfg.Preset)
+	sender, err := decode.SenderOf(cfg.Preset)
 	if err != nil {
 		return nil, err
 	}
 	h := &Hook{
-		preset: p, method: p.method, maxBody: cfg.MaxBody, bodyTimeout: durationOr(cfg.BodyTimeout, DefaultBodyTimeout),
-		gzip: cfg.Gzip, ack: p.ack, conflict: p.conflict, allowBrowser: cfg.AllowBrowser, now: time.Now,
-		deliveryIDs: slices.Concat(p.delivery, []string{"Webhook-Id", "Svix-Id", "Idempotency-Key"}),
+		sender: sender, method: sender.Method, bodyTimeout: durationOr(cfg.BodyTimeout, DefaultBodyTimeout),
+		gzip: cfg.Gzip, ack: (*Ack)(sender.Answer), conflict: sender.Conflict, allowBrowser: cfg.AllowBrowser, now: time.Now,
+		deliveryIDs: slices.Concat(sender.Delivery, []string{"Webhook-Id", "Svix-Id", "Idempotency-Key"}),
 	}
-	if h.decoder, err = newDecoder(&cfg, p); err != nil {
+	if h.decoder, err = decode.NewDecoder(cfg.Config); err != nil {
 		return nil, err
 	}
-	if h.verifier, err = newVerifier(&cfg, p); err != nil {
+	if h.verifier, err = newVerifier(&cfg, &sender); err != nil {
 		return nil, err
 	}
-	h.scheme = "none"
-	for _, v := range []*Verify{cfg.Verify, p.verify} {
-		if v != nil {
-			h.scheme = v.Scheme
-			break
-		}
+	switch {
+	case cfg.Verify != nil:
+		h.scheme = cfg.Verify.Scheme
+	default:
+		h.scheme = sender.Scheme
 	}
 	if h.method == "" {
 		h.method = http.MethodPost
-	}
-	switch {
-	case h.maxBody < 0:
-		return nil, fmt.Errorf("max_body is %d; it must be positive", h.maxBody)
-	case h.maxBody == 0 && p.maxBody > 0:
-		h.maxBody = p.maxBody
-	case h.maxBody == 0:
-		h.maxBody = DefaultMaxBody
 	}
 	if h.bodyTimeout < 0 {
 		return nil, fmt.Errorf("body_timeout is %s; it must be positive", h.bodyTimeout)
@@ -99,10 +91,10 @@ func (h *Hook) PathSecret() (parameter string, ok bool) {
 
 // Subtree tells whether everything below the hook's address belongs to it, as
 // in the application service API of Matrix.
-func (h *Hook) Subtree() bool { return h.preset.subtree }
+func (h *Hook) Subtree() bool { return h.sender.Protocol == decode.ApplicationService }
 
 // Decoder is the part of the hook that turns payloads into events.
-func (h *Hook) Decoder() *Decoder { return h.decoder }
+func (h *Hook) Decoder() *decode.Decoder { return h.decoder }
 
 // Decode reads and maps a delivery without verifying it.
-func (h *Hook) Decode(in Input) (Decoded, error) { return h.decoder.Decode(in) }
+func (h *Hook) Decode(in decode.Input) (decode.Decoded, error) { return h.decoder.Decode(in) }

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
 
 // Option sets one option of the configuration from words, as a line of a
@@ -32,9 +34,12 @@ import (
 //	tolerance DURATION
 //	allow_browser
 func (c *Config) Option(name string, args []string) error {
+	if slices.Contains(decode.OptionNames, name) {
+		return c.Config.Option(name, args)
+	}
 	set, ok := optionSetters[name]
 	if !ok {
-		return fmt.Errorf("unknown option %q; the options are %s", name, strings.Join(optionNames, ", "))
+		return fmt.Errorf("unknown option %q; the options are %s", name, strings.Join(slices.Concat(decode.OptionNames, optionNames), ", "))
 	}
 	if err := set(c, args); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
@@ -42,18 +47,9 @@ func (c *Config) Option(name string, args []string) error {
 	return nil
 }
 
-var optionNames = []string{
-	"preset", "secret", "verify", "format", "max_body", "body_timeout", "gzip", "each", "max_batch", "map", "drop", "revoke",
-	"on_unmapped", "ack", "tolerance", "allow_browser",
-}
+var optionNames = []string{"secret", "verify", "body_timeout", "gzip", "on_unmapped", "ack", "tolerance", "allow_browser"}
 
 var optionSetters = map[string]func(*Config, []string) error{
-	"preset": func(c *Config, args []string) error {
-		if _, err := findPreset(strings.Join(args, " ")); err != nil {
-			return err
-		}
-		return setText(&c.Preset, args, "the name of a preset, as in preset mattermost")
-	},
 	"secret": func(c *Config, args []string) error {
 		if len(args) == 0 {
 			return fmt.Errorf("the secret is missing; write secret {env.HOOK_SECRET}")
@@ -61,111 +57,20 @@ var optionSetters = map[string]func(*Config, []string) error{
 		c.Secrets = append(c.Secrets, args...)
 		return nil
 	},
-	"verify": (*Config).setVerify,
-	"format": func(c *Config, args []string) error {
-		if len(args) == 1 && !slices.Contains(formats, Format(args[0])) {
-			return fmt.Errorf("unknown format %q; the formats are json, form, cloudevents, msgpack and text", args[0])
-		}
-		return setText((*string)(&c.Format), args, "a format, as in format json")
-	},
-	"max_body": func(c *Config, args []string) error {
-		var s string
-		if err := setText(&s, args, "a size, as in max_body 1MiB"); err != nil {
-			return err
-		}
-		n, err := parseSize(s)
-		c.MaxBody = n
-		return err
-	},
-	"body_timeout": func(c *Config, args []string) error { return setDuration(&c.BodyTimeout, args) },
-	"tolerance":    func(c *Config, args []string) error { return setDuration(&c.Tolerance, args) },
-	"gzip":         func(c *Config, args []string) error { return setFlag(&c.Gzip, args) },
+	"verify":       (*Config).setVerify,
+	"body_timeout": func(c *Config, args []string) error { return decode.SetDuration(&c.BodyTimeout, args) },
+	"tolerance":    func(c *Config, args []string) error { return decode.SetDuration(&c.Tolerance, args) },
+	"gzip":         func(c *Config, args []string) error { return decode.SetFlag(&c.Gzip, args) },
 	"allow_browser": func(c *Config, args []string) error {
-		return setFlag(&c.AllowBrowser, args)
+		return decode.SetFlag(&c.AllowBrowser, args)
 	},
-	"each": func(c *Config, args []string) error {
-		if err := setText(&c.Each, joined(args), "the place of the array in the payload, as in each {json.events}"); err != nil {
-			return err
-		}
-		return new(Decoder).compileEach(c.Each)
-	},
-	"max_batch": func(c *Config, args []string) error {
-		var s string
-		if err := setText(&s, args, "a number, as in max_batch 100"); err != nil {
-			return err
-		}
-		n, err := strconv.Atoi(s)
-		if err != nil || n < 1 {
-			return fmt.Errorf("%q is no number from 1 on", s)
-		}
-		c.MaxBatch = n
-		return nil
-	},
-	"map":    (*Config).addMap,
-	"drop":   (*Config).addDrop,
-	"revoke": (*Config).addRevoke,
 	"on_unmapped": func(c *Config, args []string) error {
 		if len(args) == 1 && args[0] != onUnmappedAck && args[0] != onUnmappedReject {
 			return fmt.Errorf("%q is neither ack nor reject", args[0])
 		}
-		return setText(&c.OnUnmapped, args, "ack or reject")
+		return decode.SetText(&c.OnUnmapped, args, "ack or reject")
 	},
 	"ack": (*Config).setAck,
-}
-
-func setText(to *string, args []string, want string) error {
-	switch {
-	case *to != "":
-		return fmt.Errorf("it is set twice")
-	case len(args) != 1 || args[0] == "":
-		return fmt.Errorf("expected one word: %s", want)
-	}
-	*to = args[0]
-	return nil
-}
-
-func joined(args []string) []string {
-	if len(args) == 0 {
-		return nil
-	}
-	return []string{strings.Join(args, " ")}
-}
-
-func setDuration(to *Duration, args []string) error {
-	if len(args) != 1 {
-		return fmt.Errorf("expected one duration, as in 10s or 5m")
-	}
-	d, err := parseDuration(args[0])
-	*to = Duration(d)
-	return err
-}
-
-func setFlag(to *bool, args []string) error {
-	if len(args) != 0 {
-		return fmt.Errorf("it stands alone, but %q stands behind it", args[0])
-	}
-	*to = true
-	return nil
-}
-
-var sizeUnits = []struct {
-	suffix string
-	bytes  int64
-}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"KB", 1e3}, {"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"B", 1}, {"", 1}}
-
-func parseSize(s string) (int64, error) {
-	for _, unit := range sizeUnits {
-		digits, ok := strings.CutSuffix(s, unit.suffix)
-		if !ok || !isDigits(digits) {
-			continue
-		}
-		n, err := strconv.ParseInt(digits, 10, 64)
-		if err != nil || n <= 0 || n > 1<<40/unit.bytes {
-			break
-		}
-		return n * unit.bytes, nil
-	}
-	return 0, fmt.Errorf("%q is no size; write for example 512KiB or 1MiB", s)
 }
 
 func (c *Config) setVerify(args []string) error {
@@ -189,7 +94,7 @@ func (c *Config) setVerify(args []string) error {
 		to, scheme := v.option(args[i])
 		if args[i] == "tolerance" && i+1 < len(args) {
 			i++
-			if err := setDuration(&c.Tolerance, args[i:i+1]); err != nil {
+			if err := decode.SetDuration(&c.Tolerance, args[i:i+1]); err != nil {
 				return err
 			}
 			continue
@@ -235,67 +140,6 @@ func (v *Verify) option(name string) (to *string, scheme string) {
 	return nil, ""
 }
 
-// cutWhen takes the condition off the end of a rule.
-func cutWhen(args []string) (rest []string, condition string, err error) {
-	i := slices.Index(args, "when")
-	if i < 0 {
-		return args, "", nil
-	}
-	condition = quoteWords(args[i+1:])
-	if _, err := parseCondition(condition); err != nil {
-		return nil, "", err
-	}
-	return args[:i], condition, nil
-}
-
-func (c *Config) addMap(args []string) error {
-	if len(args) < 2 {
-		return fmt.Errorf("expected a field and its value, as in map channel {json.room.id}")
-	}
-	f, err := parseField(args[0])
-	if err != nil {
-		return err
-	}
-	rest, when, err := cutWhen(args[1:])
-	if err != nil {
-		return err
-	}
-	r := MapRule{Field: args[0], Value: strings.Join(rest, " "), When: when}
-	if _, err := compileRule(f, r); err != nil {
-		return fmt.Errorf("%s: %w", args[0], err)
-	}
-	c.Map = append(c.Map, r)
-	return nil
-}
-
-func (c *Config) addDrop(args []string) error {
-	text := quoteWords(args)
-	if _, err := parseCondition(text); err != nil {
-		return err
-	}
-	c.Drop = append(c.Drop, text)
-	return nil
-}
-
-func (c *Config) addRevoke(args []string) error {
-	rest, when, err := cutWhen(args)
-	if err != nil {
-		return err
-	}
-	if len(rest) == 0 || len(rest) > 2 {
-		return fmt.Errorf("expected a user and perhaps a channel, as in revoke {json.user.id} {json.room.id} when {json.type} == left")
-	}
-	r := RevokeRule{User: rest[0], When: when}
-	if len(rest) == 2 {
-		r.Channel = rest[1]
-	}
-	if err := new(Decoder).compileRevoke(r); err != nil {
-		return err
-	}
-	c.Revoke = append(c.Revoke, r)
-	return nil
-}
-
 func (c *Config) setAck(args []string) error {
 	switch {
 	case c.Ack != nil:
@@ -339,7 +183,7 @@ func (a *Ack) check() error {
 }
 
 // durationOr is d, or def if d is not set.
-func durationOr(d Duration, def time.Duration) time.Duration {
+func durationOr(d decode.Duration, def time.Duration) time.Duration {
 	if d == 0 {
 		return def
 	}

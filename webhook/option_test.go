@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
 
 // lines sets options as a Caddyfile's lexer would hand them over.
@@ -28,7 +30,7 @@ func mustWords(line string) []string {
 	var words []string
 	for line = strings.TrimSpace(line); line != ""; line = strings.TrimSpace(line) {
 		if line[0] == '"' {
-			text, rest, ok := cutQuoted(line)
+			text, rest, ok := strings.Cut(line[1:], `"`)
 			if !ok {
 				panic(line)
 			}
@@ -68,22 +70,25 @@ func TestOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Config{
+		Config: decode.Config{
+			Format: decode.JSON, MaxBody: 2 << 20, Each: "{json.events}", MaxBatch: 50,
+			Map: []decode.MapRule{
+				{Field: "channel", Value: "{item.room.id ?? item.room_id}", When: ""},
+				{Field: "type", Value: "TextMessage", When: ""},
+				{Field: "body", Value: "{item.text}", When: ""},
+				{Field: "op", Value: "edit", When: "{item.edited} == true"},
+				{Field: "op", Value: "delete", When: `{header.X-Event} == "message gone"`},
+				{Field: "data", Value: "{item}", When: ""},
+			},
+			Drop:   []string{"{item.kind} in typing presence", `{item.text} == "a b"`},
+			Revoke: []decode.RevokeRule{{User: "{item.user.id}", Channel: "{item.room.id}", When: "{item.kind} == left"}},
+		},
 		Verify: &Verify{
 			Scheme: "hmac", Algorithm: "sha512", Header: "X-Sig", Prefix: "sha512=", Encoding: "base64", Signed: "{header.X-Ts}.{body}",
 			Timestamp: "{header.X-Ts}",
 		},
-		Secrets: []string{"one", "two", "three"}, Format: JSON, MaxBody: 2 << 20, BodyTimeout: Duration(3 * time.Second), Gzip: true, Each: "{json.events}",
-		MaxBatch: 50, Map: []MapRule{
-			{"channel", "{item.room.id ?? item.room_id}", ""},
-			{"type", "TextMessage", ""},
-			{"body", "{item.text}", ""},
-			{"op", "edit", "{item.edited} == true"},
-			{"op", "delete", `{header.X-Event} == "message gone"`},
-			{"data", "{item}", ""},
-		},
-		Drop:       []string{"{item.kind} in typing presence", `{item.text} == "a b"`},
-		Revoke:     []RevokeRule{{"{item.user.id}", "{item.room.id}", "{item.kind} == left"}},
-		OnUnmapped: "reject", Ack: &Ack{200, "application/json", "{}"}, Tolerance: Duration(2 * time.Minute), AllowBrowser: true,
+		Secrets: []string{"one", "two", "three"}, BodyTimeout: decode.Duration(3 * time.Second), Gzip: true,
+		OnUnmapped: "reject", Ack: &Ack{200, "application/json", "{}"}, Tolerance: decode.Duration(2 * time.Minute), AllowBrowser: true,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -206,34 +211,23 @@ func TestMistakes(t *testing.T) {
 		}
 	}
 	for i, cfg := range []Config{
-		{Preset: "nope"}, {Format: "yaml"}, {MaxBatch: -1}, {MaxBody: -1}, {BodyTimeout: -1}, {OnUnmapped: "x"}, {Ack: &Ack{Status: 302}},
-		{Ack: &Ack{Status: 200, Body: "x"}}, {Ack: &Ack{Status: 200, ContentType: "a\r\nb"}}, {Drop: []string{"x"}}, {Map: []MapRule{{Field: "channel"}}},
-		{Map: []MapRule{{Field: "room", Value: "x"}}}, {Each: "x"}, {Revoke: []RevokeRule{{User: "{json.a}", Channel: "{"}}}, {Revoke: []RevokeRule{{User: "{json.a}", When: "x"}}},
+		{Config: decode.Config{Preset: "nope"}}, {Config: decode.Config{Format: "yaml"}}, {Config: decode.Config{MaxBatch: -1}},
+		{Config: decode.Config{MaxBody: -1}}, {BodyTimeout: -1}, {OnUnmapped: "x"}, {Ack: &Ack{Status: 302}},
+		{Ack: &Ack{Status: 200, Body: "x"}}, {Ack: &Ack{Status: 200, ContentType: "a\r\nb"}},
+		{Config: decode.Config{Drop: []string{"x"}}}, {Config: decode.Config{Map: []decode.MapRule{{Field: "channel"}}}},
+		{Config: decode.Config{Map: []decode.MapRule{{Field: "room", Value: "x"}}}}, {Config: decode.Config{Each: "x"}},
+		{Config: decode.Config{Revoke: []decode.RevokeRule{{User: "{json.a}", Channel: "{"}}}},
+		{Config: decode.Config{Revoke: []decode.RevokeRule{{User: "{json.a}", When: "x"}}}},
 		{Verify: &Verify{Scheme: "magic"}, Secrets: []string{"x"}}, {Verify: &Verify{Scheme: "token"}, Secrets: []string{"x"}, Tolerance: -1},
 	} {
 		if cfg.Verify == nil {
 			cfg.Verify = &Verify{Scheme: "none"}
 		}
 		if len(cfg.Map) == 0 {
-			cfg.Map = []MapRule{{Field: "channel", Value: "c"}}
+			cfg.Map = []decode.MapRule{{Field: "channel", Value: "c"}}
 		}
 		if _, err := New(cfg); err == nil {
 			t.Errorf("configuration %d was taken", i)
-		}
-	}
-}
-
-func TestDurations(t *testing.T) {
-	for in, want := range map[string]time.Duration{`"5m"`: 5 * time.Minute, `"1d"`: 24 * time.Hour, `1000`: 1000} {
-		var d Duration
-		if err := json.Unmarshal([]byte(in), &d); err != nil || time.Duration(d) != want {
-			t.Errorf("%s: %v %v", in, d, err)
-		}
-	}
-	for _, in := range []string{`"x"`, `1.5`, `{}`, `"-1s"`} {
-		var d Duration
-		if err := json.Unmarshal([]byte(in), &d); err == nil {
-			t.Errorf("%s was taken", in)
 		}
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
 
 // sample is a delivery of an app, made after its source or its documents.
@@ -78,9 +80,9 @@ var samples = []sample{
 }
 
 func presetConfig(name string) Config {
-	cfg := Config{Preset: name, Verify: &Verify{Scheme: "none"}}
+	cfg := Config{Config: decode.Config{Preset: name}, Verify: &Verify{Scheme: "none"}}
 	if name == "stripe" {
-		cfg.Map = []MapRule{{Field: "channel", Value: "money"}}
+		cfg.Map = []decode.MapRule{{Field: "channel", Value: "money"}}
 	}
 	return cfg
 }
@@ -113,7 +115,7 @@ func TestEveryPresetIsSampled(t *testing.T) {
 	for _, c := range samples {
 		sampled[c.preset] = true
 	}
-	for _, name := range Presets() {
+	for _, name := range decode.Presets() {
 		if !sampled[name] {
 			t.Errorf("%s has no sample", name)
 		}
@@ -179,7 +181,7 @@ func TestPresetWithOwnRules(t *testing.T) {
 }
 
 func TestMatrixNeighbours(t *testing.T) {
-	h := mustNew(t, Config{Preset: "matrix", Secrets: []string{"hs"}})
+	h := mustNew(t, Config{Config: decode.Config{Preset: "matrix"}, Secrets: []string{"hs"}})
 	for _, c := range []struct {
 		method, target, token string
 		status                int
@@ -215,7 +217,7 @@ func TestMatrixNeighbours(t *testing.T) {
 }
 
 func TestCloudEventsHandshake(t *testing.T) {
-	h := mustNew(t, Config{Preset: "cloudevents", Secrets: []string{"k"}})
+	h := mustNew(t, Config{Config: decode.Config{Preset: "cloudevents"}, Secrets: []string{"k"}})
 	r := httptest.NewRequest(http.MethodOptions, "/hook", nil)
 	r.Header.Set("WebHook-Request-Origin", "eventemitter.example.com")
 	r.Header.Set("WebHook-Request-Rate", "120")
@@ -233,7 +235,7 @@ func TestCloudEventsHandshake(t *testing.T) {
 	if resp, _ = serve(h, r, nil, new(memory)); resp.StatusCode != 405 || resp.Header.Get("Allow") != "POST, OPTIONS" {
 		t.Errorf("an OPTIONS of a browser: %d %v", resp.StatusCode, resp.Header)
 	}
-	secret := Config{Preset: "cloudevents", Verify: &Verify{Scheme: "path"}, Secrets: []string{pathSecret}}
+	secret := Config{Config: decode.Config{Preset: "cloudevents"}, Verify: &Verify{Scheme: "path"}, Secrets: []string{pathSecret}}
 	r.Header.Set("WebHook-Request-Origin", "a")
 	if resp, _ = serve(mustNew(t, secret), r, nil, new(memory)); resp.StatusCode != 404 {
 		t.Errorf("without the secret of the path: %d", resp.StatusCode)

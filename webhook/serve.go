@@ -2,14 +2,12 @@ package webhook
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/seed-078801ba/sidestream/stream/event"
+	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
 
 // Outcome is what became of a delivery, for metrics and one line of log.
@@ -19,11 +17,11 @@ type Outcome struct {
 	// Events counts what was stored; Duplicates and Conflicts what was there
 	// already, with the same content or with other content.
 	Events, Duplicates, Conflicts int
-	// Unmapped, Dropped and Untimed are as in Decoded.
+	// Unmapped, Dropped and Untimed are as in decode.Decoded.
 	Unmapped, Dropped, Untimed int
 	// Revoke are the users whose access is to be asked for again. It is set
 	// only after the events were published.
-	Revoke []Revocation
+	Revoke []decode.Revocation
 	// Reason is a constant text, fit for a label: why the delivery was
 	// refused, or why its first unmapped message could not be mapped; empty if
 	// all is well.
@@ -50,13 +48,6 @@ var (
 	errNotFound = &Refusal{http.StatusNotFound, "no such address"}
 )
 
-// answer is what goes back to the sender.
-type answer struct {
-	status      int
-	contentType string
-	body        string
-}
-
 // Serve takes a delivery over HTTP: it verifies, decodes, maps, publishes and
 // answers. vars are the parameters of the route, unescaped. Refusals have
 // neither a body nor a Content-Type. The answer is sent when the events are as
@@ -65,6 +56,7 @@ func (h *Hook) Serve(w http.ResponseWriter, r *http.Request, vars map[string]str
 	var out Outcome
 	a, err := h.handle(w, r, vars, pub, &out)
 	if err != nil {
+		err = refused(err)
 		a = answer{status: statusOf(err)}
 		out.Err, out.Reason = err, reasonOf(err)
 		if a.status == http.StatusServiceUnavailable {
@@ -76,49 +68,9 @@ func (h *Hook) Serve(w http.ResponseWriter, r *http.Request, vars map[string]str
 	return out
 }
 
-func (a *answer) write(w http.ResponseWriter) {
-	header := w.Header()
-	if a.contentType == "" {
-		header["Content-Type"] = nil // or net/http would guess one
-	} else {
-		header.Set("Content-Type", a.contentType)
-	}
-	if a.status != http.StatusNoContent {
-		header.Set("Content-Length", strconv.Itoa(len(a.body)))
-	}
-	w.WriteHeader(a.status)
-	if a.body != "" {
-		_, _ = w.Write([]byte(a.body)) // a sender that is gone sends again
-	}
-}
-
-func statusOf(err error) int {
-	var refusal *Refusal
-	switch {
-	case errors.As(err, &refusal):
-		return refusal.Status
-	case errors.Is(err, event.ErrStoreFull):
-		return http.StatusInsufficientStorage
-	}
-	return http.StatusServiceUnavailable
-}
-
-func reasonOf(err error) string {
-	var refusal *Refusal
-	if errors.As(err, &refusal) {
-		return refusal.Reason
-	}
-	for _, known := range []error{event.ErrStoreFull, event.ErrUnavailable, event.ErrBusy, event.ErrClosed} {
-		if errors.Is(err, known) {
-			return known.Error()
-		}
-	}
-	return "the store did not say whether it took the events"
-}
-
 func (h *Hook) handle(w http.ResponseWriter, r *http.Request, vars map[string]string, pub event.Publisher, out *Outcome) (answer, error) {
-	s := newScope(&Input{Header: r.Header, Query: r.URL.RawQuery, Path: vars})
-	defer s.release()
+	s := decode.NewPayload(&decode.Input{Header: r.Header, Query: r.URL.RawQuery, Path: vars})
+	defer s.Release()
 	if a, done, err := h.beforeBody(w, r, s); done || err != nil {
 		return a, err
 	}
@@ -127,25 +79,25 @@ func (h *Hook) handle(w http.ResponseWriter, r *http.Request, vars map[string]st
 		return answer{}, err
 	}
 	defer body.release()
-	s.in.Body = body.Bytes()
+	s.In.Body = body.Bytes()
 	if err := h.check(s, stageBody); err != nil {
 		return answer{}, err
 	}
-	if err := h.decoder.decode(s); err != nil {
+	if err := h.decoder.Read(s); err != nil {
 		return answer{}, err
 	}
 	if err := h.check(s, stageDecoded); err != nil {
 		return answer{}, err
 	}
-	if h.preset.challenge {
+	if h.sender.Protocol == decode.SlackChallenge {
 		if a, done, err := challenge(s); done || err != nil {
 			return a, err
 		}
 	}
-	if s.in.Delivery, err = h.delivery(r.Header); err != nil {
+	if s.In.Delivery, err = h.delivery(r.Header); err != nil {
 		return answer{}, err
 	}
-	decoded, err := h.decoder.mapAll(s)
+	decoded, err := h.decoder.Map(s)
 	if err != nil {
 		return answer{}, err
 	}
@@ -154,8 +106,8 @@ func (h *Hook) handle(w http.ResponseWriter, r *http.Request, vars map[string]st
 
 // beforeBody judges what the head of a request tells. done means that the
 // answer is complete.
-func (h *Hook) beforeBody(w http.ResponseWriter, r *http.Request, s *scope) (a answer, done bool, err error) {
-	if h.preset.handshake && r.Method == http.MethodOptions && r.Header.Get(requestOrigin) != "" {
+func (h *Hook) beforeBody(w http.ResponseWriter, r *http.Request, s *decode.Payload) (a answer, done bool, err error) {
+	if h.sender.Protocol == decode.CloudEventsHandshake && r.Method == http.MethodOptions && r.Header.Get(requestOrigin) != "" {
 		if _, ok := h.PathSecret(); ok {
 			err = h.check(s, stageHead)
 		}
@@ -164,14 +116,14 @@ func (h *Hook) beforeBody(w http.ResponseWriter, r *http.Request, s *scope) (a a
 		}
 		return a, true, err
 	}
-	if h.preset.subtree {
+	if h.sender.Protocol == decode.ApplicationService {
 		if a, done, err = h.appservice(w, r, s); done || err != nil {
 			return a, done, err
 		}
 	}
 	if r.Method != h.method {
 		allow := h.method
-		if h.preset.handshake {
+		if h.sender.Protocol == decode.CloudEventsHandshake {
 			allow += ", OPTIONS"
 		}
 		w.Header().Set("Allow", allow)
@@ -188,7 +140,7 @@ func (h *Hook) beforeBody(w http.ResponseWriter, r *http.Request, s *scope) (a a
 }
 
 // check verifies the delivery if this is the stage at which that can be done.
-func (h *Hook) check(s *scope, at stage) error {
+func (h *Hook) check(s *decode.Payload, at stage) error {
 	if h.verifier.needs() != at {
 		return nil
 	}
@@ -209,7 +161,7 @@ func (h *Hook) delivery(header http.Header) (string, error) {
 	return "", nil
 }
 
-func (h *Hook) publish(decoded *Decoded, pub event.Publisher, out *Outcome) (answer, error) {
+func (h *Hook) publish(decoded *decode.Decoded, pub event.Publisher, out *Outcome) (answer, error) {
 	out.Unmapped, out.Dropped, out.Untimed, out.Reason = decoded.Unmapped, decoded.Dropped, decoded.Untimed, decoded.Reason
 	if h.reject && decoded.Unmapped > 0 {
 		return answer{}, fmt.Errorf("%w: %s", errUnmapped, decoded.Reason)
@@ -250,83 +202,4 @@ func (h *Hook) publish(decoded *Decoded, pub event.Publisher, out *Outcome) (ans
 		a.status = http.StatusAccepted
 	}
 	return a, nil
-}
-
-// positions says where the events stand: {"position":"...","duplicate":false}
-// for a delivery that is one message, otherwise {"events":[...]} with one entry
-// for each event, in order, and how many messages are not among them.
-func positions(decoded *Decoded, receipts []event.Receipt) string {
-	if !decoded.Batch && len(receipts) == 1 {
-		return string(appendPosition(nil, &receipts[0]))
-	}
-	b := []byte(`{"events":[`)
-	for i := range receipts {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = appendPosition(b, &receipts[i])
-	}
-	b = append(b, ']')
-	for _, count := range []struct {
-		name string
-		n    int
-	}{{"dropped", decoded.Dropped}, {"unmapped", decoded.Unmapped}} {
-		if count.n > 0 {
-			b = fmt.Appendf(b, `,"%s":%d`, count.name, count.n)
-		}
-	}
-	return string(append(b, '}'))
-}
-
-func appendPosition(b []byte, r *event.Receipt) []byte {
-	b = append(b, `{"position":"`...)
-	b = r.Position.Append(b)
-	b = append(b, `","duplicate":`...)
-	b = strconv.AppendBool(b, r.Duplicate)
-	return append(b, '}')
-}
-
-// challenge answers the request by which Slack finds out whether an address
-// speaks its language.
-func challenge(s *scope) (a answer, done bool, err error) {
-	root, err := s.tree(sourceJSON, false)
-	if err != nil {
-		return a, false, err
-	}
-	kind, err := lookup(root, []step{{key: "type", index: -1}})
-	if err != nil || kind == nil || fromJSON(kind).text != "url_verification" {
-		return a, false, err
-	}
-	node, err := lookup(root, []step{{key: "challenge", index: -1}})
-	if err != nil {
-		return a, false, err
-	}
-	v := fromJSON(node)
-	if v.kind != text {
-		return a, false, badInput("a url_verification without a challenge")
-	}
-	body := append(appendJSONString([]byte(`{"challenge":`), v.text), '}')
-	return answer{status: http.StatusOK, contentType: "application/json", body: string(body)}, true, nil
-}
-
-// The headers of the CloudEvents handshake (http-webhook.md 4).
-const (
-	requestOrigin = "WebHook-Request-Origin"
-	requestRate   = "WebHook-Request-Rate"
-)
-
-// handshake allows a sender of CloudEvents to send. The callback that it may
-// name is not called: no address in a request ever is.
-func handshake(w http.ResponseWriter, r *http.Request) (answer, error) {
-	origin, ok := one(r.Header, requestOrigin)
-	if !ok || len(origin) > maxID || strings.ContainsFunc(origin, func(c rune) bool { return c <= ' ' || c > '~' }) {
-		return answer{}, badInput("a malformed " + requestOrigin)
-	}
-	header := w.Header()
-	header.Set("Allow", http.MethodPost)
-	header.Set("WebHook-Allowed-Origin", origin)
-	if r.Header.Get(requestRate) != "" {
-		header.Set("WebHook-Allowed-Rate", "*")
-	}
-	return answer{status: http.StatusOK}, nil
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/seed-078801ba/sidestream/stream/event"
+	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
 
 const goodBody = `{"room":"1","id":"5","text":"hi","token":"good","n":1}`
@@ -79,7 +80,7 @@ func TestBadInput(t *testing.T) {
 		{"unmapped, on_unmapped reject", own("on_unmapped reject"), post(`{"id":"1"}`), 422},
 		{"a malformed delivery id", own(), post(goodBody, "Idempotency-Key", "a\x7fb"), 400},
 		{"two delivery ids", own(), post(goodBody, "Idempotency-Key", "a", "Idempotency-Key", "b"), 400},
-		{"CloudEvents in XML", Config{Preset: "cloudevents", Verify: &Verify{Scheme: "none"}}, post(goodBody, "Content-Type", "application/cloudevents+xml"), 415},
+		{"CloudEvents in XML", Config{Config: decode.Config{Preset: "cloudevents"}, Verify: &Verify{Scheme: "none"}}, post(goodBody, "Content-Type", "application/cloudevents+xml"), 415},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			pub := new(memory)
@@ -273,21 +274,21 @@ func TestAnswersOnTheWire(t *testing.T) {
 		path, method, body string
 		headers, want      string
 	}{
-		{Config{Preset: "campfire", Secrets: []string{pathSecret}}, pathSecret, "POST", `{"room":{"id":1},"message":{"id":1,"body":{"plain":"x"}}}`, "",
+		{Config{Config: decode.Config{Preset: "campfire"}, Secrets: []string{pathSecret}}, pathSecret, "POST", `{"room":{"id":1},"message":{"id":1,"body":{"plain":"x"}}}`, "",
 			"HTTP/1.1 204 No Content\r\n\r\n"},
-		{Config{Preset: "campfire", Secrets: []string{pathSecret}}, "wrong", "POST", `{}`, "",
+		{Config{Config: decode.Config{Preset: "campfire"}, Secrets: []string{pathSecret}}, "wrong", "POST", `{}`, "",
 			"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"},
-		{Config{Preset: "mattermost", Secrets: []string{"t"}}, "", "POST", `{"token":"t","channel_id":"c","post_id":"p"}`, "",
+		{Config{Config: decode.Config{Preset: "mattermost"}, Secrets: []string{"t"}}, "", "POST", `{"token":"t","channel_id":"c","post_id":"p"}`, "",
 			"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: application/json\r\n\r\n{}"},
-		{Config{Preset: "mattermost", Secrets: []string{"t"}}, "", "POST", `{"token":"x"}`, "",
+		{Config{Config: decode.Config{Preset: "mattermost"}, Secrets: []string{"t"}}, "", "POST", `{"token":"x"}`, "",
 			"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"},
-		{Config{Preset: "mattermost", Secrets: []string{"t"}}, "", "GET", ``, "",
+		{Config{Config: decode.Config{Preset: "mattermost"}, Secrets: []string{"t"}}, "", "GET", ``, "",
 			"HTTP/1.1 405 Method Not Allowed\r\nAllow: POST\r\nContent-Length: 0\r\n\r\n"},
-		{Config{Preset: "rocketchat", Secrets: []string{"t"}}, "", "POST", `{"token":"t"}`, "",
+		{Config{Config: decode.Config{Preset: "rocketchat"}, Secrets: []string{"t"}}, "", "POST", `{"token":"t"}`, "",
 			"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: application/json\r\n\r\n{}"},
-		{Config{Preset: "zulip", Secrets: []string{"t"}}, "", "POST", `{"token":"t","message":{"id":1,"stream_id":2}}`, "",
+		{Config{Config: decode.Config{Preset: "zulip"}, Secrets: []string{"t"}}, "", "POST", `{"token":"t","message":{"id":1,"stream_id":2}}`, "",
 			"HTTP/1.1 200 OK\r\nContent-Length: 30\r\nContent-Type: application/json\r\n\r\n{\"response_not_required\":true}"},
-		{Config{Preset: "anycable", Secrets: []string{"t"}}, "", "POST", `{"stream":"a","data":"{\"id\":1}"}`, "Authorization: bearer t\r\n",
+		{Config{Config: decode.Config{Preset: "anycable"}, Secrets: []string{"t"}}, "", "POST", `{"stream":"a","data":"{\"id\":1}"}`, "Authorization: bearer t\r\n",
 			"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"},
 	} {
 		hook := mustNew(t, c.cfg)

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
 
 // verifier checks where a delivery comes from.
@@ -18,7 +20,7 @@ type verifier interface {
 	needs() stage
 	// verify is nil or a *Refusal. It reads each header that it uses once: a
 	// header that comes twice is refused, since readers differ in which counts.
-	verify(s *scope, now time.Time) error
+	verify(s *decode.Payload, now time.Time) error
 }
 
 // stage is a point of a delivery's way.
@@ -46,14 +48,10 @@ var (
 // schemes are the names of all ways to verify.
 var schemes = []string{"standardwebhooks", "slack", "github", "stripe", "discourse", "hmac", "token", "bearer", "path", "none"}
 
-// minPathSecret is the shortest secret in a path, in characters: a path shows up
-// in more logs than a header does.
-const minPathSecret = 32
-
-func newVerifier(cfg *Config, p *preset) (verifier, error) {
-	v := p.verify
-	if cfg.Verify != nil {
-		v = cfg.Verify
+func newVerifier(cfg *Config, sender *decode.Sender) (verifier, error) {
+	v := cfg.Verify
+	if v == nil && sender.Scheme != "" {
+		v = &Verify{Scheme: sender.Scheme, Query: sender.Query}
 	}
 	if v == nil {
 		return nil, fmt.Errorf("nothing says how deliveries are verified; write verify and one of %s", strings.Join(schemes, ", "))
@@ -102,21 +100,12 @@ func newVerifier(cfg *Config, p *preset) (verifier, error) {
 		return newTokenVerifier(v, cfg.Secrets)
 	case "bearer":
 		query := v.Query
-		if query == "" && p.verify != nil && p.verify.Scheme == "bearer" {
-			query = p.verify.Query
+		if query == "" && sender.Scheme == "bearer" {
+			query = sender.Query
 		}
 		return &bearerVerifier{tokens: digestsOf(cfg.Secrets), query: query}, nil
 	case "path":
-		for i, secret := range cfg.Secrets {
-			if len(secret) < minPathSecret || strings.ContainsAny(secret, "/\\?#% ") {
-				return nil, fmt.Errorf("secret %d is a part of the path, so it must have at least %d characters and none of / \\ ? # %% and space; make one with: openssl rand -hex 32", i+1, minPathSecret)
-			}
-		}
-		parameter := v.Parameter
-		if parameter == "" {
-			parameter = "secret"
-		}
-		return &pathVerifier{secrets: digestsOf(cfg.Secrets), parameter: parameter}, nil
+		return newPathVerifier(v, cfg.Secrets)
 	}
 	return nil, fmt.Errorf("unknown way to verify, %q; the ways are %s", v.Scheme, strings.Join(schemes, ", "))
 }
@@ -153,99 +142,13 @@ func keysOf(secrets []string) [][]byte {
 
 type noVerifier struct{}
 
-func (noVerifier) needs() stage                   { return stageHead }
-func (noVerifier) verify(*scope, time.Time) error { return nil }
-
-// pathVerifier takes a secret as a segment of the path.
-type pathVerifier struct {
-	secrets   digests
-	parameter string
-}
-
-func (*pathVerifier) needs() stage { return stageHead }
-
-func (v *pathVerifier) verify(s *scope, _ time.Time) error {
-	if !v.secrets.match(s.in.Path[v.parameter]) {
-		return errPathSecret
-	}
-	return nil
-}
-
-// bearerVerifier takes a token in the Authorization header.
-type bearerVerifier struct {
-	tokens digests
-	query  string // a parameter that may hold it instead
-}
-
-func (*bearerVerifier) needs() stage { return stageHead }
-
-func (v *bearerVerifier) verify(s *scope, _ time.Time) error {
-	token := ""
-	switch values := s.in.Header.Values("Authorization"); {
-	case len(values) > 1:
-		return errWrongSecret
-	case len(values) == 1:
-		scheme, rest, _ := strings.Cut(values[0], " ")
-		if !strings.EqualFold(scheme, "bearer") {
-			return errNoSecret
-		}
-		token = strings.TrimSpace(rest)
-	case v.query != "":
-		found, err := s.resolve(&ref{source: sourceQuery, name: v.query}, false)
-		if err != nil {
-			return errWrongSecret
-		}
-		token = found.text
-	}
-	switch {
-	case token == "":
-		return errNoSecret
-	case !v.tokens.match(token):
-		return errWrongSecret
-	}
-	return nil
-}
-
-// tokenVerifier takes a token in the payload.
-type tokenVerifier struct {
-	tokens digests
-	field  *template
-}
-
-func newTokenVerifier(v *Verify, secrets []string) (*tokenVerifier, error) {
-	field := v.Field
-	if field == "" {
-		field = eitherBody("token")
-	}
-	t, err := parseTemplate(field)
-	if err != nil {
-		return nil, fmt.Errorf("verify token: %w", err)
-	}
-	if t.single() == nil || t.uses(sourceItem) {
-		return nil, fmt.Errorf("verify token: %q is no place in the payload; write for example field {json.token}", field)
-	}
-	return &tokenVerifier{tokens: digestsOf(secrets), field: t}, nil
-}
-
-func (*tokenVerifier) needs() stage { return stageDecoded }
-
-func (v *tokenVerifier) verify(s *scope, _ time.Time) error {
-	token, err := v.field.eval(s, true)
-	switch {
-	case err != nil:
-		return err
-	case token.kind != text || token.text == "":
-		return errNoSecret
-	case !v.tokens.match(token.text):
-		return errWrongSecret
-	}
-	return nil
-}
+func (noVerifier) needs() stage                            { return stageHead }
+func (noVerifier) verify(*decode.Payload, time.Time) error { return nil }
 
 // checkTimestamp reads seconds since 1970 and compares them with now.
 func checkTimestamp(s string, now time.Time, tolerance time.Duration) error {
-	if !isDigits(s) || len(s) > 12 {
-		return errTimestamp
+	if strings.Trim(s, "0123456789") != "" || len(s) > 12 {
+		return errTimestamp // a sign, for example
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {

@@ -11,6 +11,8 @@ import (
 	"hash"
 	"strings"
 	"time"
+
+	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
 
 // hmacVerifier checks an HMAC over a text made of the raw body and of headers.
@@ -21,8 +23,8 @@ type hmacVerifier struct {
 	prefix    string
 	decode    func(string) ([]byte, error)
 	hash      func() hash.Hash
-	signed    *template
-	timestamp *template // nil: there is none
+	signed    *decode.Template
+	timestamp *decode.Template // nil: there is none
 	tolerance time.Duration
 }
 
@@ -53,49 +55,32 @@ func newHMACVerifier(v *Verify, secrets []string, tolerance time.Duration) (*hma
 		signed = "{body}"
 	}
 	var err error
-	if h.signed, err = parseTemplate(signed); err != nil {
+	if h.signed, err = decode.ParseTemplate(signed); err != nil {
 		return nil, fmt.Errorf("verify hmac: %w", err)
 	}
-	if !h.signed.uses(sourceBody) {
+	if !h.signed.Uses("body") {
 		return nil, fmt.Errorf("verify hmac: signed %q leaves the body out; write for example signed {header.X-Timestamp}.{body}", signed)
 	}
-	if err := onlyRaw(h.signed); err != nil {
-		return nil, fmt.Errorf("verify hmac: signed %q: %w", signed, err)
+	// What is signed is read before the body is, and no two deliveries may have
+	// the same text by alternatives or filters.
+	if !h.signed.IsPlain("body", "header", "query", "path") {
+		return nil, fmt.Errorf("verify hmac: signed %q: only {body}, {header.NAME}, {query.NAME} and {path.NAME} can be signed, with neither ?? nor filters", signed)
 	}
 	if v.Timestamp != "" {
-		if h.timestamp, err = parseTemplate(v.Timestamp); err != nil {
+		if h.timestamp, err = decode.ParseTemplate(v.Timestamp); err != nil {
 			return nil, fmt.Errorf("verify hmac: %w", err)
 		}
-		if err := onlyRaw(h.timestamp); err != nil || h.timestamp.single() == nil {
+		if !h.timestamp.IsHole() || !h.timestamp.IsPlain("header", "query", "path") {
 			return nil, fmt.Errorf("verify hmac: %q is no place of the timestamp; write for example {header.X-Timestamp}", v.Timestamp)
 		}
 	}
 	return h, nil
 }
 
-// onlyRaw tells whether a template can be read before the body was decoded, and
-// so that no two deliveries have the same text by alternatives or filters.
-func onlyRaw(t *template) error {
-	for _, p := range t.parts {
-		if p.hole == nil {
-			continue
-		}
-		if len(p.hole.refs) != 1 || len(p.hole.filters) != 0 {
-			return fmt.Errorf("neither ?? nor filters can be signed")
-		}
-		switch p.hole.refs[0].source {
-		case sourceBody, sourceHeader, sourceQuery, sourcePath:
-		default:
-			return fmt.Errorf("only {body}, {header.NAME}, {query.NAME} and {path.NAME} can be signed")
-		}
-	}
-	return nil
-}
-
 func (*hmacVerifier) needs() stage { return stageBody }
 
-func (h *hmacVerifier) verify(s *scope, now time.Time) error {
-	header, ok := one(s.in.Header, h.header)
+func (h *hmacVerifier) verify(s *decode.Payload, now time.Time) error {
+	header, ok := one(s.In.Header, h.header)
 	if !ok {
 		return errNoSignature
 	}
@@ -108,15 +93,15 @@ func (h *hmacVerifier) verify(s *scope, now time.Time) error {
 		return errWrongSignature
 	}
 	if h.timestamp != nil {
-		v, err := h.timestamp.eval(s, true)
-		if err != nil || v.kind != text {
+		t, ok, err := h.timestamp.Text(s)
+		if err != nil || !ok {
 			return errTimestamp
 		}
-		if err := checkTimestamp(v.text, now, h.tolerance); err != nil {
+		if err := checkTimestamp(t, now, h.tolerance); err != nil {
 			return err
 		}
 	}
-	texts, ok := h.texts(s)
+	texts, ok := h.signed.Pieces(s)
 	if !ok {
 		return errWrongSignature
 	}
@@ -127,81 +112,6 @@ func (h *hmacVerifier) verify(s *scope, now time.Time) error {
 		}
 		return mac.Sum(nil)
 	}) {
-		return errWrongSignature
-	}
-	return nil
-}
-
-// texts are the pieces of what is signed; the body is not copied.
-func (h *hmacVerifier) texts(s *scope) ([][]byte, bool) {
-	texts := make([][]byte, 0, 4)
-	for _, p := range h.signed.parts {
-		switch {
-		case p.hole == nil:
-			texts = append(texts, []byte(p.text))
-		case p.hole.refs[0].source == sourceBody:
-			texts = append(texts, s.in.Body)
-		default:
-			v, err := p.hole.eval(s)
-			if err != nil || v.kind == missing {
-				return nil, false
-			}
-			texts = append(texts, []byte(v.text))
-		}
-	}
-	return texts, true
-}
-
-// stripeVerifier checks Stripe-Signature: t=TIME,v1=HEX[,v1=HEX].
-type stripeVerifier struct {
-	keys      [][]byte
-	tolerance time.Duration
-}
-
-func (*stripeVerifier) needs() stage { return stageBody }
-
-func (v *stripeVerifier) verify(s *scope, now time.Time) error {
-	header, ok := one(s.in.Header, "Stripe-Signature")
-	if !ok {
-		return errNoSignature
-	}
-	timestamp, count := "", 0
-	var signatures [][]byte
-	for item := range strings.SplitSeq(header, ",") {
-		key, text, _ := strings.Cut(strings.TrimSpace(item), "=")
-		switch {
-		case key == "t" && timestamp != "":
-			return errTimestamp
-		case key == "t":
-			timestamp = text
-		case key == "v1":
-			if signature, err := hex.DecodeString(text); err == nil {
-				signatures = append(signatures, signature)
-			}
-		}
-		if count++; count > maxSignatures {
-			return errManySignatures
-		}
-	}
-	if err := checkTimestamp(timestamp, now, v.tolerance); err != nil {
-		return err
-	}
-	if len(signatures) == 0 {
-		return errNoSignature
-	}
-	found := false
-	for _, key := range v.keys {
-		mac := hmac.New(sha256.New, key)
-		mac.Write([]byte(timestamp + "."))
-		mac.Write(s.in.Body)
-		sum := mac.Sum(nil)
-		for _, given := range signatures {
-			if hmac.Equal(sum, given) {
-				found = true
-			}
-		}
-	}
-	if !found {
 		return errWrongSignature
 	}
 	return nil

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
 
 // standardVerifier checks deliveries that follow Standard Webhooks
@@ -56,20 +58,20 @@ func newStandardVerifier(secrets []string, tolerance time.Duration) (*standardVe
 
 func (*standardVerifier) needs() stage { return stageBody }
 
-func (v *standardVerifier) verify(s *scope, now time.Time) error {
-	prefix := standardPrefix(s.in.Header)
-	id, ok := one(s.in.Header, prefix+"id")
+func (v *standardVerifier) verify(s *decode.Payload, now time.Time) error {
+	prefix := standardPrefix(s.In.Header)
+	id, ok := one(s.In.Header, prefix+"id")
 	if !ok || !validDeliveryID(id) || strings.Contains(id, ".") {
 		return errDeliveryID // a dot would let parts of the signed text move
 	}
-	timestamp, ok := one(s.in.Header, prefix+"timestamp")
+	timestamp, ok := one(s.In.Header, prefix+"timestamp")
 	if !ok {
 		return errTimestamp
 	}
 	if err := checkTimestamp(timestamp, now, v.tolerance); err != nil {
 		return err
 	}
-	header, ok := one(s.in.Header, prefix+"signature")
+	header, ok := one(s.In.Header, prefix+"signature")
 	if !ok {
 		return errNoSignature
 	}
@@ -77,8 +79,8 @@ func (v *standardVerifier) verify(s *scope, now time.Time) error {
 	if len(signatures) > maxSignatures {
 		return errManySignatures
 	}
-	signed := make([]byte, 0, len(id)+len(timestamp)+2+len(s.in.Body))
-	signed = append(append(append(append(append(signed, id...), '.'), timestamp...), '.'), s.in.Body...)
+	signed := make([]byte, 0, len(id)+len(timestamp)+2+len(s.In.Body))
+	signed = append(append(append(append(append(signed, id...), '.'), timestamp...), '.'), s.In.Body...)
 	var sums [][]byte
 	for _, key := range v.keys {
 		mac := hmac.New(sha256.New, key)
@@ -122,5 +124,5 @@ func standardPrefix(h http.Header) string {
 }
 
 func validDeliveryID(id string) bool {
-	return len(id) <= maxDeliveryID && validID(id)
+	return len(id) <= maxDeliveryID && decode.ValidName(id)
 }

@@ -12,6 +12,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
 
 const (
@@ -127,7 +129,7 @@ func TestVerify(t *testing.T) {
 
 // GitHub's own example has a body that is no JSON.
 func TestVerifyGitHubVector(t *testing.T) {
-	h := mustNew(t, Config{Preset: "github", Secrets: []string{"x", githubSecret}})
+	h := mustNew(t, Config{Config: decode.Config{Preset: "github"}, Secrets: []string{"x", githubSecret}})
 	for body, status := range map[string]int{"Hello, World!": 400, "Hello, World?": 401} {
 		if resp, _ := serve(h, post(body, "X-Hub-Signature-256", githubSHA256), nil, new(memory)); resp.StatusCode != status {
 			t.Errorf("%q: got %d, want %d", body, resp.StatusCode, status)
@@ -195,7 +197,7 @@ func mustDecode(s string) []byte {
 
 func TestPathSecret(t *testing.T) {
 	second := strings.Repeat("b", 40)
-	h := mustNew(t, Config{Preset: "campfire", Secrets: []string{pathSecret, second}})
+	h := mustNew(t, Config{Config: decode.Config{Preset: "campfire"}, Secrets: []string{pathSecret, second}})
 	if name, ok := h.PathSecret(); name != "secret" || !ok {
 		t.Errorf("PathSecret is %q, %v", name, ok)
 	}
@@ -256,11 +258,11 @@ func FuzzVerify(f *testing.F) {
 			for _, name := range []string{"Webhook-Signature", "Stripe-Signature", "X-Slack-Signature", "X-Hub-Signature-256", "X-Signature", "Authorization"} {
 				header.Set(name, signature)
 			}
-			s := newScope(&Input{Header: header, Body: body})
+			s := decode.NewPayload(&decode.Input{Header: header, Body: body})
 			if err := h.verifier.verify(s, h.now()); err == nil {
 				t.Fatalf("%T took a made up signature", h.verifier)
 			}
-			s.release()
+			s.Release()
 		}
 	})
 }

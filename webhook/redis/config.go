@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/seed-078801ba/sidestream/webhook"
+	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
 
 // Config says where Redis is, what to listen to, and how to read it. The zero
@@ -73,15 +73,15 @@ type Config struct {
 
 	// How often the subscription is probed. One that does not answer twice is
 	// given up for a new one. Default: 3s.
-	Probe webhook.Duration `json:"probe,omitempty"`
+	Probe decode.Duration `json:"probe,omitempty"`
 
 	// The channel of the probes. All nodes that share a log must have the
 	// same. Default: `sidestream:probe`.
 	ProbeChannel string `json:"probe_channel,omitempty"`
 
 	// How payloads are read and mapped: preset, format, each, map, drop,
-	// revoke, max_body and max_batch. What is about HTTP must not be set.
-	webhook.Config
+	// revoke, max_body and max_batch.
+	decode.Config
 }
 
 // Sentinel says how to ask the sentinels.
@@ -119,10 +119,9 @@ const maxProbe = time.Minute
 // plan is a checked Config.
 type plan struct {
 	Config
-	decoder *webhook.Decoder
+	decoder *decode.Decoder
 	match   *regexp.Regexp
 	probe   time.Duration
-	maxBody int
 	address address
 }
 
@@ -137,15 +136,11 @@ func newPlan(cfg Config) (*plan, error) {
 	p.QueueEvents = or(cfg.QueueEvents, DefaultQueueEvents)
 	p.QueueBytes = or(cfg.QueueBytes, DefaultQueueBytes)
 	p.probe = or(time.Duration(cfg.Probe), DefaultProbe)
-	p.maxBody = int(or(cfg.MaxBody, webhook.DefaultMaxBody))
 	if err := p.checkSubjects(); err != nil {
 		return nil, err
 	}
 	if err := p.checkBounds(); err != nil {
 		return nil, err
-	}
-	if name := httpOnly(&cfg.Config); name != "" {
-		return nil, fmt.Errorf("%s is for webhooks and means nothing for Redis: whoever may publish there is trusted", name)
 	}
 	var err error
 	if p.address, err = parseAddress(&cfg); err != nil {
@@ -156,7 +151,7 @@ func newPlan(cfg Config) (*plan, error) {
 			return nil, err
 		}
 	}
-	if p.decoder, err = webhook.NewDecoder(cfg.Config); err != nil {
+	if p.decoder, err = decode.NewDecoder(cfg.Config); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -210,8 +205,6 @@ func (p *plan) checkBounds() error {
 		return errors.New("queue: it must have room for at least one message")
 	case p.probe <= 0, p.probe > maxProbe:
 		return fmt.Errorf("probe is %s; it must be at most %s", p.probe, maxProbe)
-	case p.maxBody < 1:
-		return fmt.Errorf("max_body is %d; it must be positive", p.maxBody)
 	}
 	return nil
 }
@@ -226,21 +219,4 @@ func parseMatch(text string) (*regexp.Regexp, error) {
 		return nil, fmt.Errorf("match %q has no named group; write for example :room_(?<channel>[0-9]+)$", text)
 	}
 	return re, nil
-}
-
-// httpOnly names an option that is set and has no meaning for Redis.
-func httpOnly(c *webhook.Config) string {
-	for _, o := range []struct {
-		name string
-		set  bool
-	}{
-		{"secret", len(c.Secrets) > 0}, {"verify", c.Verify != nil}, {"body_timeout", c.BodyTimeout != 0},
-		{"gzip", c.Gzip}, {"on_unmapped", c.OnUnmapped != ""}, {"ack", c.Ack != nil}, {"tolerance", c.Tolerance != 0},
-		{"allow_browser", c.AllowBrowser},
-	} {
-		if o.set {
-			return o.name
-		}
-	}
-	return ""
 }

@@ -44,11 +44,6 @@ func TestConfigIsRefused(t *testing.T) {
 			t.Errorf("%s %q: %v, want %q", c.url, c.lines, err, c.want)
 		}
 	}
-	cfg := rooms("h:1")
-	cfg.Secrets = []string{"x"}
-	if _, err := New(cfg, Options{Publisher: newMemory()}); err == nil || !strings.Contains(err.Error(), "secret is for webhooks") {
-		t.Errorf("a secret: %v", err)
-	}
 	if _, err := New(rooms("h:1"), Options{}); err == nil {
 		t.Error("no publisher, no error")
 	}

@@ -1,6 +1,6 @@
 // Package redis is the way in for what an app publishes to Redis: it listens
 // to channels and patterns, or reads a stream, and turns what it hears into
-// events with the decoders of package webhook.
+// events with the decoders of package decode.
 //
 // # Publish/subscribe
 //

@@ -65,7 +65,7 @@ func (n *session) onMessage(m rueidis.PubSubMessage) {
 	}
 	i := item{kind: heard, channel: m.Channel, payload: m.Message, window: n.window, ordinal: n.ordinals[counter]}
 	n.ordinals[counter]++
-	if len(m.Message) > n.s.plan.maxBody {
+	if int64(len(m.Message)) > n.s.plan.decoder.MaxBody() {
 		n.s.counts.refused.Add(1)
 		return
 	}

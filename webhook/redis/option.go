@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/seed-078801ba/sidestream/webhook"
+	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
 
 // Option sets one option of the configuration from words, as a line of a
@@ -30,24 +30,21 @@ import (
 //	probe DURATION
 //	probe_channel NAME
 //
-// and of package webhook: preset, format, each, map, drop, revoke, max_body,
+// and of package decode: preset, format, each, map, drop, revoke, max_body,
 // max_batch.
 func (c *Config) Option(name string, args []string) error {
-	if slices.Contains(decoding, name) {
+	if slices.Contains(decode.OptionNames, name) {
 		return c.Config.Option(name, args)
 	}
 	set, ok := optionSetters[name]
 	if !ok {
-		return fmt.Errorf("unknown option %q; the options are %s", name, strings.Join(slices.Concat(optionNames, decoding), ", "))
+		return fmt.Errorf("unknown option %q; the options are %s", name, strings.Join(slices.Concat(optionNames, decode.OptionNames), ", "))
 	}
 	if err := set(c, args); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
 }
-
-// decoding are the options that webhooks have as well.
-var decoding = []string{"preset", "format", "each", "map", "drop", "revoke", "max_body", "max_batch"}
 
 var optionNames = []string{
 	"name", "url", "sentinel", "subscribe", "psubscribe", "match", "on_demand", "stream", "field", "start", "group", "queue",
@@ -100,7 +97,7 @@ var optionSetters = map[string]func(*Config, []string) error{
 		if err != nil || d <= 0 {
 			return fmt.Errorf("%q is no duration; write for example 3s", text)
 		}
-		c.Probe = webhook.Duration(d)
+		c.Probe = decode.Duration(d)
 		return nil
 	},
 	"probe_channel": func(c *Config, args []string) error {
@@ -157,12 +154,7 @@ func (c *Config) setQueue(args []string) error {
 	}
 	c.QueueEvents = n
 	if len(args) == 2 {
-		// The words for sizes are those of max_body.
-		var size webhook.Config
-		if err := size.Option("max_body", args[1:]); err != nil {
-			return err
-		}
-		c.QueueBytes = size.MaxBody
+		return decode.SetSize(&c.QueueBytes, args[1:])
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ import (
 
 	"github.com/seed-078801ba/sidestream/stream/event"
 	"github.com/seed-078801ba/sidestream/stream/redisconn/redistest"
-	"github.com/seed-078801ba/sidestream/webhook"
+	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
 
 // A client of rueidis that could not connect leaves a timer behind, which ends
@@ -213,7 +213,7 @@ func (r *running) connected() *running {
 // config is a source of numbered messages: the body is the whole payload, the
 // channel what stands behind "room:".
 func config(addr string, lines ...string) Config {
-	cfg := Config{URL: "redis://" + addr, Probe: webhook.Duration(200 * time.Millisecond)}
+	cfg := Config{URL: "redis://" + addr, Probe: decode.Duration(200 * time.Millisecond)}
 	given := strings.Join(lines, "\n")
 	for _, line := range []string{"format text", "map body {body}", "map channel {match.channel ?? redis.channel}"} {
 		if !strings.Contains(given, "preset") && !strings.Contains(given, strings.TrimRight(strings.SplitN(line, "{", 2)[0], "tex")) {

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/seed-078801ba/sidestream/stream/event"
-	"github.com/seed-078801ba/sidestream/webhook"
+	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
 
 // Options are what a Source needs from its surroundings.
@@ -31,7 +31,7 @@ type Options struct {
 
 	// Revoke is told of users whose access may have ended, after the events of
 	// the same message were published. It must not block for long.
-	Revoke func([]webhook.Revocation)
+	Revoke func([]decode.Revocation)
 
 	// TLS is used instead of the system's roots where the URL asks for TLS.
 	TLS *tls.Config

@@ -11,7 +11,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"github.com/seed-078801ba/sidestream/stream/event"
-	"github.com/seed-078801ba/sidestream/webhook"
+	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
 
 const (
@@ -240,7 +240,7 @@ func (r *reader) decode(entry *rueidis.XRangeEntry) {
 		c.unmapped.Add(1)
 		r.s.trouble.report("an entry of the stream has no payload", "field", plan.Field)
 		return
-	case len(payload) > plan.maxBody:
+	case int64(len(payload)) > plan.decoder.MaxBody():
 		c.refused.Add(1)
 		return
 	}
@@ -249,7 +249,7 @@ func (r *reader) decode(entry *rueidis.XRangeEntry) {
 		named["field."+name] = value
 	}
 	named["id"], named["channel"] = entry.ID, plan.Stream
-	r.w.add(webhook.Input{
+	r.w.add(decode.Input{
 		Body: []byte(payload), Redis: named, Delivery: deliveryID(plan.Stream, "", entry.ID, payload),
 	})
 }

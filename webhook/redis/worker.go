@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-078801ba/sidestream/stream/event"
-	"github.com/seed-078801ba/sidestream/webhook"
+	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
 
 const (
@@ -39,7 +39,7 @@ type worker struct {
 
 	batch    []event.Event
 	messages int // in the batch
-	revoke   []webhook.Revocation
+	revoke   []decode.Revocation
 }
 
 func newWorker(s *Source, stop <-chan struct{}) *worker {
@@ -198,7 +198,7 @@ func (w *worker) begin(n *session) {
 
 // decode adds what a message means to the batch, with the gaps before it.
 func (w *worker) decode(i *item) {
-	in := webhook.Input{
+	in := decode.Input{
 		Body:     []byte(i.payload),
 		Redis:    map[string]string{"channel": i.channel},
 		Delivery: deliveryID(i.window, i.channel, strconv.FormatUint(i.ordinal, 10), i.payload),
@@ -210,7 +210,7 @@ func (w *worker) decode(i *item) {
 }
 
 // add decodes one delivery into the batch.
-func (w *worker) add(in webhook.Input) {
+func (w *worker) add(in decode.Input) {
 	c := &w.s.counts
 	decoded, err := w.s.plan.decoder.Decode(in)
 	if err != nil {

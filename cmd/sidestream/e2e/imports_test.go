@@ -45,9 +45,9 @@ var layers = []layer{
 		never: []string{caddy, "net/http"}},
 
 	// The ways in: they see no stream.
-	{packages: "webhook/decode", ours: []string{"stream/event"}, never: []string{caddy}},
+	{packages: "webhook/decode", ours: []string{"stream/event"}, never: []string{caddy, "net/http"}},
 	{packages: "webhook", ours: []string{"stream/event", "webhook/decode"}, never: []string{caddy}},
-	{packages: "webhook/redis", ours: []string{"stream/event", "webhook", "webhook/decode"}, never: []string{caddy}},
+	{packages: "webhook/redis", ours: []string{"stream/event", "webhook/decode"}, never: []string{caddy}},
 	{packages: "webhook/tap", ours: []string{"stream/event", "webhook/decode"}, never: []string{caddy}},
 	{packages: "webhook/pull", ours: []string{"stream/event", "webhook/decode"}, never: []string{caddy}},
 

@@ -1,0 +1,241 @@
+package decode
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/seed-078801ba/sidestream/stream/event"
+)
+
+// Decoder turns payloads into events: the part of a webhook that does not care
+// how the payload came. It is safe for concurrent use.
+type Decoder struct {
+	format      Format // empty: by Content-Type
+	usualFormat Format
+	each        *Template
+	rules       [fieldCount][]rule
+	drop        []*condition
+	revoke      []revokeRule
+	whole       event.Shape
+	maxBody     int64
+	maxBatch    int
+	arrays      bool
+	idRequired  bool
+	hashes      bool // an id or version may be a digest
+}
+
+type revokeRule struct {
+	user, channel *Template
+	when          *condition
+}
+
+// NewDecoder compiles a configuration. Errors say what would be right.
+func NewDecoder(cfg Config) (*Decoder, error) {
+	p, err := findPreset(cfg.Preset)
+	if err != nil {
+		return nil, err
+	}
+	d := &Decoder{
+		format: cfg.Format, usualFormat: p.usual, whole: p.whole, maxBody: cfg.MaxBody, maxBatch: cfg.MaxBatch, arrays: p.arrays,
+	}
+	if d.format == "" {
+		d.format = p.format
+	} else if !slices.Contains(formats, d.format) {
+		return nil, fmt.Errorf("unknown format %q; the formats are json, form, cloudevents, msgpack and text", d.format)
+	}
+	if d.usualFormat == "" {
+		d.usualFormat = JSON
+	}
+	switch {
+	case d.maxBody < 0:
+		return nil, fmt.Errorf("max_body is %d; it must be positive", d.maxBody)
+	case d.maxBody == 0 && p.maxBody > 0:
+		d.maxBody = p.maxBody
+	case d.maxBody == 0:
+		d.maxBody = DefaultMaxBody
+	}
+	switch {
+	case d.maxBatch < 0:
+		return nil, fmt.Errorf("max_batch is %d; it must be at least 1", d.maxBatch)
+	case d.maxBatch == 0:
+		d.maxBatch = DefaultMaxBatch
+	}
+	each := p.each
+	if cfg.Each != "" {
+		each = cfg.Each
+	}
+	if err := d.compileEach(each); err != nil {
+		return nil, err
+	}
+	if err := d.compileRules(cfg.Map, p); err != nil {
+		return nil, err
+	}
+	for _, text := range slices.Concat(p.drop, cfg.Drop) {
+		c, err := parseCondition(text)
+		if err != nil {
+			return nil, fmt.Errorf("drop: %w", err)
+		}
+		d.drop = append(d.drop, c)
+	}
+	for _, r := range slices.Concat(p.revoke, cfg.Revoke) {
+		if err := d.compileRevoke(r); err != nil {
+			return nil, fmt.Errorf("revoke: %w", err)
+		}
+	}
+	return d, nil
+}
+
+func (d *Decoder) compileEach(each string) error {
+	if each == "" {
+		return nil
+	}
+	t, err := ParseTemplate(each)
+	switch {
+	case err != nil:
+		return fmt.Errorf("each %w", err)
+	case t.single() == nil, t.uses(sourceItem):
+		return fmt.Errorf("each %q: write the place of the array in the payload, as in {json.events}", each)
+	}
+	d.each = t
+	return nil
+}
+
+// compileRules compiles the preset's rules and the configuration's own, which
+// take the place of all of the preset's for the same field.
+func (d *Decoder) compileRules(own []MapRule, p *preset) error {
+	var given [fieldCount]bool
+	for _, r := range own {
+		f, err := parseField(r.Field)
+		if err != nil {
+			return err
+		}
+		given[f] = true
+	}
+	for i, r := range slices.Concat(own, p.rules) {
+		f, err := parseField(r.Field)
+		if err != nil {
+			return err
+		}
+		if i >= len(own) && given[f] {
+			continue
+		}
+		compiled, err := compileRule(f, r)
+		if err != nil {
+			return fmt.Errorf("map %s: %w", r.Field, err)
+		}
+		d.rules[f] = append(d.rules[f], compiled)
+		d.hashes = d.hashes || compiled.hash
+	}
+	if len(d.rules[fieldChannel])+len(d.rules[fieldTo]) == 0 {
+		return fmt.Errorf("nothing says which channel an event goes to; write for example: map channel {json.room.id}")
+	}
+	d.idRequired = len(d.rules[fieldID]) > 0 && (!p.anonymous || given[fieldID])
+	return nil
+}
+
+func parseField(name string) (field, error) {
+	if i := slices.Index(fieldNames[:], name); i >= 0 {
+		return field(i), nil
+	}
+	hint := ""
+	if name == "room" || name == "flow" {
+		hint = "; what you call a " + name + " is a channel here: map channel"
+	}
+	return 0, fmt.Errorf("map: unknown field %q%s; the fields are %s", name, hint, strings.Join(fieldNames[:], ", "))
+}
+
+func compileRule(f field, r MapRule) (rule, error) {
+	out := rule{text: r.Value}
+	var err error
+	if r.When != "" {
+		out.text += " when " + r.When
+		if out.when, err = parseCondition(r.When); err != nil {
+			return out, err
+		}
+	}
+	if out.value, err = ParseTemplate(r.Value); err != nil {
+		return out, err
+	}
+	constant, fixed := out.value.constant()
+	switch {
+	case r.Value == "":
+		return out, fmt.Errorf("the value is missing, as in {json.%s}", r.Field)
+	case f == fieldData:
+		h := out.value.single()
+		if h == nil {
+			return out, fmt.Errorf("%q: data is JSON that clients get as it is; write one place in the payload, as in {json.message}", r.Value)
+		}
+		for _, filter := range h.filters {
+			if filter.name != "json" {
+				return out, fmt.Errorf("%q: the filter %s makes a text, and data must be JSON", r.Value, filter.name)
+			}
+		}
+	case !fixed:
+	case (f == fieldID || f == fieldVersion) && constant == hashWord:
+		out.hash = true
+	case f == fieldID:
+		return out, fmt.Errorf("%q would be the id of every message; write a place in the payload, as in {json.id}, or the word hash", r.Value)
+	case f == fieldTime:
+		return out, fmt.Errorf("%q would be the time of every message; write a place in the payload, as in {json.created_at}", r.Value)
+	case f == fieldType && !slices.Contains(types, constant):
+		return out, fmt.Errorf("unknown type %q; the types are %s", constant, strings.Join(types, ", "))
+	case f == fieldOp:
+		if _, ok := event.ParseOp(constant); !ok {
+			return out, fmt.Errorf("unknown op %q; the ops are create, edit and delete", constant)
+		}
+	case f == fieldChannel && (!ValidName(constant) || !validChannel(constant)):
+		return out, fmt.Errorf("%q cannot be a channel: at most %d bytes without control characters, not beginning with %q", constant, MaxName, event.UserPrefix)
+	}
+	return out, nil
+}
+
+func (d *Decoder) compileRevoke(r RevokeRule) (err error) {
+	var out revokeRule
+	if out.user, err = ParseTemplate(r.User); err != nil {
+		return err
+	}
+	if _, fixed := out.user.constant(); fixed {
+		return fmt.Errorf("%q is no user of the payload; write for example {json.user.id}", r.User)
+	}
+	if r.Channel != "" {
+		if out.channel, err = ParseTemplate(r.Channel); err != nil {
+			return err
+		}
+	}
+	if r.When != "" {
+		if out.when, err = parseCondition(r.When); err != nil {
+			return err
+		}
+	}
+	d.revoke = append(d.revoke, out)
+	return nil
+}
+
+// MaxBody is the size of the largest body that is to be read, in bytes. Whoever
+// gets the body keeps to it.
+func (d *Decoder) MaxBody() int64 { return d.maxBody }
+
+// Decode reads a payload and maps it. Messages that cannot be mapped are
+// counted; what cannot be read at all is an *Error, and then nothing of the
+// delivery counts. The events keep nothing of the input.
+func (d *Decoder) Decode(in Input) (Decoded, error) {
+	s := NewPayload(&in)
+	defer s.Release()
+	if err := d.Read(s); err != nil {
+		return Decoded{}, err
+	}
+	return d.Map(s)
+}
+
+// Map maps a payload whose body was read.
+func (d *Decoder) Map(s *Payload) (Decoded, error) {
+	var out Decoded
+	if err := d.split(s); err != nil {
+		return Decoded{}, err
+	}
+	if err := d.mapItems(s, &out); err != nil {
+		return Decoded{}, err
+	}
+	return out, nil
+}

@@ -1,0 +1,122 @@
+package decode
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/valyala/fastjson"
+
+	"github.com/seed-078801ba/sidestream/stream/event"
+)
+
+// Message is one message of a payload.
+type Message struct {
+	// Events are what it becomes: one, or one for each of its channels or
+	// users, or none.
+	Events []event.Event
+	// Fields are what the rules found, in the order of the fields.
+	Fields []Field
+	// Dropped is the condition that took the message; empty if none did.
+	Dropped string
+	// Unmapped is why it could not be mapped; empty if it could.
+	Unmapped string
+	// Untimed: the time is there but cannot be read; that of arrival stands in.
+	Untimed bool
+	// Revoke are the users whose access is asked for again because of it.
+	Revoke []Revocation
+}
+
+// Field is what the rules of one field found in a message.
+type Field struct {
+	// Name is the field's, as in the configuration.
+	Name string
+	// Rule is the value of the rule that counts; of all rules, with commas
+	// between them, if none found anything.
+	Rule string
+	// Value is what it found, as JSON; empty if there was nothing.
+	Value string
+}
+
+// Explain maps a payload whose body was read, as Map does, and tells how. The
+// messages are in order; what is wrong with the payload as a whole is an *Error.
+func (d *Decoder) Explain(s *Payload) ([]Message, error) {
+	var messages []Message
+	if err := d.split(s); err != nil {
+		return nil, err
+	}
+	var whole Decoded // what is wrong with the delivery as a whole
+	count := 0
+	err := d.eachItem(s, &whole, func(index int) error {
+		m, events, err := d.explainItem(s, index)
+		messages = append(messages, m)
+		if count += events; count > d.maxBatch && err == nil {
+			err = errBatchTooLarge
+		}
+		return err
+	})
+	if whole.Unmapped > 0 {
+		messages = append(messages, Message{Unmapped: whole.Reason})
+	}
+	return messages, err
+}
+
+// explainItem maps the item of the payload, and tells how.
+func (d *Decoder) explainItem(s *Payload, index int) (Message, int, error) {
+	var out Decoded
+	if err := d.mapItem(s, &out, index); err != nil {
+		return Message{}, 0, err
+	}
+	m := Message{Events: out.Events, Unmapped: out.Reason, Untimed: out.Untimed > 0, Revoke: out.Revoke}
+	if out.Dropped > 0 {
+		for _, c := range d.drop {
+			if holds, err := c.holds(s); holds && err == nil {
+				m.Dropped = c.text
+				break
+			}
+		}
+		return m, 0, nil
+	}
+	for f := range fieldCount {
+		if len(d.rules[f]) == 0 {
+			continue
+		}
+		field := Field{Name: fieldNames[f]}
+		r, v, err := d.find(s, f, f != fieldBody && f != fieldUserName)
+		switch {
+		case err != nil:
+			return m, 0, err
+		case r != nil && v.kind != missing:
+			field.Rule, field.Value = r.text, v.shown()
+		default:
+			texts := make([]string, len(d.rules[f]))
+			for i := range d.rules[f] {
+				texts[i] = d.rules[f][i].text
+			}
+			field.Rule = strings.Join(texts, ", ")
+		}
+		m.Fields = append(m.Fields, field)
+	}
+	return m, len(out.Events), nil
+}
+
+// shown is the value as JSON.
+func (v *value) shown() string {
+	switch v.kind {
+	case text:
+		return string(AppendJSONString(nil, v.text))
+	case number, boolean:
+		return v.text
+	case list:
+		elements := make([]string, len(v.list))
+		for i := range v.list {
+			elements[i] = v.list[i].shown()
+		}
+		return "[" + strings.Join(elements, ",") + "]"
+	case composite:
+		if v.node.Type() == fastjson.TypeArray {
+			return string(v.node.MarshalTo(nil))
+		}
+		return "an object of " + strconv.Itoa(v.node.GetObject().Len()) + " fields"
+	}
+	return ""
+}

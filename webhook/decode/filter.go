@@ -1,0 +1,189 @@
+package decode
+
+import (
+	"encoding/base64"
+	"fmt"
+	"html"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/valyala/fastjson"
+)
+
+// filter changes a value on its way out of a hole. The list is closed.
+type filter struct {
+	name string
+	arg  string
+	path []step         // of json
+	re   *regexp.Regexp // of re
+}
+
+var filterNames = []string{"json", "base64url", "last:", "re:", "split:", "html_text", "lower", "trim", "prefix:"}
+
+func parseFilter(s string) (filter, error) {
+	name, arg, hasArg := strings.Cut(s, ":")
+	f := filter{name: name, arg: arg}
+	takesArg := slices.Contains(filterNames, name+":")
+	switch {
+	case name == "json":
+		if !hasArg {
+			return f, nil
+		}
+		path, err := parseFilterPath(arg)
+		if err != nil {
+			return f, fmt.Errorf("filter %q: %w", s, err)
+		}
+		f.path = path
+	case !takesArg && !slices.Contains(filterNames, name):
+		return f, fmt.Errorf("unknown filter %q; the filters are %s", s, strings.Join(filterNames, ", "))
+	case takesArg && arg == "":
+		return f, fmt.Errorf("filter %q: what stands behind the colon? For example last:/ or re:^room-(.*)$", s)
+	case !takesArg && hasArg:
+		return f, fmt.Errorf("filter %q: %s takes nothing behind a colon", s, name)
+	case name == "re":
+		re, err := regexp.Compile(arg)
+		if err != nil {
+			return f, fmt.Errorf("filter %q: %w", s, err)
+		}
+		f.re = re
+	}
+	return f, nil
+}
+
+func parseFilterPath(arg string) ([]step, error) {
+	if strings.HasPrefix(arg, "/") {
+		return parsePath(":" + arg)
+	}
+	return parseDots(arg)
+}
+
+// apply filters a value. What a filter cannot take becomes missing.
+func (f *filter) apply(v value) (value, error) {
+	switch v.kind {
+	case composite:
+		if f.name != "json" {
+			return value{}, nil
+		}
+		// Some apps send as an object what others send as text.
+		node, err := lookup(v.node, f.path)
+		return fromJSON(node), err
+	case missing:
+		return value{}, nil
+	case list:
+		out := make([]value, 0, len(v.list))
+		for _, element := range v.list {
+			filtered, err := f.apply(element)
+			if err != nil {
+				return value{}, err
+			}
+			out = append(out, filtered)
+		}
+		return value{kind: list, list: out}, nil
+	}
+	s := v.text
+	switch f.name {
+	case "json":
+		return f.parse(s)
+	case "base64url":
+		decoded, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(s, "="))
+		if err != nil || !utf8.Valid(decoded) {
+			return value{}, nil
+		}
+		s = string(decoded)
+	case "last":
+		s = s[strings.LastIndex(s, f.arg)+max(len(f.arg), 1):]
+		if !strings.Contains(v.text, f.arg) {
+			s = v.text
+		}
+	case "re":
+		m := f.re.FindStringSubmatch(s)
+		switch len(m) {
+		case 0:
+			return value{}, nil
+		case 1:
+			s = m[0]
+		default:
+			s = m[1]
+		}
+	case "split":
+		out := value{kind: list}
+		for element := range strings.SplitSeq(s, f.arg) {
+			out.list = append(out.list, value{kind: text, text: element})
+		}
+		return out, nil
+	case "html_text":
+		s = htmlText(s)
+	case "lower":
+		s = strings.ToLower(s)
+	case "trim":
+		s = strings.TrimSpace(s)
+	case "prefix":
+		s = f.arg + s
+	}
+	return value{kind: text, text: s}, nil
+}
+
+// parse reads a string that holds JSON, with the same strictness as a body.
+func (f *filter) parse(s string) (value, error) {
+	if checkJSON([]byte(s)) != nil {
+		return value{}, nil
+	}
+	var p fastjson.Parser // the value lives on in it
+	root, err := p.Parse(s)
+	if err != nil {
+		return value{}, nil
+	}
+	node, err := lookup(root, f.path)
+	if err != nil {
+		return value{}, err
+	}
+	return fromJSON(node), nil
+}
+
+// blocks are the tags that end a line of text.
+var blocks = []string{"br", "p", "div", "li", "tr", "pre", "blockquote", "h1", "h2", "h3", "h4", "h5", "h6"}
+
+// htmlText is the text of a piece of HTML as a chat message: no tags, no
+// scripts, a line break where a block ends. The result is plain text; whoever
+// puts it into a page escapes it.
+func htmlText(s string) string {
+	var b strings.Builder
+	skip := "" // the element whose content is no text
+	for s != "" {
+		open := strings.IndexByte(s, '<')
+		if open < 0 {
+			open = len(s)
+		}
+		if skip == "" {
+			b.WriteString(s[:open])
+		}
+		if open == len(s) {
+			break
+		}
+		s = s[open:]
+		end := strings.IndexByte(s, '>')
+		if end < 0 {
+			if skip == "" {
+				b.WriteString(s) // no tag, a less-than sign
+			}
+			break
+		}
+		tag := strings.ToLower(strings.Trim(s[1:end], "/ \t\n"))
+		name, _, _ := strings.Cut(tag, " ")
+		closing := s[1] == '/'
+		s = s[end+1:]
+		switch {
+		case skip != "":
+			if closing && name == skip {
+				skip = ""
+			}
+		case !closing && (name == "script" || name == "style"):
+			skip = name
+		case name == "br" && !closing, closing && slices.Contains(blocks, name):
+			b.WriteByte('\n')
+		}
+	}
+	return strings.TrimSpace(html.UnescapeString(b.String()))
+}

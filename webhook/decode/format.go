@@ -1,0 +1,210 @@
+package decode
+
+import (
+	"bytes"
+	"mime"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/valyala/fastjson"
+)
+
+// Format is how a payload is written.
+type Format string
+
+// The formats.
+const (
+	JSON        Format = "json"
+	Form        Format = "form" // application/x-www-form-urlencoded
+	CloudEvents Format = "cloudevents"
+	Msgpack     Format = "msgpack"
+	Text        Format = "text" // only {body} has a value
+)
+
+var formats = []Format{JSON, Form, CloudEvents, Msgpack, Text}
+
+var (
+	errEmptyBody     = malformed("an empty body")
+	errForm          = malformed("a malformed form")
+	errContentType   = unsupported("a Content-Type that this webhook does not read")
+	errMultipart     = unsupported("a multipart body")
+	errCharset       = unsupported("a charset other than UTF-8")
+	errTopLevelArray = &Error{Unfit, "an array at the top, and no each"}
+	errBatchTooLarge = &Error{TooLarge, "too many items in a batch"}
+)
+
+// byteOrderMark is taken off a body once.
+var byteOrderMark = []byte("\xef\xbb\xbf")
+
+// Read reads the body of a payload. What cannot be read is an *Error.
+func (d *Decoder) Read(s *Payload) error {
+	body := bytes.TrimPrefix(s.In.Body, byteOrderMark)
+	mediaType, err := mediaType(s.In.Header)
+	if err != nil {
+		return err
+	}
+	format := d.format
+	if format == "" {
+		if format, err = d.formatOf(mediaType); err != nil {
+			return err
+		}
+	}
+	if len(bytes.TrimSpace(body)) == 0 && format != CloudEvents {
+		return errEmptyBody
+	}
+	switch format {
+	case JSON:
+		if err := checkJSON(body); err != nil {
+			return err
+		}
+		s.doc = body
+	case Form:
+		return decodeForm(s, body)
+	case CloudEvents:
+		return decodeCloudEvents(s, mediaType, body)
+	case Msgpack:
+		doc, err := appendMsgpack(nil, s.In.Body)
+		if err != nil {
+			return err
+		}
+		s.doc = doc
+	case Text:
+		if !utf8.Valid(body) {
+			return errUTF8
+		}
+	}
+	return nil
+}
+
+// mediaType is the Content-Type in lower case without parameters, "" if there
+// is none.
+func mediaType(h map[string][]string) (string, error) {
+	values := h["Content-Type"]
+	switch {
+	case len(values) == 0 || values[0] == "":
+		return "", nil
+	case len(values) > 1:
+		return "", errContentType
+	case values[0] == "application/json":
+		return values[0], nil
+	}
+	mediaType, params, err := mime.ParseMediaType(values[0])
+	if err != nil {
+		return "", errContentType
+	}
+	if strings.HasPrefix(mediaType, "multipart/") {
+		return "", errMultipart
+	}
+	switch charset := strings.ToLower(params["charset"]); charset {
+	case "", "utf-8", "utf8", "us-ascii":
+	default:
+		return "", errCharset
+	}
+	return mediaType, nil
+}
+
+func isJSON(mediaType string) bool {
+	return mediaType == "application/json" || mediaType == "text/json" || strings.HasSuffix(mediaType, "+json")
+}
+
+// formatOf chooses the format by the type of the body.
+func (d *Decoder) formatOf(mediaType string) (Format, error) {
+	switch {
+	case mediaType == "":
+		return d.usualFormat, nil
+	case strings.HasPrefix(mediaType, "application/cloudevents"):
+		return CloudEvents, nil
+	case isJSON(mediaType):
+		return JSON, nil
+	case mediaType == "application/x-www-form-urlencoded":
+		return Form, nil
+	case mediaType == "application/msgpack", mediaType == "application/x-msgpack", mediaType == "application/vnd.msgpack":
+		return Msgpack, nil
+	}
+	return "", errContentType
+}
+
+// decodeForm reads an urlencoded form. A form that url.ParseQuery reads only in
+// part is refused whole.
+func decodeForm(s *Payload, body []byte) error {
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return errForm
+	}
+	for key, values := range form {
+		if !utf8.ValidString(key) {
+			return errUTF8
+		}
+		for _, v := range values {
+			if !utf8.ValidString(v) {
+				return errUTF8
+			}
+		}
+	}
+	s.form = form
+	return nil
+}
+
+// split finds the items: the elements of each, or the document itself.
+func (d *Decoder) split(s *Payload) error {
+	s.item = s.doc
+	if d.each == nil {
+		if s.doc != nil && !d.arrays && s.doc[firstByte(s.doc)] == '[' {
+			return errTopLevelArray
+		}
+		s.bounds = nil
+		return nil
+	}
+	s.items, s.bounds = s.items[:0], s.bounds[:0]
+	each := d.each.single()
+	var err error
+	if s.whole, err = each.endsWithDocument(s); s.whole || err != nil {
+		return err
+	}
+	v, err := each.evalFresh(s)
+	if err != nil {
+		return err
+	}
+	if v.kind != composite {
+		return nil // no items: the one that there should be is unmapped
+	}
+	if v.node.Type() == fastjson.TypeObject {
+		s.items = v.node.MarshalTo(s.items)
+		s.bounds = append(s.bounds, len(s.items))
+		return nil
+	}
+	s.list = true
+	elements, _ := v.node.Array()
+	if len(elements) > d.maxBatch {
+		return errBatchTooLarge
+	}
+	for _, element := range elements {
+		s.items = element.MarshalTo(s.items)
+		s.bounds = append(s.bounds, len(s.items))
+	}
+	return nil
+}
+
+// endsWithDocument tells whether each has a value in none of its places but the
+// last, and that is the document, an object: then it need not be taken out.
+func (h *hole) endsWithDocument(s *Payload) (bool, error) {
+	last := &h.refs[len(h.refs)-1]
+	if last.source != sourceJSON || len(last.path) > 0 || len(h.filters) > 0 || !isObject(s.doc) {
+		return false, nil
+	}
+	r, _, err := h.find(s, false)
+	return r == last, err
+}
+
+// isObject tells whether a JSON value is an object.
+func isObject(doc []byte) bool { return len(doc) > 0 && doc[firstByte(doc)] == '{' }
+
+func firstByte(b []byte) int {
+	for i, c := range b {
+		if c != ' ' && c != '\n' && c != '\r' && c != '\t' {
+			return i
+		}
+	}
+	return 0
+}

@@ -1,0 +1,144 @@
+package decode
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/seed-078801ba/sidestream/stream/event"
+)
+
+// own is a configuration without a preset. Lines are those
+// of a Caddyfile; what they do not map is mapped from {json.room}, {json.id} and
+// {json.text}.
+func own(lines ...string) Config {
+	var cfg Config
+	given := strings.Join(lines, "\n")
+	for _, line := range []string{"map channel {json.room}", "map id {json.id}", "map body {json.text}"} {
+		if !strings.Contains(given, line[:strings.Index(line, "{")]) {
+			lines = append(lines, line)
+		}
+	}
+	for _, line := range lines {
+		words := strings.Split(line, " ")
+		if err := cfg.Option(words[0], words[1:]); err != nil {
+			panic(line + ": " + err.Error())
+		}
+	}
+	return cfg
+}
+
+// checkEvent holds an event to what the rest of Sidestream relies on.
+func checkEvent(t *testing.T, e *event.Event) {
+	t.Helper()
+	channel := e.Channel.Text
+	if private := !e.To.IsZero(); private {
+		if channel != event.UserChannel(e.To.Text) {
+			t.Errorf("private, and in channel %q", channel)
+		}
+	} else if strings.HasPrefix(channel, event.UserPrefix) || channel == "." || channel == ".." {
+		t.Errorf("in channel %q", channel)
+	}
+	if !ValidName(channel) {
+		t.Errorf("channel %q", channel)
+	}
+	for _, s := range []event.Scalar{e.ID, e.User, e.To, e.Thread, {Text: e.Version}, {Text: e.Delivery}} {
+		if s.Text != "" && !ValidName(s.Text) {
+			t.Errorf("a name is %q", s.Text)
+		}
+		if s.Number && checkJSON([]byte(s.Text)) != nil {
+			t.Errorf("%q is no number", s.Text)
+		}
+	}
+	if !utf8.ValidString(e.Body) || !utf8.ValidString(e.UserName) || (e.Type != "" && !validType(e.Type)) {
+		t.Errorf("body %q, name %q, type %q", e.Body, e.UserName, e.Type)
+	}
+	if (e.Shape == event.Mapped) != (len(e.Payload) == 0) {
+		t.Errorf("shape %d with payload %q", e.Shape, e.Payload)
+	}
+	if e.Payload != nil && (checkJSON(e.Payload) != nil || e.Payload[0] != '{' || strings.ContainsAny(string(e.Payload), "\r\n")) {
+		t.Errorf("payload %q", e.Payload)
+	}
+	if e.Op == event.Gap {
+		t.Error("a gap from outside")
+	}
+}
+
+// Whatever a payload is and however it is mapped, an event is one.
+func FuzzDecode(f *testing.F) {
+	var decoders []*Decoder
+	for _, name := range Presets() {
+		cfg := Config{Preset: name}
+		if name == "stripe" {
+			cfg.Map = []MapRule{{Field: "channel", Value: "money"}}
+		}
+		d, err := NewDecoder(cfg)
+		if err != nil {
+			f.Fatal(err)
+		}
+		decoders = append(decoders, d)
+	}
+	for _, lines := range [][]string{
+		{"each {json.events}", "map channel {item.room}", "map data {item}", "map id hash"},
+		{"map to {json.to|split:,}", "map body {json.text|html_text}", "map version {json.v|json:a}", "map user {json.u|base64url|last:/}"},
+		{"format msgpack", "map data {json}"},
+	} {
+		d, err := NewDecoder(own(lines...))
+		if err != nil {
+			f.Fatal(err)
+		}
+		decoders = append(decoders, d)
+	}
+	f.Add(byte(18), "application/json", []byte(`{"events":[{"room":["a","b"],"\u0001":"\u2028"}]}`))
+	f.Add(byte(20), "application/msgpack", []byte("\x81\xa1a\x93\x01\xc0\xc0"))
+	f.Add(byte(10), "application/x-www-form-urlencoded", []byte("channel_id=1&post_id=2&text=a%0Ab"))
+	f.Fuzz(func(t *testing.T, which byte, contentType string, body []byte) {
+		decoded, err := decoders[int(which)%len(decoders)].Decode(Input{Body: body, Header: map[string][]string{"Content-Type": {contentType}}})
+		if err != nil && len(decoded.Events) > 0 {
+			t.Errorf("events and %v", err)
+		}
+		for i := range decoded.Events {
+			checkEvent(t, &decoded.Events[i])
+		}
+	})
+}
+
+func FuzzTemplate(f *testing.F) {
+	for _, s := range []string{"{json.a.0 ?? item:/a~1b|trim|re:^(\\d{2,3})$}-{header.X}", "{body|last:\\}", "{", "{json..}"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		template, err := ParseTemplate(s)
+		if err != nil {
+			return
+		}
+		if v, err := template.eval(testScope(t), true); err == nil && v.scalar() && utf8.ValidString(s) && !utf8.ValidString(v.text) {
+			t.Errorf("%q is %q", s, v.text)
+		}
+	})
+}
+
+func FuzzCondition(f *testing.F) {
+	for _, s := range []string{`{json.a} == "b c" and {json.d} not in e f`, "{json.a} matches ^x$", "{json.a} not exists", `"`, "{json.a} and"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		c, err := parseCondition(s)
+		if err != nil {
+			return
+		}
+		if len(c.terms) == 0 {
+			t.Errorf("%q has no terms", s)
+		}
+		_, _ = c.holds(testScope(t))
+	})
+}
+
+func FuzzHTMLText(f *testing.F) {
+	f.Add("<p>a &amp; b</p><script>x</script>a<br/>b < c")
+	f.Fuzz(func(t *testing.T, s string) {
+		if got := htmlText(s); utf8.ValidString(s) && !utf8.ValidString(got) {
+			t.Errorf("%q became %q", s, got)
+		}
+	})
+}

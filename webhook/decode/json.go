@@ -1,0 +1,324 @@
+package decode
+
+import "unicode/utf8"
+
+// maxDepth is how many arrays and objects may lie inside each other.
+const maxDepth = 64
+
+// maxValues is how many values one payload may hold. Parsed, each takes a
+// hundred bytes, so a body of nothing but commas would take fifty times its
+// size in memory, and a token in the payload is checked only after parsing.
+const maxValues = 100_000
+
+// The reasons why bytes are no JSON of ours. fastjson, which reads the values
+// afterwards, is lenient: it takes NaN, 01, raw control characters, bad UTF-8,
+// unknown escapes, lone surrogates and 300 levels. Whatever two readers could
+// read differently is refused before it is read at all.
+var (
+	errTruncated = malformed("the JSON ends early")
+	errSyntax    = malformed("not JSON")
+	errTrailing  = malformed("data after the JSON value")
+	errDepth     = malformed("the JSON is nested too deeply")
+	errControl   = malformed("a control character in a JSON string")
+	errUTF8      = malformed("invalid UTF-8")
+	errSurrogate = malformed("half a surrogate pair in a JSON string")
+	errValues    = &Error{TooLarge, "too many values in the JSON"}
+)
+
+// want is what checkJSON expects next.
+type want uint8
+
+const (
+	wantValue want = iota
+	wantFirstElement
+	wantFirstKey
+	wantKey
+	wantColon
+	wantComma
+	wantEnd
+)
+
+// checkJSON tells whether b is exactly one JSON value (RFC 8259) of at most
+// maxDepth levels and maxValues values, in valid UTF-8, without lone surrogates. It allocates
+// nothing and takes time linear in the length of b.
+func checkJSON(b []byte) error {
+	var objects uint64 // bit d is set if level d is an object, clear if it is an array
+	depth, values, next := 0, 0, wantValue
+	for i := 0; ; {
+		for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\r' || b[i] == '\t') {
+			i++
+		}
+		if i == len(b) {
+			if next == wantEnd {
+				return nil
+			}
+			return errTruncated
+		}
+		c := b[i]
+		closed := false
+		switch next {
+		case wantEnd:
+			return errTrailing
+		case wantColon:
+			if c != ':' {
+				return errSyntax
+			}
+			i, next = i+1, wantValue
+			continue
+		case wantComma:
+			object := objects&(1<<(depth-1)) != 0
+			switch {
+			case c == ',' && object:
+				i, next = i+1, wantKey
+				continue
+			case c == ',':
+				i, next = i+1, wantValue
+				continue
+			case c == '}' && object, c == ']' && !object:
+				closed = true
+			default:
+				return errSyntax
+			}
+		case wantFirstElement:
+			closed = c == ']'
+		case wantFirstKey:
+			closed = c == '}'
+		}
+		if closed {
+			i++
+			depth--
+			next = afterValue(depth)
+			continue
+		}
+		if next == wantKey || next == wantFirstKey {
+			if c != '"' {
+				return errSyntax
+			}
+			end, err := checkString(b, i+1)
+			if err != nil {
+				return err
+			}
+			i, next = end, wantColon
+			continue
+		}
+		if values++; values > maxValues {
+			return errValues
+		}
+		switch c {
+		case '{', '[':
+			if depth == maxDepth {
+				return errDepth
+			}
+			if c == '{' {
+				objects |= 1 << depth
+				next = wantFirstKey
+			} else {
+				objects &^= 1 << depth
+				next = wantFirstElement
+			}
+			depth++
+			i++
+			continue
+		case '"':
+			end, err := checkString(b, i+1)
+			if err != nil {
+				return err
+			}
+			i = end
+		case 't':
+			i = literalEnd(b, i, "true")
+		case 'f':
+			i = literalEnd(b, i, "false")
+		case 'n':
+			i = literalEnd(b, i, "null")
+		default:
+			i = numberEnd(b, i)
+		}
+		if i < 0 {
+			return errSyntax
+		}
+		next = afterValue(depth)
+	}
+}
+
+func afterValue(depth int) want {
+	if depth == 0 {
+		return wantEnd
+	}
+	return wantComma
+}
+
+func literalEnd(b []byte, i int, word string) int {
+	if len(b)-i < len(word) || string(b[i:i+len(word)]) != word {
+		return -1
+	}
+	return i + len(word)
+}
+
+// numberEnd is the index behind the number at i, -1 if there is none. What
+// follows a number is for the caller to judge.
+func numberEnd(b []byte, i int) int {
+	if i < len(b) && b[i] == '-' {
+		i++
+	}
+	switch {
+	case i == len(b):
+		return -1
+	case b[i] == '0':
+		i++
+	default:
+		if i = digitsEnd(b, i); i < 0 {
+			return -1
+		}
+	}
+	if i < len(b) && b[i] == '.' {
+		if i = digitsEnd(b, i+1); i < 0 {
+			return -1
+		}
+	}
+	if i < len(b) && (b[i] == 'e' || b[i] == 'E') {
+		i++
+		if i < len(b) && (b[i] == '+' || b[i] == '-') {
+			i++
+		}
+		return digitsEnd(b, i)
+	}
+	return i
+}
+
+// digitsEnd is the index behind at least one digit at i, or -1.
+func digitsEnd(b []byte, i int) int {
+	start := i
+	for i < len(b) && b[i]-'0' <= 9 {
+		i++
+	}
+	if i == start {
+		return -1
+	}
+	return i
+}
+
+// checkString checks a string whose opening quote is before i and returns the
+// index behind its closing quote.
+func checkString(b []byte, i int) (int, error) {
+	for i < len(b) {
+		switch c := b[i]; {
+		case c == '"':
+			return i + 1, nil
+		case c < ' ':
+			return 0, errControl
+		case c == '\\':
+			end, err := checkEscape(b, i)
+			if err != nil {
+				return 0, err
+			}
+			i = end
+		case c < utf8.RuneSelf:
+			i++
+		default:
+			r, size := utf8.DecodeRune(b[i:])
+			if r == utf8.RuneError && size <= 1 {
+				return 0, errUTF8
+			}
+			i += size
+		}
+	}
+	return 0, errTruncated
+}
+
+// checkEscape checks the escape that begins with the backslash at i, both
+// halves of a surrogate pair at once, and returns the index behind it.
+func checkEscape(b []byte, i int) (int, error) {
+	if i+1 == len(b) {
+		return 0, errTruncated
+	}
+	switch b[i+1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return i + 2, nil
+	case 'u':
+	default:
+		return 0, errSyntax
+	}
+	r, ok := hex4(b, i+2)
+	switch {
+	case !ok:
+		return 0, errSyntax
+	case r < 0xd800 || r > 0xdfff:
+		return i + 6, nil
+	case r >= 0xdc00 || len(b)-i < 12 || b[i+6] != '\\' || b[i+7] != 'u':
+		return 0, errSurrogate
+	}
+	if low, ok := hex4(b, i+8); !ok || low < 0xdc00 || low > 0xdfff {
+		return 0, errSurrogate
+	}
+	return i + 12, nil
+}
+
+func hex4(b []byte, i int) (r rune, ok bool) {
+	if len(b)-i < 4 {
+		return 0, false
+	}
+	for _, c := range b[i : i+4] {
+		switch {
+		case c-'0' <= 9:
+			c -= '0'
+		case c-'a' <= 5:
+			c -= 'a' - 10
+		case c-'A' <= 5:
+			c -= 'A' - 10
+		default:
+			return 0, false
+		}
+		r = r<<4 | rune(c)
+	}
+	return r, true
+}
+
+// appendCompact appends JSON that was checked, without the white space between
+// its values. Every value stays as it was written.
+func appendCompact(dst, b []byte) []byte {
+	start, quoted := 0, false
+	for i := 0; i < len(b); i++ {
+		switch b[i] {
+		case '"':
+			quoted = !quoted
+		case '\\':
+			i++ // only in strings
+		case ' ', '\n', '\r', '\t':
+			if !quoted {
+				dst = append(dst, b[start:i]...)
+				start = i + 1
+			}
+		}
+	}
+	return append(dst, b[start:]...)
+}
+
+// AppendJSONString appends s, which is valid UTF-8, as a JSON string.
+func AppendJSONString(dst []byte, s string) []byte {
+	const digits = "0123456789abcdef"
+	dst = append(dst, '"')
+	start := 0
+	for i := range len(s) {
+		c := s[i]
+		if c >= ' ' && c != '"' && c != '\\' {
+			continue
+		}
+		dst = append(dst, s[start:i]...)
+		start = i + 1
+		switch c {
+		case '"', '\\':
+			dst = append(dst, '\\', c)
+		case '\n':
+			dst = append(dst, '\\', 'n')
+		case '\r':
+			dst = append(dst, '\\', 'r')
+		case '\t':
+			dst = append(dst, '\\', 't')
+		default:
+			dst = append(dst, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
+		}
+	}
+	dst = append(dst, s[start:]...)
+	return append(dst, '"')
+}

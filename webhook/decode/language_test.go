@@ -1,0 +1,157 @@
+package decode
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/valyala/fastjson"
+)
+
+func testScope(t testing.TB) *Payload {
+	t.Helper()
+	in := &Input{
+		Body:   []byte(`raw`),
+		Header: map[string][]string{"X-Event": {"made"}, "X-Twice": {"a", "b"}, "X-Bad": {"\xff"}},
+		Query:  "q=1&q2=a%20b&t=1&t=2",
+		Path:   map[string]string{"name": "n"},
+		Match:  map[string]string{"gid": "Z2lkOi8vY2FtcGZpcmUvUm9vbXM6Ok9wZW4vMQ"},
+		Redis:  map[string]string{"channel": "laravel_database_private-rooms.5", "field.payload": "p"},
+	}
+	s := NewPayload(in)
+	s.doc = []byte(`{"a":{"b":[10,{"c":"x"}]},"n":9007199254740993,"t":true,"z":null,"e":"","a/b":{"x.y":1,"~":2},"s":" Ab ","list":"a,b",
+		"twice":1,"twice":2,"obj":{"k":1},"in":"{\"id\":7,\"m\":{\"x\":[1]}}","bad":"{","html":"<p>Hi &amp; <b>you</b></p><script>x</script>a<br>b < c",
+		"event":"App\\Events\\MessageSent","big":1e400,"p":"a|b"}`)
+	if err := checkJSON(s.doc); err != nil {
+		t.Fatal(err)
+	}
+	s.item = s.doc
+	s.form = map[string][]string{"f": {"v"}, "f2": {"1", "2"}}
+	return s
+}
+
+func TestTemplates(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		kind kind
+		want string
+	}{
+		{"plain", text, "plain"}, {"", text, ""},
+		{"{json.a.b.0}", number, "10"}, {"{json.a.b.1.c}", text, "x"}, {"{item.a.b.1.c}", text, "x"}, {"{json.a.b.2}", missing, ""},
+		{"{json.a.b.01}", missing, ""}, {"{json.a.b.-1}", missing, ""}, {"{json.a.b.c}", missing, ""}, {"{json.n.x}", missing, ""},
+		{"{json.n}", number, "9007199254740993"}, {"{json.big}", number, "1e400"}, {"{json.t}", boolean, "true"}, {"{json.z}", missing, ""}, {"{json.e}", text, ""},
+		{"{json:/a~1b/x.y}", number, "1"}, {"{json:/a~1b/~0}", number, "2"}, {"{json:/a/b/0}", number, "10"}, {"{json.obj}", composite, ""}, {"{json}", composite, ""},
+		{"{json.no ?? json.z ?? json.n}", number, "9007199254740993"}, {"{json.e ?? json.n}", text, ""}, {"{json.no??json.no2}", missing, ""},
+		{"{header.X-Event}", text, "made"}, {"{header.x-event}", text, "made"}, {"{header.X-Bad}", missing, ""}, {"{header.X-None}", missing, ""},
+		{"{http.request.header.X-Event}", text, "made"}, {"{http.request.uri.query.q2}", text, "a b"}, {"{http.request.uri.path.name}", text, "n"},
+		{"{query.q}", text, "1"}, {"{path.name}", text, "n"}, {"{body}", text, "raw"}, {"{form.f}", text, "v"}, {"{redis.field.payload}", text, "p"},
+		{"{match.gid|base64url|last:/}", text, "1"}, {"{redis.channel|re:private-rooms\\.([^.]+)$}", text, "5"}, {"{redis.channel|re:nope}", missing, ""},
+		{"{redis.channel|re:(a|b)}", text, "a"}, {"{redis.channel|re:a{2}}", missing, ""},
+		{"{json.s|trim}", text, "Ab"}, {"{json.s|lower|trim}", text, "ab"}, {"{json.n|prefix:mm-}", text, "mm-9007199254740993"}, {"{json.no|prefix:x}", missing, ""},
+		{"{json.list|split:,}", list, ""}, {"{json.in|json:id}", number, "7"}, {"{json.in|json:m.x.0}", number, "1"}, {"{json.in|json:/m/x/0}", number, "1"},
+		{"{json.in|json}", composite, ""}, {"{json.bad|json}", missing, ""}, {"{json.obj|lower}", missing, ""}, {"{json.obj|json:k}", number, "1"}, {"{json.event|last:\\}", text, "MessageSent"},
+		{"{json.s|last:/}", text, " Ab "}, {"{json.html|html_text}", text, "Hi & you\na\nb < c"}, {"{json.s|base64url}", missing, ""},
+		{"#{json.a.b.0}-{json.t}", text, "#10-true"}, {"{json.no}-{json.n}", missing, ""}, {"a{json.obj}", composite, ""},
+	} {
+		s := testScope(t)
+		template, err := ParseTemplate(c.text)
+		if err != nil {
+			t.Errorf("%s: %v", c.text, err)
+			continue
+		}
+		v, err := template.eval(s, true)
+		if err != nil || v.kind != c.kind || v.text != c.want {
+			t.Errorf("%s: got %v %q %v, want %v %q", c.text, v.kind, v.text, err, c.kind, c.want)
+		}
+	}
+	loose, _ := ParseTemplate("{json.no}-{json.n}")
+	if v, _ := loose.eval(testScope(t), false); v.text != "-9007199254740993" {
+		t.Errorf("a text with a missing part is %q", v.text)
+	}
+}
+
+func TestTemplateErrorsOfInput(t *testing.T) {
+	for expression, want := range map[string]error{
+		"{json.twice}": errDuplicateKey, "{form.f2}": errDuplicateForm, "{query.t}": errDuplicateQuery, "{header.X-Twice}": errDuplicateHeader,
+		"{json.no ?? json.twice}": errDuplicateKey,
+	} {
+		template, err := ParseTemplate(expression)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := template.eval(testScope(t), true); err != want {
+			t.Errorf("%s: got %v, want %v", expression, err, want)
+		}
+	}
+}
+
+// Errors say what would be right.
+func TestTemplateMistakes(t *testing.T) {
+	for text, hint := range map[string]string{
+		"{": "without its }", "{json.a": "without its }", "{}": "name a value", "{room.id}": "the sources are json", "{json.}": "empty key", "{json..a}": "empty key",
+		"{json a}": "the sources are", "{json.a b}": "JSON Pointer", "{json:a}": "begins with /", "{json:/a~2}": "~0", "{header}": "a name is missing", "{header.}": "a name is missing",
+		"{body.x}": "no parts", "{json.a|upper}": "the filters are json", "{json.a|last}": "behind the colon", "{json.a|last:}": "behind the colon",
+		"{json.a|re:(}": "missing closing", "{json.a|trim:x}": "takes nothing", "{json.a|json:a..b}": "empty key", "{json.a ?? }": "name a value", "{json.a|}": "unknown filter",
+		"{env.X}": "unknown source",
+	} {
+		if _, err := ParseTemplate(text); err == nil || !strings.Contains(err.Error(), hint) {
+			t.Errorf("%s: %v, want a hint of %q", text, err, hint)
+		}
+	}
+}
+
+func TestConditions(t *testing.T) {
+	for text, want := range map[string]bool{
+		"{json.t} == true": true, "{json.n} == 9007199254740993": true, "{json.n} != 1": true, "{json.no} != 1": true, "{json.no} == 1": false,
+		"{json.z} == null": false, `{json.e} == ""`: true, "{json.e} exists": true, "{json.z} exists": false, "{json.z} not exists": true, "{json.obj} exists": true,
+		"{json.obj} == x": false, "{json.obj} != x": true, "{header.X-Event} in made lost": true, "{header.X-Event} not in made lost": false, "{json.no} not in a": true,
+		"{json.a.b.1.c} matches ^x$": true, "{json.a.b.1.c} not matches ^x$": false, `{json.s} matches "^ Ab $"`: true, `{json.s} == " Ab "`: true,
+		"{json.t} == true and {json.n} == 1": false, "{json.t} == true and {json.n} exists": true, `{json.s} == "and" and {json.t} == true`: false,
+		"{json.a.b.0} == {json.a.b.0}": true, "{json.no ?? json.t} == true": true, "{json.p} == a|b": true, `{json.event} == "App\Events\MessageSent"`: true,
+		`{json.in} == "{json.in}"`: true, "{header.X-Event} == not made": false,
+	} {
+		c, err := parseCondition(text)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if got, err := c.holds(testScope(t)); got != want || err != nil {
+			t.Errorf("%s: got %v, %v", text, got, err)
+		}
+	}
+}
+
+func TestConditionMistakes(t *testing.T) {
+	for text, hint := range map[string]string{
+		"": "write {value}", "{json.a}": "write {value}", "x == y": "no value of the delivery", "{json.a} = 1": "unknown comparison", "{json.a} ==": "nothing stands behind",
+		"{json.a} in": "nothing stands behind", "{json.a} exists x": "nothing may stand behind", "{json.a} not == 1": "instead of not", "{json.a} matches (": "missing closing",
+		"{json.a} == 1 and": "write {value}", `{json.a} == "x`: "without its end", "{json.a} == {x}": "the sources are", "a{json.a} == 1": "no value",
+	} {
+		if _, err := parseCondition(text); err == nil || !strings.Contains(err.Error(), hint) {
+			t.Errorf("%s: %v, want a hint of %q", text, err, hint)
+		}
+	}
+}
+
+func TestTimes(t *testing.T) {
+	for in, want := range map[string]string{
+		"1795298934": "2026-11-21T22:08:54Z", "1795298934032": "2026-11-21T22:08:54.032Z", "1795298934032999": "2026-11-21T22:08:54.032Z",
+		"1795298934032999999": "2026-11-21T22:08:54.032Z", "1355517523.000005": "2012-12-14T20:38:43Z", "1355517523.5": "2012-12-14T20:38:43.5Z",
+		"2024-05-01T10:00:00Z": "2024-05-01T10:00:00Z", "2024-05-01T12:00:00.1239+02:00": "2024-05-01T10:00:00.123Z", "2024-05-01T12:00:00+0200": "2024-05-01T10:00:00Z",
+		"2012/02/15 12:01:54 +0000": "2012-02-15T12:01:54Z", "2024-05-01 12:00:00 +0200": "2024-05-01T10:00:00Z",
+		"": "", "12": "", "yesterday": "", "1e400": "", "-1795298934": "", "17952989340320.5": "", "1795298934.": "", "99999999999999999999": "", "2024-13-01T10:00:00Z": "",
+	} {
+		got := ""
+		if v, ok := parseTime(in); ok {
+			got = v.Format("2006-01-02T15:04:05.999Z07:00")
+		}
+		if got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+	for in, ok := range map[string]bool{`{"$date":1795298934032}`: true, `{"$date":"2024-05-01T10:00:00Z"}`: true, `{"$date":{}}`: false, `{}`: false, `[]`: false, `true`: false} {
+		v := fromJSON(fastjson.MustParse(in))
+		if _, got := v.time(); got != ok {
+			t.Errorf("%s: %v", in, got)
+		}
+	}
+}

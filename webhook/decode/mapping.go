@@ -1,0 +1,409 @@
+package decode
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/valyala/fastjson"
+
+	"github.com/seed-078801ba/sidestream/stream/event"
+)
+
+// field is something of an event that can be mapped.
+type field uint8
+
+const (
+	fieldChannel field = iota
+	fieldID
+	fieldUser
+	fieldUserName
+	fieldTime
+	fieldType
+	fieldBody
+	fieldOp
+	fieldVersion
+	fieldThread
+	fieldTo
+	fieldData
+	fieldCount
+)
+
+var fieldNames = [fieldCount]string{
+	fieldChannel: "channel", fieldID: "id", fieldUser: "user", fieldUserName: "user_name", fieldTime: "time",
+	fieldType: "type", fieldBody: "body", fieldOp: "op", fieldVersion: "version", fieldThread: "thread",
+	fieldTo: "to", fieldData: "data",
+}
+
+// hashWord is the constant that stands for a digest of the message.
+const hashWord = "hash"
+
+// rule is a compiled MapRule.
+type rule struct {
+	value *Template
+	when  *condition
+	hash  bool
+	text  string // as it was written, with its condition
+}
+
+// Revocation says that a user may have lost access to a channel. It denies
+// nothing by itself: whoever gets it asks the backend again.
+type Revocation struct {
+	User    string
+	Channel string // empty: every channel
+}
+
+// Decoded is what became of a delivery.
+type Decoded struct {
+	// Events are in the order of the delivery.
+	Events []event.Event
+	// Revoke are the users whose access is to be asked for again, after the
+	// events were published.
+	Revoke []Revocation
+	// Dropped counts the messages that a drop condition took.
+	Dropped int
+	// Unmapped counts the messages that could not be mapped.
+	Unmapped int
+	// Untimed counts the events whose time was there but not readable; the
+	// time of their arrival stands in.
+	Untimed int
+	// Reason says, in a constant text, why the first unmapped message could
+	// not be mapped.
+	Reason string
+	// Batch: the payload is a batch by its form, whatever number it holds.
+	Batch bool
+}
+
+// unmapped counts a message that cannot be mapped.
+func (d *Decoded) unmapped(reason string) {
+	if d.Unmapped == 0 {
+		d.Reason = reason
+	}
+	d.Unmapped++
+}
+
+// mapItems maps every item of the payload.
+func (d *Decoder) mapItems(s *Payload, out *Decoded) error {
+	return d.eachItem(s, out, func(index int) error { return d.mapItem(s, out, index) })
+}
+
+// eachItem makes each item the payload's current one, one after the other.
+func (d *Decoder) eachItem(s *Payload, out *Decoded, f func(index int) error) error {
+	out.Batch = s.list
+	if d.each == nil || s.whole {
+		return f(0)
+	}
+	if len(s.bounds) == 0 && !s.list {
+		out.unmapped("no items where each looks for them")
+		return nil
+	}
+	start := 0
+	for i, end := range s.bounds {
+		s.item, s.itemValue = s.items[start:end:end], nil
+		start = end
+		if err := f(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Decoder) mapItem(s *Payload, out *Decoded, index int) error {
+	if s.cloudEvent {
+		if err := checkCloudEvent(s); err != nil {
+			return err
+		}
+	}
+	if err := d.revocations(s, out); err != nil {
+		return err
+	}
+	if dropped, err := anyHolds(d.drop, s); dropped || err != nil {
+		if dropped {
+			out.Dropped++
+		}
+		return err
+	}
+	var e event.Event
+	reason, err := d.fill(s, out, &e)
+	if err != nil {
+		return err
+	}
+	if reason != "" {
+		out.unmapped(reason)
+		return nil
+	}
+	if e.ID.IsZero() && s.In.Delivery != "" {
+		e.Delivery = s.In.Delivery + "/" + strconv.Itoa(index)
+	}
+	return d.address(s, out, &e)
+}
+
+func (d *Decoder) revocations(s *Payload, out *Decoded) error {
+	for i := range d.revoke {
+		r := &d.revoke[i]
+		if r.when != nil {
+			if ok, err := r.when.holds(s); err != nil {
+				return err
+			} else if !ok {
+				continue
+			}
+		}
+		user, err := r.user.eval(s, true)
+		if err != nil {
+			return err
+		}
+		var channel value
+		if r.channel != nil {
+			if channel, err = r.channel.eval(s, true); err != nil {
+				return err
+			}
+		}
+		userID, ok := user.identity()
+		channelID, ok2 := channel.identity()
+		if !ok || !ok2 || userID.IsZero() || (r.channel != nil && channelID.IsZero()) {
+			continue
+		}
+		out.Revoke = append(out.Revoke, Revocation{User: userID.Text, Channel: channelID.Text})
+	}
+	return nil
+}
+
+// get is the value of a field: of its first rule that counts and has one.
+func (d *Decoder) get(s *Payload, f field, strict bool) (value, error) {
+	_, v, err := d.find(s, f, strict)
+	return v, err
+}
+
+func (d *Decoder) find(s *Payload, f field, strict bool) (*rule, value, error) {
+	for i := range d.rules[f] {
+		r := &d.rules[f][i]
+		if r.when != nil {
+			if ok, err := r.when.holds(s); err != nil {
+				return nil, value{}, err
+			} else if !ok {
+				continue
+			}
+		}
+		var v value
+		var err error
+		switch {
+		case r.hash:
+			return r, value{kind: text, text: hashWord}, nil
+		case f == fieldData:
+			v, err = r.value.single().evalFresh(s)
+		default:
+			v, err = r.value.eval(s, strict)
+		}
+		if err != nil || v.kind != missing {
+			return r, v, err
+		}
+	}
+	return nil, value{}, nil
+}
+
+// fill maps everything but where the event goes. reason is why it cannot be
+// mapped, empty if it can.
+func (d *Decoder) fill(s *Payload, out *Decoded, e *event.Event) (reason string, err error) {
+	if reason, err = d.fillNames(s, e); reason != "" || err != nil {
+		return reason, err
+	}
+	for _, f := range []struct {
+		field field
+		to    *string
+	}{{fieldBody, &e.Body}, {fieldUserName, &e.UserName}} {
+		v, err := d.get(s, f.field, false)
+		switch {
+		case err != nil:
+			return "", err
+		case v.scalar():
+			*f.to = v.text
+		case v.kind != missing && f.field == fieldBody:
+			return "the body is no text", nil
+		}
+	}
+	v, err := d.get(s, fieldOp, true)
+	if err != nil {
+		return "", err
+	}
+	if v.kind != missing {
+		op, ok := event.ParseOp(v.text)
+		if !v.scalar() || !ok {
+			return "an unknown op", nil
+		}
+		e.Op = op
+	}
+	if v, err = d.get(s, fieldType, true); err != nil {
+		return "", err
+	}
+	switch {
+	case v.kind == text && validType(v.text):
+		e.Type = v.text
+	case strings.ContainsAny(e.Body, "\r\n"):
+		// In Campfire's schema, a TextMessage has no line breaks.
+		e.Type = "PasteMessage"
+	}
+	if v, err = d.get(s, fieldTime, true); err != nil {
+		return "", err
+	}
+	if v.kind != missing {
+		t, ok := v.time()
+		if !ok {
+			out.Untimed++
+		}
+		e.Time = t
+	}
+	if reason, err = d.fillPayload(s, e); reason != "" || err != nil {
+		return reason, err
+	}
+	if e.ID.IsZero() && e.Body == "" && e.Type == "" && e.Payload == nil {
+		return "neither id nor text nor type", nil
+	}
+	return "", nil
+}
+
+// fillNames maps what names something.
+func (d *Decoder) fillNames(s *Payload, e *event.Event) (reason string, err error) {
+	var version event.Scalar
+	for _, f := range []struct {
+		field  field
+		to     *event.Scalar
+		reason string
+	}{
+		{fieldID, &e.ID, "the id is no id"},
+		{fieldUser, &e.User, "the user is no id"},
+		{fieldThread, &e.Thread, "the thread is no id"},
+		{fieldVersion, &version, "the version is no id"},
+	} {
+		v, err := d.get(s, f.field, true)
+		if err != nil {
+			return "", err
+		}
+		id, ok := v.identity()
+		if !ok {
+			return f.reason, nil
+		}
+		*f.to = id
+	}
+	if e.ID.IsZero() && d.idRequired && s.In.Delivery == "" {
+		return "the id is missing", nil
+	}
+	e.Version = version.Text
+	return "", nil
+}
+
+// fillPayload keeps what is passed on whole.
+func (d *Decoder) fillPayload(s *Payload, e *event.Event) (reason string, err error) {
+	if len(d.rules[fieldData]) > 0 {
+		v, err := d.get(s, fieldData, true)
+		switch {
+		case err != nil:
+			return "", err
+		case v.kind != composite || v.node.Type() != fastjson.TypeObject:
+			return "the data is no object", nil
+		}
+		e.Shape, e.Payload = event.Raw, v.node.MarshalTo(nil)
+		return "", nil
+	}
+	if d.whole == event.Mapped {
+		return "", nil
+	}
+	if !isObject(s.item) {
+		return "the message is no object", nil
+	}
+	e.Shape, e.Payload = d.whole, appendCompact(make([]byte, 0, len(s.item)), s.item)
+	return "", nil
+}
+
+// address appends the event once for each user that it is for, or for each of
+// its channels.
+func (d *Decoder) address(s *Payload, out *Decoded, e *event.Event) error {
+	to, err := d.get(s, fieldTo, true)
+	if err != nil {
+		return err
+	}
+	private := to.kind != missing && (to.kind != text || to.text != "")
+	v := to
+	if !private {
+		if v, err = d.get(s, fieldChannel, true); err != nil {
+			return err
+		}
+	}
+	before, reason := len(out.Events), "the channel is missing"
+	v.elements(func(name value) bool {
+		id, ok := name.identity()
+		switch {
+		case id.IsZero() && ok:
+			return true
+		case !ok, private && len(id.Text) > MaxName-len(event.UserPrefix), !private && !validChannel(id.Text):
+			reason = "the channel or user is no id"
+			return false
+		}
+		addressed := *e
+		addressed.Channel = id
+		if private {
+			addressed.To, addressed.Channel = id, event.String(event.UserChannel(id.Text))
+		}
+		if d.hashes {
+			d.digest(s, &addressed)
+		}
+		out.Events = append(out.Events, addressed)
+		if len(out.Events) > d.maxBatch {
+			reason = ""
+			return false
+		}
+		reason = "" // from now on, only what is wrong counts
+		return true
+	})
+	switch {
+	case len(out.Events) > d.maxBatch:
+		return errBatchTooLarge
+	case reason != "":
+		out.Events = out.Events[:before] // all of its channels or none
+		out.unmapped(reason)
+	}
+	return nil
+}
+
+// digest puts a digest of the message where its id or version is the word hash.
+func (d *Decoder) digest(s *Payload, e *event.Event) {
+	for _, f := range []field{fieldID, fieldVersion} {
+		// Whether the condition of a rule holds was found out in fillNames.
+		if r, _, err := d.find(s, f, true); err != nil || r == nil || !r.hash {
+			continue
+		}
+		h := sha256.New()
+		millis := ""
+		if !e.Time.IsZero() {
+			millis = strconv.FormatInt(e.Time.UnixMilli(), 10)
+		}
+		for _, part := range []string{e.Channel.Text, e.User.Text, e.Op.String(), e.Type, e.Thread.Text, millis, e.Body} {
+			h.Write(strconv.AppendInt(nil, int64(len(part)), 10))
+			h.Write([]byte{':'})
+			h.Write([]byte(part))
+		}
+		sum := hex.EncodeToString(h.Sum(nil)[:16])
+		if f == fieldID {
+			e.ID = event.String(sum)
+		} else {
+			e.Version = sum
+		}
+	}
+}
+
+// types are the kinds of messages in Campfire's words.
+var types = []string{
+	"TextMessage", "PasteMessage", "SoundMessage", "TweetMessage", "UploadMessage", "EnterMessage", "LeaveMessage",
+	"KickMessage", "TopicChangeMessage", "LockMessage", "UnlockMessage", "AllowGuestsMessage", "DisallowGuestsMessage",
+	"IdleMessage", "UnidleMessage", "TimestampMessage", "ConferenceCreatedMessage", "ConferenceFinishedMessage",
+	"SystemMessage", "AdvertisementMessage",
+}
+
+// validType tells whether s can be a kind of message. Kinds that come with the
+// payload need not be Campfire's: clients pass over what they do not know.
+func validType(s string) bool {
+	return s != "" && len(s) <= 64 && utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && !strings.ContainsRune("_.-:", r)
+	})
+}

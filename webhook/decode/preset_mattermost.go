@@ -1,0 +1,17 @@
+package decode
+
+// mattermostPreset is an outgoing webhook of Mattermost (model/outgoing_webhook.go),
+// as JSON (time in milliseconds) or as a form (time in seconds). The token is in
+// the payload, one for each webhook.
+var mattermostPreset = preset{
+	name:   "mattermost",
+	sender: Sender{Scheme: "token", Answer: emptyJSON},
+	rules: []MapRule{
+		{Field: "channel", Value: eitherBody("channel_id")},
+		{Field: "id", Value: eitherBody("post_id")},
+		{Field: "user", Value: eitherBody("user_id")},
+		{Field: "user_name", Value: eitherBody("user_name")},
+		{Field: "time", Value: eitherBody("timestamp")},
+		{Field: "body", Value: eitherBody("text")},
+	},
+}
