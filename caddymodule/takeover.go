@@ -24,8 +24,11 @@ func attach(w http.ResponseWriter, r *http.Request, hub *stream.Hub, o stream.Op
 	w.WriteHeader(http.StatusOK)
 	var responder *conn.Responder
 	if nc, ok := hijack(w, r); ok {
-		// HTTP/1.0 knows no chunks: there the body ends with the connection.
-		o.Conn = conn.TakeOver(nc, r.ProtoAtLeast(1, 1), hub.ConnOptions())
+		framing := conn.Chunked
+		if !r.ProtoAtLeast(1, 1) { // HTTP/1.0: the body ends with the connection
+			framing = conn.Plain
+		}
+		o.Conn = conn.TakeOver(nc, framing, hub.ConnOptions())
 	} else {
 		if err := http.NewResponseController(w).Flush(); err != nil { // the client is gone
 			o.Ticket.Release()

@@ -30,11 +30,11 @@ func (s sink) Write(bufs [][]byte) (int, error) {
 	s.n.Add(int64(len(bufs)))
 	return n, nil
 }
-func (sink) Discard() bool   { return false }
-func (sink) Chunked() bool   { return true }
-func (sink) Kind() conn.Kind { return conn.Epoll }
-func (sink) Finish()         {}
-func (sink) Close()          {}
+func (sink) Read(func([]byte)) bool { return false }
+func (sink) Framing() conn.Framing  { return conn.Chunked }
+func (sink) Kind() conn.Kind        { return conn.Epoll }
+func (sink) Finish()                {}
+func (sink) Close()                 {}
 
 func attachBench(b *testing.B, h *Hub, c conn.Conn, spec *Spec, channels ...string) {
 	ticket, err := h.Admit(Claim{Address: netip.MustParseAddr("192.0.2.1"), Channels: channels})
@@ -114,7 +114,7 @@ func BenchmarkIdleStream(b *testing.B) {
 				b.Fatal(err)
 			}
 			clients = append(clients, c)
-			attachBench(b, h, conn.TakeOver(s, true, conn.Options{SendBuffer: 64 << 10}), spec, "a")
+			attachBench(b, h, conn.TakeOver(s, conn.Chunked, conn.Options{SendBuffer: 64 << 10}), spec, "a")
 		}
 		for _, c := range clients {
 			io.ReadFull(c, make([]byte, 6)) // the first heartbeat

@@ -281,7 +281,7 @@ func (sh *shard) signal(s *Stream, missing []event.Missing) bool {
 				s.subs[k].behind = m.To.Seq
 			}
 		}
-		b = append(b, newFrame(s.spec.Format.Gap(nil, m)).bytes(s.framed)...)
+		b = append(b, s.encoding().frame(s.spec.Format.Gap(nil, m))...)
 		s.cursor = max(s.cursor, m.At.Seq)
 	}
 	return sh.writeNext(s, b)

@@ -2,16 +2,17 @@ package stream
 
 import (
 	"sort"
-	"strconv"
 	"sync"
 	"sync/atomic"
 
+	"github.com/seed-078801ba/sidestream/stream/conn"
 	"github.com/seed-078801ba/sidestream/stream/event"
 	"github.com/seed-078801ba/sidestream/stream/format"
 )
 
-// maxEncoders is how many formats a hub can have.
-const maxEncoders = 8
+// maxEncodings is how many encodings a hub can have: each format with chunks and
+// without, or in WebSocket frames.
+const maxEncodings = 16
 
 // channel holds the recent events of a channel, and who listens.
 type channel struct {
@@ -45,67 +46,49 @@ type window struct {
 	total uint64 // bytes that the channel has said since it was made
 }
 
-// item is an entry with its frames: encoded at most once for each format that
+// item is an entry with its frames: encoded at most once for each encoding that
 // somebody uses, and shared by all streams.
 type item struct {
 	event.Entry
 	cum    uint64 // window.total up to and including this one
-	frames [maxEncoders]atomic.Pointer[frame]
+	frames [maxEncodings]atomic.Pointer[[]byte]
 }
 
-// frame is one message in one format, in an HTTP/1.1 chunk of its own. Other
-// transports leave the chunk's head and tail away.
-type frame struct {
-	chunk []byte
-	head  int
+// encoding is how streams get their messages: a format in a framing.
+type encoding struct {
+	format  format.Format
+	framing conn.Framing
 }
 
-const chunkTail = "\r\n"
-
-// bytes is what goes out; nil if the event says nothing in this format.
-func (f *frame) bytes(chunked bool) []byte {
-	switch {
-	case f.chunk == nil:
-		return nil
-	case chunked:
-		return f.chunk
+// frame is a message that is no event, as it goes out; nil if it is empty.
+func (e encoding) frame(message []byte) []byte {
+	if len(message) == 0 || e.framing == conn.Plain {
+		return message
 	}
-	return f.chunk[f.head : len(f.chunk)-len(chunkTail)]
+	return e.framing.Append(make([]byte, 0, len(message)+conn.Overhead), message)
 }
 
-// newFrame wraps what a format wrote into a chunk.
-func newFrame(message []byte) *frame {
-	if len(message) == 0 {
-		return &frame{}
-	}
-	b := make([]byte, 0, len(message)+12)
-	b = strconv.AppendUint(b, uint64(len(message)), 16)
-	b = append(b, "\r\n"...)
-	head := len(b)
-	b = append(b, message...)
-	return &frame{chunk: append(b, chunkTail...), head: head}
-}
-
-// frame encodes the item unless somebody has done so. Two shards may do it at
-// the same time; both results are the same.
-func (it *item) frame(enc int, f format.Format, epoch event.Epoch) *frame {
-	if fr := it.frames[enc].Load(); fr != nil {
-		return fr
+// frame encodes the item unless somebody has done so; the result is empty if the
+// event says nothing in the format. Two shards may do it at the same time; both
+// results are the same.
+func (it *item) frame(number uint8, e encoding, epoch event.Epoch) []byte {
+	if b := it.frames[number].Load(); b != nil {
+		return *b
 	}
 	cursor := event.Cursor{Epoch: epoch, Seq: it.Seq, Tag: it.Tag}
 	var message []byte
 	if it.Op == event.Gap {
-		message = f.Gap(nil, event.Missing{Channel: it.Channel.Text, To: cursor, Reason: event.Reason(it.Type)})
+		message = e.format.Gap(nil, event.Missing{Channel: it.Channel.Text, To: cursor, Reason: event.Reason(it.Type)})
 	} else {
-		message = f.Event(nil, &it.Entry, cursor)
+		message = e.format.Event(nil, &it.Entry, cursor)
 	}
-	fr := newFrame(message)
-	it.frames[enc].Store(fr)
-	return fr
+	b := e.frame(message)
+	it.frames[number].Store(&b)
+	return b
 }
 
 // weight is what an item counts for in a window's bounds, in bytes.
-func weight(e *event.Entry) int { return 256 + len(e.Body) + len(e.Payload) }
+func weight(e *event.Entry) int { return 320 + len(e.Body) + len(e.Payload) }
 
 func newChannel(name string, shards int, head event.Cursor) *channel {
 	return &channel{

@@ -38,8 +38,13 @@ func (l lines) Heartbeat(dst []byte, c event.Cursor) []byte {
 	}
 	return append(dst, '\n')
 }
-func (lines) Farewell(dst []byte, retry int) []byte { return append(dst, "BYE\n"...) }
-func (l lines) Resumable() bool                     { return l.resumable }
+func (lines) Farewell(dst []byte, f format.Farewell) []byte {
+	if f.RetryMillis == 0 {
+		return dst
+	}
+	return append(dst, "BYE\n"...)
+}
+func (l lines) Resumable() bool { return l.resumable }
 
 var legacy, resumable format.Format = lines{}, lines{resumable: true}
 
@@ -48,11 +53,11 @@ var legacy, resumable format.Format = lines{}, lines{resumable: true}
 var kinds = map[string]func(t *testing.T) (client net.Conn, server conn.Conn){
 	"socket": func(t *testing.T) (net.Conn, conn.Conn) {
 		c, s := tcpPair(t)
-		return c, conn.TakeOver(s, true, conn.Options{SendBuffer: 16 << 10})
+		return c, conn.TakeOver(s, conn.Chunked, conn.Options{SendBuffer: 16 << 10})
 	},
 	"goroutine": func(t *testing.T) (net.Conn, conn.Conn) {
 		c, s := tcpPair(t)
-		return c, conn.TakeOver(struct{ net.Conn }{s}, true, conn.Options{}) // no socket to be seen
+		return c, conn.TakeOver(struct{ net.Conn }{s}, conn.Chunked, conn.Options{}) // no socket to be seen
 	},
 	"tls": func(t *testing.T) (net.Conn, conn.Conn) {
 		c, s := tcpPair(t)
@@ -63,7 +68,7 @@ var kinds = map[string]func(t *testing.T) (client net.Conn, server conn.Conn){
 		if err := errors.Join(client.Handshake(), <-done); err != nil {
 			t.Fatal(err)
 		}
-		return client, conn.TakeOver(server, true, conn.Options{SendBuffer: 16 << 10})
+		return client, conn.TakeOver(server, conn.Chunked, conn.Options{SendBuffer: 16 << 10})
 	},
 	"handler": func(t *testing.T) (net.Conn, conn.Conn) {
 		c, s := tcpPair(t)

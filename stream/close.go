@@ -1,9 +1,11 @@
 package stream
 
 import (
+	"math/rand/v2"
 	"time"
 
 	"github.com/seed-078801ba/sidestream/stream/conn"
+	"github.com/seed-078801ba/sidestream/stream/format"
 )
 
 // CloseReason is why a stream ended. The same words stand in logs and metrics.
@@ -12,6 +14,8 @@ type CloseReason string
 // The reasons.
 const (
 	ClientGone    CloseReason = "client-gone"    // the client went away
+	ClientLeft    CloseReason = "client-left"    // the client said that it goes
+	BadInput      CloseReason = "bad-input"      // the client sent what nobody understands
 	WriteFailed   CloseReason = "write-failed"   // the connection broke while we wrote
 	SlowClient    CloseReason = "slow-client"    // it stayed behind by more than Lag
 	Denied        CloseReason = "denied"         // the backend no longer lets it listen
@@ -24,16 +28,32 @@ const (
 
 // Reasons lists all of them, for metrics that must exist before the first one
 // happens.
-var Reasons = []CloseReason{ClientGone, WriteFailed, SlowClient, Denied, AccessUnknown, ShuttingDown, Unresumable, StoreFailed, Unwatchable}
+var Reasons = []CloseReason{ClientGone, ClientLeft, BadInput, WriteFailed, SlowClient, Denied, AccessUnknown, ShuttingDown, Unresumable, StoreFailed, Unwatchable}
 
-// farewell tells whether the client is told when to come back: not if it has
-// gone, and not if it must not come back.
-func (r CloseReason) farewell() bool {
+// farewell is what a client is told: when to come back, not all at once; or not
+// to, if it may not listen.
+func (r CloseReason) farewell() format.Farewell {
+	f := format.Farewell{Reason: string(r)}
 	switch r {
-	case SlowClient, AccessUnknown, ShuttingDown, Unresumable, StoreFailed:
-		return true
+	case AccessUnknown, ShuttingDown, Unresumable, StoreFailed:
+		f.RetryMillis = 1000 + rand.IntN(4000)
 	}
-	return false
+	return f
+}
+
+// code says the same in the words of a WebSocket.
+func (r CloseReason) code() conn.CloseCode {
+	switch r {
+	case ClientLeft:
+		return conn.CloseNormal
+	case BadInput:
+		return conn.CloseProtocol
+	case Denied:
+		return conn.ClosePolicy
+	case ShuttingDown:
+		return conn.CloseAway
+	}
+	return conn.CloseTryLater
 }
 
 // Closed is the life of a stream, told when it has ended.

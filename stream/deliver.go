@@ -15,11 +15,10 @@ const (
 // Streams that listen to the same channel in the same format stand at the same
 // place more often than not: the run made for the first serves them all.
 type run struct {
-	ch     *channel // nil: of no use to others
-	enc    uint8
-	framed bool
-	epoch  event.Epoch // of from and upto
-	from   uint64
+	ch    *channel // nil: of no use to others
+	enc   uint8
+	epoch event.Epoch // of from and upto
+	from  uint64
 
 	bufs  [][]byte
 	seqs  []uint64 // of each buf
@@ -52,7 +51,7 @@ func (r *run) add(it *item, s *Stream, epoch event.Epoch) bool {
 		r.state = hasGap
 		return false
 	}
-	if b := it.frame(int(s.enc), s.spec.Format, epoch).bytes(s.framed); b != nil {
+	if b := it.frame(s.enc, s.encoding(), epoch); len(b) > 0 {
 		r.bufs, r.seqs, r.size = append(r.bufs, b), append(r.seqs, it.Seq), r.size+len(b)
 	}
 	r.upto = it.Seq
@@ -120,7 +119,7 @@ func (sh *shard) collect(s *Stream) *run {
 	if len(s.subs) == 1 {
 		ch := s.subs[0].ch
 		s.cursor = max(s.cursor, s.subs[0].behind)
-		if r.ch == ch && r.enc == s.enc && r.framed == s.framed && r.epoch == head.Epoch && r.from == s.cursor && r.state == complete && r.upto == head.Seq {
+		if r.ch == ch && r.enc == s.enc && r.epoch == head.Epoch && r.from == s.cursor && r.state == complete && r.upto == head.Seq {
 			return r
 		}
 		r.reset()
@@ -139,7 +138,7 @@ func (sh *shard) collect(s *Stream) *run {
 			}
 		}
 		// A gap signal is for those who asked: such a run is not for all.
-		r.ch, r.enc, r.framed, r.epoch, r.from, r.upto = ch, s.enc, s.framed, head.Epoch, s.cursor, head.Seq
+		r.ch, r.enc, r.epoch, r.from, r.upto = ch, s.enc, head.Epoch, s.cursor, head.Seq
 		if s.asked != s.spec.Format.Resumable() {
 			r.ch = nil
 		}

@@ -214,7 +214,7 @@ func (sh *shard) restart(s *Stream, head event.Cursor, reason event.Reason) {
 		s.subs[i].behind = 0
 	}
 	gap := s.spec.Format.Gap(nil, event.Missing{From: from, To: head, Reason: reason})
-	if sh.writeNext(s, newFrame(gap).bytes(s.framed)) && s.state == open {
+	if sh.writeNext(s, s.encoding().frame(gap)) && s.state == open {
 		sh.deliver(s)
 	}
 }

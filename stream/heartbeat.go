@@ -19,11 +19,10 @@ type wheel struct {
 // beatPlace is where a stream stands in its wheel.
 type beatPlace struct{ bucket, index int32 }
 
-// beatFrame is the heartbeat that was made last. Streams in the same format that
+// beatFrame is the heartbeat that was made last. Streams of the same encoding that
 // stand at the same cursor share it.
 type beatFrame struct {
 	enc    uint8
-	framed bool
 	cursor event.Cursor
 	bytes  []byte
 }
@@ -85,8 +84,8 @@ func (sh *shard) heartbeat(s *Stream) {
 	}
 	cursor := s.headCursor()
 	hb := &sh.beat
-	if hb.bytes == nil || hb.enc != s.enc || hb.framed != s.framed || hb.cursor != cursor {
-		*hb = beatFrame{s.enc, s.framed, cursor, newFrame(s.spec.Format.Heartbeat(nil, cursor)).bytes(s.framed)}
+	if hb.bytes == nil || hb.enc != s.enc || hb.cursor != cursor {
+		*hb = beatFrame{s.enc, cursor, s.encoding().frame(s.spec.Format.Heartbeat(nil, cursor))}
 	}
 	if len(hb.bytes) > 0 {
 		sh.write(s, hb.bytes)

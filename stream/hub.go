@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,12 +44,12 @@ type Hub struct {
 
 	// mu orders handing entries to channels against making channels, so that
 	// a new channel knows exactly from where on it hears everything.
-	mu       sync.Mutex
-	channels map[string]*channel
-	homes    int // given out; see channel.home
-	interest Interest
-	windows  atomic.Int64 // bytes of all windows together
-	encoders []format.Format
+	mu        sync.Mutex
+	channels  map[string]*channel
+	homes     int // given out; see channel.home
+	interest  Interest
+	windows   atomic.Int64 // bytes of all windows together
+	encodings []encoding
 }
 
 // Open starts a hub on a log, which it then owns.
@@ -110,21 +111,20 @@ func (h *Hub) config() *Config { return h.cfg.Load() }
 // Head is the cursor of the newest event that streams can see.
 func (h *Hub) Head() event.Cursor { return *h.head.Load() }
 
-// encoder is the number of a format in this hub: the place of its frames in
+// encoding is the number of an encoding in this hub: the place of its frames in
 // every item.
-func (h *Hub) encoder(f format.Format) (int, error) {
+func (h *Hub) encoding(e encoding) (uint8, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for i, known := range h.encoders {
-		if known == f {
-			return i, nil
+	i := slices.Index(h.encodings, e)
+	if i < 0 {
+		if len(h.encodings) == maxEncodings {
+			return 0, fmt.Errorf("more than %d encodings in one hub", maxEncodings)
 		}
+		i = len(h.encodings)
+		h.encodings = append(h.encodings, e)
 	}
-	if len(h.encoders) == maxEncoders {
-		return 0, fmt.Errorf("more than %d formats in one hub", maxEncoders)
-	}
-	h.encoders = append(h.encoders, f)
-	return len(h.encoders) - 1, nil
+	return uint8(i), nil
 }
 
 // Drain ends all streams, spread over the time that Config.Drain says, and
@@ -210,7 +210,7 @@ func (h *Hub) Attach(o Opening) (*Stream, error) {
 	if h.Closing() {
 		return fail(event.ErrClosed)
 	}
-	enc, err := h.encoder(o.Spec.Format)
+	number, err := h.encoding(encoding{o.Spec.Format, o.Conn.Framing()})
 	if err != nil {
 		return fail(err)
 	}
@@ -219,7 +219,7 @@ func (h *Hub) Attach(o Opening) (*Stream, error) {
 	}
 	s := &Stream{
 		conn: o.Conn, spec: o.Spec, ticket: o.Ticket, onClose: o.OnClose,
-		enc: uint8(enc), framed: o.Conn.Chunked(),
+		enc: number, framing: o.Conn.Framing(),
 		within: o.Start.epoch, cursor: o.Start.Seq, asked: o.Start.Asked || o.Spec.Format.Resumable(), oldest: o.Start.oldest, told: o.Start.told,
 		opened: now(), lastTaken: now(),
 	}

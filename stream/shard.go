@@ -3,7 +3,6 @@ package stream
 import (
 	"context"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -208,7 +207,7 @@ func (sh *shard) tick() {
 
 // ready acts on what the poller has to say of a stream.
 func (sh *shard) ready(s *Stream, e conn.Event) {
-	if e.Readable && s.conn.Discard() {
+	if e.Readable && s.conn.Read(nil) {
 		e.Gone = true
 	}
 	if e.Gone {
@@ -276,12 +275,12 @@ func (sh *shard) adopt(s *Stream, missing []event.Missing) {
 	f := s.spec.Format
 	var first []byte
 	for _, m := range missing {
-		first = append(first, newFrame(f.Gap(nil, m)).bytes(s.framed)...)
+		first = append(first, s.encoding().frame(f.Gap(nil, m))...)
 	}
 	if len(first) > 0 && !sh.write(s, first) {
 		return
 	}
-	if first = f.Heartbeat(nil, s.headCursor()); len(first) > 0 && !sh.write(s, newFrame(first).bytes(s.framed)) {
+	if first = f.Heartbeat(nil, s.headCursor()); len(first) > 0 && !sh.write(s, s.encoding().frame(first)) {
 		return
 	}
 	if s.state == open && s.behind == 0 {
@@ -317,22 +316,15 @@ func (sh *shard) conclude(s *Stream, reason CloseReason) {
 		return
 	}
 	last := s.rest
-	if reason.farewell() {
-		word := newFrame(s.spec.Format.Farewell(nil, retryMillis()))
-		last = append(last[:len(last):len(last)], word.bytes(s.framed)...)
-	}
-	if s.framed {
-		last = append(last[:len(last):len(last)], lastChunk...)
-	}
+	word := s.encoding().frame(s.spec.Format.Farewell(nil, reason.farewell()))
+	last = append(last[:len(last):len(last)], word...)
+	last = s.framing.AppendEnd(last, reason.code(), string(reason))
 	sh.leaveChannels(s)
 	s.state, s.rest = ending, last
 	s.lastTaken = now() + int64(lingerTime)
 	sh.leaving = append(sh.leaving, s)
 	sh.finish(s)
 }
-
-// lastChunk ends a chunked body.
-const lastChunk = "0\r\n\r\n"
 
 // finish writes the last bytes of a stream that ends.
 func (sh *shard) finish(s *Stream) {
@@ -351,9 +343,6 @@ func (sh *shard) finish(s *Stream) {
 	s.state, s.rest = finished, nil
 	s.conn.Finish()
 }
-
-// retryMillis is when a client is told to come back: not all at once.
-func retryMillis() int { return 1000 + rand.IntN(4000) }
 
 // leaveChannels takes a stream out of everything that could write to it.
 func (sh *shard) leaveChannels(s *Stream) {

@@ -60,7 +60,7 @@ func (c *counters) refused(limit string) {
 type shardCounters struct {
 	_         [64]byte
 	bytes     atomic.Uint64
-	delivered [maxEncoders]atomic.Uint64
+	delivered [maxEncodings]atomic.Uint64
 	behind    atomic.Int64 // streams whose connection did not take everything
 	loops     atomic.Uint64
 	loopNanos atomic.Uint64
@@ -145,7 +145,7 @@ func (h *Hub) Stats() Stats {
 	c.mu.Unlock()
 	h.mu.Lock()
 	st.Channels = len(h.channels)
-	formats := h.encoders
+	encodings := h.encodings
 	h.mu.Unlock()
 	for _, s := range h.shards {
 		sc := &s.counters
@@ -153,8 +153,8 @@ func (h *Hub) Stats() Stats {
 		st.Behind += int(sc.behind.Load())
 		st.Loops += sc.loops.Load()
 		st.LoopTime += time.Duration(sc.loopNanos.Load())
-		for i, f := range formats {
-			st.Delivered[f.Name()] += sc.delivered[i].Load()
+		for i, e := range encodings {
+			st.Delivered[e.format.Name()] += sc.delivered[i].Load()
 		}
 		sc.mu.Lock()
 		for k, v := range sc.open {

@@ -17,23 +17,23 @@ type Stream struct {
 	onClose func(Closed)
 	subs    []subscription
 
-	within event.Epoch // of the cursor
-	cursor uint64      // everything up to here was given to the connection,
-	rest   []byte      // but for this end of its last message
-	page   []*item     // older events, read from the log, up to pageTo
-	pageTo uint64      // where the cursor stands when the page is written
-	told   uint64      // what is missing up to here needs no signal
-	slot   int32       // place in shard.slots
-	beat   beatPlace   // place in the shard's wheel of heartbeats
-	behind int32       // place in shard.slow plus one; 0 while the connection takes everything
-	state  state       // of its life
-	enc    uint8       // number of the format in the hub
-	framed bool        // messages go out in chunks
-	asked  bool        // a gap signal would be understood
-	oldest bool        // after a gap, go on with the oldest event that is left
-	live   bool        // it had caught up with the head once
-	reason CloseReason
-	last   CloseReason // if set: end with it as soon as the client has everything
+	within  event.Epoch  // of the cursor
+	cursor  uint64       // everything up to here was given to the connection,
+	rest    []byte       // but for this end of its last message
+	page    []*item      // older events, read from the log, up to pageTo
+	pageTo  uint64       // where the cursor stands when the page is written
+	told    uint64       // what is missing up to here needs no signal
+	slot    int32        // place in shard.slots
+	beat    beatPlace    // place in the shard's wheel of heartbeats
+	behind  int32        // place in shard.slow plus one; 0 while the connection takes everything
+	state   state        // of its life
+	enc     uint8        // number of the encoding in the hub
+	framing conn.Framing // of its messages
+	asked   bool         // a gap signal would be understood
+	oldest  bool         // after a gap, go on with the oldest event that is left
+	live    bool         // it had caught up with the head once
+	reason  CloseReason
+	last    CloseReason // if set: end with it as soon as the client has everything
 
 	opened    int64  // see now
 	lastTaken int64  // for those behind, see closeSlow; for those that end, their deadline
@@ -72,6 +72,9 @@ func (s *Stream) End(reason CloseReason) {
 func (s *Stream) Drop(channel string, reason CloseReason) {
 	s.shard.post(func() { s.shard.dropChannel(s, channel, reason) })
 }
+
+// encoding is how the stream's messages are written.
+func (s *Stream) encoding() encoding { return encoding{s.spec.Format, s.framing} }
 
 func (s *Stream) closed() Closed {
 	return Closed{

@@ -9,7 +9,7 @@ import (
 // BenchmarkTLSWrite is a small message to a TLS client that keeps up.
 func BenchmarkTLSWrite(b *testing.B) {
 	client, server := tlsPair(b)
-	c := TakeOver(server, true, Options{SendBuffer: 64 << 10})
+	c := TakeOver(server, Chunked, Options{SendBuffer: 64 << 10})
 	p, err := NewPoller()
 	if err != nil {
 		b.Fatal(err)

@@ -23,12 +23,18 @@ type Conn interface {
 	// The bytes must never change afterwards; the slice that holds them may.
 	Write(bufs [][]byte) (int, error)
 
-	// Discard takes what the peer has sent, which nobody wants, after the
-	// Poller reported Readable. It returns true when the peer is gone.
-	Discard() (gone bool)
+	// Read gives what the peer has sent to take, piece by piece, and never
+	// waits. A piece is valid during the call only. It is called when the Poller
+	// has reported Readable; and once after Watch by whoever wants to hear the
+	// peer, because something may have been read ahead. If there is more than one
+	// call takes, the Poller reports Readable again.
+	//
+	// With a nil take, what was sent is thrown away, and a peer that sends a
+	// flood counts as gone. Read returns true when the peer is gone.
+	Read(take func(b []byte)) (gone bool)
 
-	// Chunked tells whether what is written must be framed in HTTP/1.1 chunks.
-	Chunked() bool
+	// Framing is what has to stand around each message that is written.
+	Framing() Framing
 
 	// Kind names the way of writing, for logs and metrics.
 	Kind() Kind
@@ -70,10 +76,6 @@ type Options struct {
 	// of about a quarter of an hour.
 	UnackedMillis int
 }
-
-// discardLimit is how much a peer may send on a connection on which it has
-// nothing to say: more than any client's stray CRLF, less than a flood.
-const discardLimit = 64 << 10
 
 func size(bufs [][]byte) int {
 	n := 0

@@ -34,6 +34,7 @@ type Poller struct {
 type scratch struct {
 	iov     []unix.Iovec
 	piece   []byte // a record's worth
+	read    []byte // what a peer has sent
 	memory  socketMemory
 	measure func(fd uintptr) // fills memory
 }

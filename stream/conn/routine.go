@@ -139,11 +139,11 @@ func (r *Responder) end() {
 	}
 }
 
-// Discard implements Conn: the server reads for us.
-func (r *Responder) Discard() bool { return false }
+// Read implements Conn: the server reads for us.
+func (r *Responder) Read(func([]byte)) bool { return false }
 
-// Chunked implements Conn: framing is the server's.
-func (r *Responder) Chunked() bool { return false }
+// Framing implements Conn: it is the server's.
+func (r *Responder) Framing() Framing { return Plain }
 
 // Kind implements Conn.
 func (r *Responder) Kind() Kind { return Handler }
@@ -174,16 +174,23 @@ func (r *Responder) Close() {
 // with a goroutine to write and one to see the peer go.
 type routine struct {
 	*Responder
-	nc      net.Conn
-	chunked bool
+	nc       net.Conn
+	framing  Framing
+	arrivals arrivals
+	room     chan struct{} // told when the shard has taken what was read
+	over     chan struct{} // closed with the connection
+	unwanted int
 }
 
-func newRoutine(nc net.Conn, chunked bool) *routine {
-	return &routine{Responder: NewResponder(plain{nc}), nc: nc, chunked: chunked}
+func newRoutine(nc net.Conn, f Framing) *routine {
+	return &routine{
+		Responder: NewResponder(plain{nc}), nc: nc, framing: f,
+		room: make(chan struct{}, 1), over: make(chan struct{}),
+	}
 }
 
-// Chunked implements Conn.
-func (r *routine) Chunked() bool { return r.chunked }
+// Framing implements Conn.
+func (r *routine) Framing() Framing { return r.framing }
 
 // Kind implements Conn.
 func (r *routine) Kind() Kind { return Goroutine }
@@ -199,9 +206,9 @@ func (r *routine) Watch(p *Poller, token Token) error {
 		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	go func() { // ends when the peer goes, sends a flood, or nc is closed
+	go func() { // ends when the peer goes, or nc is closed
 		defer cancel()
-		io.CopyN(io.Discard, r.nc, discardLimit)
+		r.readAll()
 	}()
 	go func() { // ends with the stream, see Serve
 		defer r.nc.Close()
@@ -220,7 +227,52 @@ func (r *routine) Watch(p *Poller, token Token) error {
 // what the peer has not taken yet.
 const lingerWait = 2 * time.Second
 
+// readAll reads until the connection ends, as fast as the shard takes it.
+func (r *routine) readAll() {
+	b := make([]byte, readPiece)
+	for {
+		n, err := r.nc.Read(b)
+		room := r.arrivals.add(b[:n])
+		if err != nil {
+			r.arrivals.end()
+		}
+		r.p.report(Event{Token: r.token, Readable: true})
+		if err != nil {
+			return
+		}
+		for !room {
+			select {
+			case <-r.room:
+				room = r.arrivals.add(nil)
+			case <-r.over:
+				return
+			}
+		}
+	}
+}
+
+// Read implements Conn.
+func (r *routine) Read(take func([]byte)) (gone bool) {
+	_, ended := r.arrivals.take(func(b []byte) {
+		if take != nil {
+			take(b)
+		} else {
+			r.unwanted += len(b)
+		}
+	})
+	select {
+	case r.room <- struct{}{}:
+	default:
+	}
+	return ended || r.unwanted > unwantedLimit
+}
+
 func (r *routine) Close() {
 	r.Responder.Close()
 	r.nc.Close()
+	select {
+	case <-r.over: // closed before
+	default:
+		close(r.over)
+	}
 }

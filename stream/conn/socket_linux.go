@@ -13,16 +13,17 @@ import (
 // and nothing of Go's net package behind it. It costs 56 bytes instead of the
 // kilobyte of a net.Conn that waits in the runtime's poller.
 type socket struct {
-	fd      int32
-	chunked bool
-	closed  bool
-	sent    int // bytes discarded from the peer
-	p       *Poller
-	options Options
+	fd       int32
+	framing  Framing
+	closed   bool
+	unwanted int // bytes that the peer has sent and nobody wanted
+	token    Token
+	p        *Poller
+	options  Options
 }
 
 // newSocket takes the descriptor out of nc and closes nc.
-func newSocket(nc net.Conn, raw syscall.RawConn, chunked bool, o Options) (*socket, error) {
+func newSocket(nc net.Conn, raw syscall.RawConn, f Framing, o Options) (*socket, error) {
 	fd := -1
 	var dupErr error
 	err := raw.Control(func(orig uintptr) {
@@ -35,11 +36,11 @@ func newSocket(nc net.Conn, raw syscall.RawConn, chunked bool, o Options) (*sock
 		return nil, fmt.Errorf("duplicating the descriptor: %w", err)
 	}
 	nc.Close() // the duplicate keeps the connection open
-	return &socket{fd: int32(fd), chunked: chunked, options: o}, nil
+	return &socket{fd: int32(fd), framing: f, options: o}, nil
 }
 
 func (s *socket) Watch(p *Poller, token Token) error {
-	s.p = p
+	s.p, s.token = p, token
 	s.options.apply(int(s.fd))
 	// Edge-triggered: registered once for all, and silent while nothing
 	// changes. The first report (writable) comes at once.
@@ -88,10 +89,13 @@ func writeResult(n, _ uintptr, errno syscall.Errno) (int, error) {
 	return 0, errno
 }
 
-func (s *socket) Discard() (gone bool) {
-	var b [512]byte
-	for {
-		n, err := unix.Read(int(s.fd), b[:])
+func (s *socket) Read(take func([]byte)) (gone bool) {
+	if s.p.scratch.read == nil {
+		s.p.scratch.read = make([]byte, readPiece)
+	}
+	b := s.p.scratch.read
+	for got := 0; got < readAhead; {
+		n, err := unix.Read(int(s.fd), b)
 		switch {
 		case err == unix.EINTR:
 			continue
@@ -100,15 +104,22 @@ func (s *socket) Discard() (gone bool) {
 		case err != nil || n == 0:
 			return true
 		}
-		if s.sent += n; s.sent > discardLimit {
+		got += n
+		if take != nil {
+			if take(b[:n]); s.closed {
+				return false
+			}
+		} else if s.unwanted += n; s.unwanted > unwantedLimit {
 			return true
 		}
 	}
+	s.p.report(Event{Token: s.token, Readable: true}) // the kernel says it only once
+	return false
 }
 
-func (s *socket) Chunked() bool { return s.chunked }
-func (s *socket) Kind() Kind    { return Epoll }
-func (s *socket) Finish()       { unix.Shutdown(int(s.fd), unix.SHUT_WR) }
+func (s *socket) Framing() Framing { return s.framing }
+func (s *socket) Kind() Kind       { return Epoll }
+func (s *socket) Finish()          { unix.Shutdown(int(s.fd), unix.SHUT_WR) }
 
 func (s *socket) Close() {
 	if !s.closed {

@@ -7,24 +7,24 @@ import (
 )
 
 // TakeOver makes a Conn of a connection that was hijacked from an HTTP server
-// after the response head went out. It owns nc from then on, also when it had
-// to fall back on goroutines: because nc offers no socket, or because there
-// are no descriptors left.
-func TakeOver(nc net.Conn, chunked bool, o Options) Conn {
+// after the response head went out, and on which messages go in this framing.
+// It owns nc from then on, also when it had to fall back on goroutines: because
+// nc offers no socket, or because there are no descriptors left.
+func TakeOver(nc net.Conn, f Framing, o Options) Conn {
 	if t, ok := nc.(*tls.Conn); ok {
 		if raw, ok := rawConn(t.NetConn()); ok {
-			if s, err := newTLSSocket(t, raw, chunked, o); err == nil {
+			if s, err := newTLSSocket(t, raw, f, o); err == nil {
 				return s
 			}
 		}
-		return newRoutine(nc, chunked)
+		return newRoutine(nc, f)
 	}
 	if raw, ok := rawConn(nc); ok {
-		if s, err := newSocket(nc, raw, chunked, o); err == nil {
+		if s, err := newSocket(nc, raw, f, o); err == nil {
 			return s
 		}
 	}
-	return newRoutine(nc, chunked)
+	return newRoutine(nc, f)
 }
 
 // rawConn looks for the socket below nc, which may be wrapped.

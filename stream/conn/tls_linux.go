@@ -13,14 +13,16 @@ import (
 // writes only what is sure to fit into the kernel's buffer; anything else is
 // given to a goroutine that lives until the peer has taken it.
 type tlsSocket struct {
-	tc      *tls.Conn
-	raw     syscall.RawConn
-	chunked bool
-	p       *Poller
-	token   Token
-	options Options
-	writing chan struct{} // of the goroutine that writes, if any; closed when it is done
-	reading chan struct{} // the same for the one that reads
+	tc       *tls.Conn
+	raw      syscall.RawConn
+	framing  Framing
+	closed   bool
+	p        *Poller
+	token    Token
+	options  Options
+	writing  chan struct{} // of the goroutine that writes, if any; closed when it is done
+	arrivals *arrivals     // of the one that reads, once the peer has sent something
+	unwanted int           // bytes that the peer has sent and nobody wanted
 }
 
 const (
@@ -28,19 +30,21 @@ const (
 	tlsPiece = 16 << 10
 	// tlsOverhead is what a small write adds to the kernel's count at least.
 	tlsOverhead = 1 << 10
-	// tlsReadWait is how long a peer that sent something is listened to: the
-	// record behind a stray byte, or the alert in front of its FIN.
+	// tlsReadWait is how long a peer that has sent half a record may take for the
+	// rest, before its goroutine ends and waits for the kernel's word again.
 	tlsReadWait = 2 * time.Second
 	// tlsSureWait bounds a write that is sure not to wait, should the machine
-	// have no memory for it.
-	tlsSureWait = time.Second
+	// have no memory for it. It is more than tlsReadWait, because the one who
+	// reads also writes: to a peer that changes its keys it has to answer, and a
+	// deadline that has passed would end the connection.
+	tlsSureWait = 2 * tlsReadWait
 	// tlsWriteWait ends the goroutine of a peer that takes nothing at all,
 	// should its shard not have closed it long before.
 	tlsWriteWait = 2 * time.Minute
 )
 
-func newTLSSocket(tc *tls.Conn, raw syscall.RawConn, chunked bool, o Options) (*tlsSocket, error) {
-	s := &tlsSocket{tc: tc, raw: raw, chunked: chunked, options: o}
+func newTLSSocket(tc *tls.Conn, raw syscall.RawConn, f Framing, o Options) (*tlsSocket, error) {
+	s := &tlsSocket{tc: tc, raw: raw, framing: f, options: o}
 	err := raw.Control(func(fd uintptr) { o.apply(int(fd)) })
 	return s, err
 }
@@ -147,36 +151,68 @@ func (s *tlsSocket) writeSlowly(b []byte, done chan struct{}) {
 	s.p.report(Event{Token: s.token, Writable: err == nil, Gone: err != nil})
 }
 
-// Discard reads in a goroutine: a peer may send half a record and nothing
-// more. On a stream that is rare, and the goroutine lives for two seconds.
-func (s *tlsSocket) Discard() (gone bool) {
-	if running(s.reading) {
-		return false // it reads whatever has come by now
+// Read takes what a goroutine has read: a peer may send half a record, and then
+// reading waits. On a stream that is rare, and the goroutine ends as soon as it
+// has read what there is.
+func (s *tlsSocket) Read(take func([]byte)) (gone bool) {
+	first := s.arrivals == nil
+	if first {
+		s.arrivals = &arrivals{}
 	}
-	s.reading = make(chan struct{})
-	go s.readAway(s.reading)
+	all, ended := s.arrivals.take(func(b []byte) {
+		if take != nil {
+			take(b)
+		} else {
+			s.unwanted += len(b)
+		}
+	})
+	if ended || s.closed || s.unwanted > unwantedLimit {
+		return !s.closed
+	}
+	// What was decrypted and not read yet, the kernel knows nothing of.
+	if (first || !all || s.waiting() > 0) && s.arrivals.begin() {
+		if !running(s.writing) { // which gave itself more time
+			s.tc.SetWriteDeadline(time.Now().Add(tlsSureWait))
+		}
+		go s.readAll(s.arrivals)
+	}
 	return false
 }
 
-func (s *tlsSocket) readAway(done chan struct{}) {
-	defer close(done)
-	s.tc.SetReadDeadline(time.Now().Add(tlsReadWait))
-	var b [512]byte
-	for total := 0; total <= discardLimit; {
-		n, err := s.tc.Read(b[:])
-		total += n
-		if ne, ok := err.(interface{ Timeout() bool }); ok && ne.Timeout() {
+// readAll reads until the peer has sent nothing more, the shard has enough to do
+// with what was read, or tlsReadWait is over.
+func (s *tlsSocket) readAll(a *arrivals) {
+	var b [readPiece]byte
+	until := time.Now().Add(tlsReadWait)
+	for {
+		all, ended := false, false
+		for room := true; room && !all && !ended && time.Now().Before(until); {
+			if s.waiting() > 0 {
+				s.tc.SetReadDeadline(until)
+			} else {
+				s.tc.SetReadDeadline(longAgo) // what was decrypted needs no time
+			}
+			n, err := s.tc.Read(b[:])
+			room = a.add(b[:n])
+			timeout, ok := err.(interface{ Timeout() bool })
+			all = ok && timeout.Timeout()
+			ended = err != nil && !all
+		}
+		if a.done(all, ended) {
+			s.p.report(Event{Token: s.token, Readable: true})
 			return
 		}
-		if err != nil {
-			break
-		}
 	}
-	s.p.report(Event{Token: s.token, Gone: true})
 }
 
-func (s *tlsSocket) Chunked() bool { return s.chunked }
-func (s *tlsSocket) Kind() Kind    { return TLS }
+// waiting is how many bytes the kernel has for us.
+func (s *tlsSocket) waiting() (n int) {
+	s.raw.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.TIOCINQ) })
+	return n
+}
+
+func (s *tlsSocket) Framing() Framing { return s.framing }
+func (s *tlsSocket) Kind() Kind       { return TLS }
 
 // Finish tells the peer, behind what it still has to take.
 func (s *tlsSocket) Finish() {
@@ -203,4 +239,7 @@ func (s *tlsSocket) shut(room bool) {
 // Close ends the goroutines, if there are any, by closing what they wait for.
 // The socket below is closed, not the tls.Conn: that would wait for the lock
 // of a goroutine that writes.
-func (s *tlsSocket) Close() { s.tc.NetConn().Close() }
+func (s *tlsSocket) Close() {
+	s.closed = true
+	s.tc.NetConn().Close()
+}

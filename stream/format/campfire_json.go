@@ -57,7 +57,7 @@ func (CampfireJSON) Gap(dst []byte, gap event.Missing) []byte {
 func (CampfireJSON) Heartbeat(dst []byte, _ event.Cursor) []byte { return append(dst, ' ') }
 
 // Farewell appends nothing.
-func (CampfireJSON) Farewell(dst []byte, _ int) []byte { return dst }
+func (CampfireJSON) Farewell(dst []byte, _ Farewell) []byte { return dst }
 
 // Resumable is false.
 func (CampfireJSON) Resumable() bool { return false }

@@ -69,7 +69,7 @@ func (CampfireXML) Gap(dst []byte, gap event.Missing) []byte {
 func (CampfireXML) Heartbeat(dst []byte, _ event.Cursor) []byte { return append(dst, ' ') }
 
 // Farewell appends nothing.
-func (CampfireXML) Farewell(dst []byte, _ int) []byte { return dst }
+func (CampfireXML) Farewell(dst []byte, _ Farewell) []byte { return dst }
 
 // Resumable is false.
 func (CampfireXML) Resumable() bool { return false }

@@ -36,7 +36,7 @@ func (FlowdockJSON) Gap(dst []byte, gap event.Missing) []byte {
 func (FlowdockJSON) Heartbeat(dst []byte, _ event.Cursor) []byte { return append(dst, '\n') }
 
 // Farewell appends nothing.
-func (FlowdockJSON) Farewell(dst []byte, _ int) []byte { return dst }
+func (FlowdockJSON) Farewell(dst []byte, _ Farewell) []byte { return dst }
 
 // Resumable is false.
 func (FlowdockJSON) Resumable() bool { return false }

@@ -23,12 +23,20 @@ type Format interface {
 	// Formats with cursors may move the client's cursor with it; the zero
 	// Cursor says that there is nothing to move it to.
 	Heartbeat(dst []byte, cursor event.Cursor) []byte
-	// Farewell appends what tells the client when to come back, in
-	// milliseconds, before the server ends the stream; nothing if the format
-	// has no word for it.
-	Farewell(dst []byte, retryMillis int) []byte
+	// Farewell appends what the client is told before the server ends the
+	// stream; nothing if the format has no word for it.
+	Farewell(dst []byte, f Farewell) []byte
 	// Resumable tells whether messages carry cursors, so that every client of
 	// the format understands a gap signal. Clients of other formats get one
 	// only if they asked for a place to start from.
 	Resumable() bool
+}
+
+// Farewell is why the server ends a stream.
+type Farewell struct {
+	// Reason is the word that stands in logs and metrics.
+	Reason string
+	// RetryMillis is when the client had better come back, in milliseconds. Zero
+	// means that coming back is of no use.
+	RetryMillis int
 }

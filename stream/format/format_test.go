@@ -112,7 +112,7 @@ func golden(f Format) []byte {
 	}
 	fmt.Fprintf(&b, "heartbeat: %+q\n", f.Heartbeat(nil, event.Cursor{}))
 	fmt.Fprintf(&b, "heartbeat with cursor: %+q\n", f.Heartbeat(nil, cursor))
-	fmt.Fprintf(&b, "farewell: %+q\n", f.Farewell(nil, 3000))
+	fmt.Fprintf(&b, "farewell: %+q\n", f.Farewell(nil, Farewell{RetryMillis: 3000}))
 	return b.Bytes()
 }
 

@@ -52,10 +52,14 @@ func (SSE) Heartbeat(dst []byte, cursor event.Cursor) []byte {
 	return append(dst, ":\n\n"...)
 }
 
-// Farewell appends the time after which clients reconnect.
-func (SSE) Farewell(dst []byte, retryMillis int) []byte {
+// Farewell appends the time after which clients reconnect. There is no word that
+// keeps them from it.
+func (SSE) Farewell(dst []byte, f Farewell) []byte {
+	if f.RetryMillis <= 0 {
+		return dst
+	}
 	dst = append(dst, "retry: "...)
-	dst = strconv.AppendInt(dst, int64(max(retryMillis, 0)), 10)
+	dst = strconv.AppendInt(dst, int64(f.RetryMillis), 10)
 	return append(dst, "\n\n"...)
 }
 
