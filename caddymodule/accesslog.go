@@ -11,6 +11,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/seed-078801ba/sidestream/caddymodule/forwardauth"
 )
 
 // accessLog writes the access log's entry of requests to us that have a secret
@@ -69,7 +71,7 @@ func secretFree(r *http.Request) string {
 	path, query, found := strings.Cut(full, "?")
 	shown := withoutUser(path)
 	if found {
-		shown += "?" + maskedQuery(query)
+		shown += "?" + forwardauth.MaskedQuery(query)
 	}
 	referer := r.Header.Get("Referer")
 	if shown == full && referer == maskedReferer(referer) {
@@ -86,7 +88,7 @@ func withoutUser(target string) string {
 	if !absolute || strings.Contains(scheme, "/") || at < 0 {
 		return target
 	}
-	target = scheme + "://" + masked + authority[at:]
+	target = scheme + "://" + forwardauth.Masked + authority[at:]
 	if slash {
 		target += "/" + path
 	}
@@ -98,7 +100,7 @@ func maskedReferer(referer string) string {
 	if err != nil || u.RawQuery == "" {
 		return referer
 	}
-	if shown := maskedQuery(u.RawQuery); shown != u.RawQuery {
+	if shown := forwardauth.MaskedQuery(u.RawQuery); shown != u.RawQuery {
 		u.RawQuery = shown
 		return u.String()
 	}

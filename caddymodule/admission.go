@@ -3,8 +3,10 @@ package caddymodule
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"slices"
 
+	"github.com/seed-078801ba/sidestream/caddymodule/forwardauth"
 	"github.com/seed-078801ba/sidestream/stream/access"
 	"github.com/seed-078801ba/sidestream/stream/event"
 )
@@ -24,8 +26,8 @@ type ground struct {
 }
 
 // admit asks the backend about everything that a stream would listen to.
-func (s *Sidestream) admit(ctx context.Context, a *ask, c *client) (*admission, *refusal) {
-	q := access.Question{Credential: c.inputs(), Scope: s.scope, Origin: c, List: s.Auth.listPath != nil}
+func (s *Sidestream) admit(ctx context.Context, a *ask, c *forwardauth.Client) (*admission, *refusal) {
+	q := s.auth.MayListen(c)
 	ad := &admission{}
 	verdicts := s.gate.CheckAll(ctx, q, a.channels)
 	if re := s.judge(ad, q, a.channels, verdicts); re != nil {
@@ -34,8 +36,8 @@ func (s *Sidestream) admit(ctx context.Context, a *ask, c *client) (*admission, 
 	if !a.private {
 		return ad, nil
 	}
-	if ad.user == "" && s.Auth.identity != nil {
-		identity := access.Question{Credential: q.Credential, Scope: s.scope, Origin: c}
+	if ad.user == "" && s.auth.AsksIdentity() {
+		identity := s.auth.WhoIs(c)
 		v := s.gate.Check(ctx, identity)
 		if v.Outcome != access.Allowed {
 			return nil, refusalOf(v, false)
@@ -105,34 +107,15 @@ func refusalOf(v access.Verdict, hide bool) *refusal {
 	return unavailable(v.RetryAfter)
 }
 
-// inputs are all that tells two clients apart for the backend: authorization
-// holds token and password.
-func (c *client) inputs() access.Credential {
-	inputs := make([]access.Input, 0, 2)
-	for _, in := range []access.Input{
-		{Name: "host", Value: c.host},
-		{Name: "authorization", Value: c.credential.authorization},
-		{Name: "cookie", Value: c.credential.cookie},
-	} {
-		if in.Value != "" {
-			inputs = append(inputs, in)
-		}
-	}
-	return access.NewCredential(inputs...)
-}
-
 // credentialOf reads who asks. Where nobody is asked about, nothing is read.
-func (s *Sidestream) credentialOf(r *http.Request, policy *originPolicy) (credential, *refusal) {
-	if s.Auth.None {
-		return credential{}, nil
-	}
-	c, err := readCredential(r, s.Auth.Cookies)
+func (s *Sidestream) credentialOf(r *http.Request, policy *originPolicy) (forwardauth.Credential, *refusal) {
+	c, err := s.auth.Credential(r)
 	switch {
 	case err != nil:
 		return c, badRequest(err.Error())
-	case c.ambient() && policy.foreign(r):
+	case c.Ambient() && policy.foreign(r):
 		return c, refusedOrigin
-	case c.isZero() && !s.Auth.Anonymous:
+	case c.IsZero() && !s.auth.Anonymous() && !s.auth.None():
 		return c, refusedLogin
 	}
 	return c, nil
@@ -145,7 +128,7 @@ func escapedNames(names []string) string {
 		if i > 0 {
 			escaped = append(escaped, ", "...)
 		}
-		escaped = append(escaped, escapeURI(name, true)...)
+		escaped = append(escaped, url.QueryEscape(name)...)
 	}
 	return string(escaped)
 }

@@ -6,9 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2"
-
-	"github.com/seed-078801ba/sidestream/stream/access"
+	"github.com/seed-078801ba/sidestream/caddymodule/forwardauth"
 )
 
 func TestWhatTheBackendGets(t *testing.T) {
@@ -31,12 +29,12 @@ func TestWhatTheBackendGets(t *testing.T) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	want := []string{"Accept", "Accept-Encoding", "Authorization", checkHeader, "User-Agent", "Via", "X-Forwarded-Method", "X-Forwarded-Uri"}
+	want := []string{"Accept", "Accept-Encoding", "Authorization", forwardauth.CheckHeader, "User-Agent", "Via", "X-Forwarded-Method", "X-Forwarded-Uri"}
 	if !slices.Equal(names, want) {
 		t.Errorf("headers %q, want %q", names, want)
 	}
 	for name, want := range map[string]string{
-		"Authorization": strings.TrimPrefix(asBasic, "Authorization: "), "User-Agent": userAgent, "X-Forwarded-Uri": "/room/1/live.json?x=1", "Accept": "application/json",
+		"Authorization": strings.TrimPrefix(asBasic, "Authorization: "), "User-Agent": "Sidestream", "X-Forwarded-Uri": "/room/1/live.json?x=1", "Accept": "application/json",
 	} {
 		if got := q.header.Get(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
@@ -148,7 +146,7 @@ func TestQuestionsAreShared(t *testing.T) {
 func TestOverlongAnswer(t *testing.T) {
 	s := newSite(t)
 	s.app.answer = func(w http.ResponseWriter, r *http.Request) bool {
-		if r.Header.Get(checkHeader) != "" {
+		if r.Header.Get(forwardauth.CheckHeader) != "" {
 			for range 200 {
 				w.Write([]byte(strings.Repeat("x", 1024)))
 			}
@@ -159,76 +157,5 @@ func TestOverlongAnswer(t *testing.T) {
 	s.load(basics)
 	if resp := s.get("/room/1/live.json", asBasic); resp.StatusCode != 503 {
 		t.Errorf("status %d", resp.StatusCode)
-	}
-}
-
-// TestPresets holds every preset's request and condition to the answers that
-// were seen of these backends.
-func TestPresets(t *testing.T) {
-	c := &client{credential: credential{token: "tok", password: "pw", authorization: "Basic x"}}
-	for _, x := range []struct {
-		preset, channel string
-		uri             string
-		header          map[string]string
-		status          int
-		body            string
-		outcome         access.Outcome
-		cause           access.Cause
-		user            string
-	}{
-		{"mattermost", "c1", "/api/v4/channels/c1/members/me", map[string]string{"Authorization": "Bearer tok"}, 200, `{"channel_id":"c1","user_id":"u1"}`, access.Allowed, 0, "u1"},
-		{"mattermost", "c1", "", nil, 200, `{"channel_id":"c2","user_id":"u1"}`, access.Denied, access.Forbidden, ""},
-		{"mattermost", "c1", "", nil, 403, `{}`, access.Denied, access.Forbidden, ""},
-		{"mattermost", "c1", "", nil, 200, `<html>`, access.Unknown, access.Unavailable, ""},
-		{"matrix", "!a:b", "/_matrix/client/v3/joined_rooms", map[string]string{"Authorization": "Bearer tok"}, 200, `{"joined_rooms":["!a:b"]}`, access.Allowed, 0, ""},
-		{"rocketchat", "r", "/api/v1/rooms.info?roomId=r", map[string]string{"X-User-Id": "tok", "X-Auth-Token": "pw", "Authorization": ""}, 200, `{"success":true}`, access.Allowed, 0, ""},
-		{"rocketchat", "r", "", nil, 200, `{"success":false}`, access.Denied, access.Forbidden, ""},
-		{"rocketchat", "r", "", nil, 400, `{"success":false,"error":"not-allowed"}`, access.Denied, access.Forbidden, ""},
-		{"zulip", "5", "/api/v1/users/me/5/topics", map[string]string{"Authorization": "Basic x"}, 200, `{"result":"success"}`, access.Allowed, 0, ""},
-		{"zulip", "5", "", nil, 400, `{"result":"error"}`, access.Denied, access.NotFound, ""},
-		{"discourse", "5", "/chat/api/channels/5/messages?page_size=1", map[string]string{"User-Api-Key": "tok"}, 200, `{}`, access.Allowed, 0, ""},
-		{"campfire", "5", "/rooms/5/involvement", nil, 302, ``, access.Denied, access.BadCredential, ""},
-		{"campfire_classic", "5", "/room/5.json", map[string]string{"Authorization": "Basic x"}, 200, `{}`, access.Allowed, 0, ""},
-		{"flowdock", "a/b", "/flows/a/b", map[string]string{"Authorization": "Basic x"}, 404, `{}`, access.Denied, access.NotFound, ""},
-		{"laravel", "5", "/broadcasting/auth", map[string]string{"Authorization": "Basic x"}, 200, `{}`, access.Allowed, 0, ""},
-	} {
-		a := &Auth{Preset: x.preset}
-		if err := a.provision(caddy.NewReplacer()); err != nil {
-			t.Fatalf("%s: %v", x.preset, err)
-		}
-		q := &question{client: c, channel: x.channel, list: a.listPath != nil}
-		if x.uri != "" {
-			shown, secret := a.secrets(a.uri, a.Method, q)
-			if shown != x.uri {
-				t.Errorf("%s: asks %s, want %s", x.preset, shown, x.uri)
-			}
-			for name, want := range x.header {
-				if got := secret.header.Get(name); got != want {
-					t.Errorf("%s: %s is %q, want %q", x.preset, name, got, want)
-				}
-			}
-		}
-		v := a.read(reply{status: x.status, header: http.Header{}, body: []byte(x.body)}, q)
-		if v.Outcome != x.outcome || v.Cause != x.cause || v.User != x.user {
-			t.Errorf("%s %d %s: %v %v %q", x.preset, x.status, x.body, v.Outcome, v.Cause, v.User)
-		}
-	}
-}
-
-func TestAgeOfAnswers(t *testing.T) {
-	for value, want := range map[string]int{
-		"": 0, "no-store": -1, "max-age=10": 10, "private, max-age=0, must-revalidate": 0, "no-cache, no-store, max-age=9": -1, "max-age=x": 0,
-	} {
-		h := http.Header{}
-		if value != "" {
-			h.Set("Cache-Control", value)
-		}
-		got := maxAge(h)
-		if got > 0 {
-			got /= 1e9
-		}
-		if int(got) != want {
-			t.Errorf("%q: %d, want %d", value, got, want)
-		}
 	}
 }

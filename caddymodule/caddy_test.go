@@ -17,6 +17,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	"github.com/seed-078801ba/sidestream/caddymodule/forwardauth"
 )
 
 // site is a Caddy that runs in this process, on a unix socket, with an app
@@ -256,7 +258,7 @@ func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case answer != nil && answer(w, r):
 	case status != 0:
 		w.WriteHeader(status)
-	case r.Header.Get(checkHeader) == "":
+	case r.Header.Get(forwardauth.CheckHeader) == "":
 		fmt.Fprintf(w, "the app: %s %s", r.Method, r.RequestURI)
 	case token == "" || token == "bad":
 		w.WriteHeader(http.StatusUnauthorized)

@@ -9,6 +9,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
+	"github.com/seed-078801ba/sidestream/caddymodule/suggest"
 )
 
 func init() {
@@ -71,7 +73,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 		return nil, h.WrapErr(errNoAuth)
 	}
 	if s.BackendRaw == nil && !s.Auth.None {
-		return nil, h.Errf("backend is missing: say where the app is that auth asks, as in `sidestream localhost:3000` or `backend unix//run/chat.sock`")
+		return nil, h.WrapErr(errNoBackend)
 	}
 	if s.CORS != nil {
 		if err := s.CORS.validate(len(s.Auth.Cookies) > 0); err != nil {
@@ -142,7 +144,7 @@ func (p *parser) line() error {
 	case "cors":
 		return p.cors()
 	}
-	return p.Errf("unknown subdirective %q%s", name, didYouMean(name, subdirectives))
+	return p.Errf("unknown subdirective %q%s", name, suggest.Among(name, subdirectives))
 }
 
 // backend reads a reverse_proxy directive: its name, upstreams and block.
@@ -196,7 +198,7 @@ func (p *parser) heartbeat() error {
 		return p.Errf("heartbeat needs an endpoint and a time, as in: heartbeat campfire 2s")
 	}
 	if !slices.Contains(heartbeatNames, name) {
-		return p.Errf("heartbeat: unknown endpoint %q%s", name, didYouMean(name, heartbeatNames))
+		return p.Errf("heartbeat: unknown endpoint %q%s", name, suggest.Among(name, heartbeatNames))
 	}
 	if _, ok := p.s.Heartbeat[name]; ok {
 		return p.Errf("heartbeat %s is given twice", name)

@@ -2,10 +2,14 @@ package caddymodule
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/seed-078801ba/sidestream/caddymodule/forwardauth"
+	"github.com/seed-078801ba/sidestream/caddymodule/suggest"
 )
 
 // authOptions lists what may stand in the block of auth.
@@ -53,15 +57,15 @@ func (p *parser) auth() error {
 		return nil
 	case len(args) == 2 && args[0] == "preset":
 		a.Preset = args[1]
-		if _, ok := authPresets[a.Preset]; !ok {
-			return p.Errf("unknown auth preset %q%s", a.Preset, didYouMean(a.Preset, authPresetNames()))
+		if names := forwardauth.PresetNames(); !slices.Contains(names, a.Preset) {
+			return p.Errf("unknown auth preset %q%s", a.Preset, suggest.Among(a.Preset, names))
 		}
 	case len(args) == 2 && (args[0] == http.MethodGet || args[0] == http.MethodPost):
 		a.Method, a.URI = args[0], args[1]
 		if a.Method == http.MethodGet {
 			a.Method = "" // the default
 		}
-		if _, err := parseURI(a.URI, questionVariables); err != nil {
+		if err := forwardauth.CheckURI(a.URI); err != nil {
 			return p.Errf("auth: %v", err)
 		}
 	default:
@@ -116,7 +120,7 @@ func (p *parser) authOption(a *Auth) error {
 			return p.ArgErr()
 		}
 		a.Identity = args[0]
-		if _, err := parseURI(a.Identity, secretVariables); err != nil {
+		if err := forwardauth.CheckIdentity(a.Identity); err != nil {
 			return p.Errf("identity: %v", err)
 		}
 	case "timeout", "cache", "negative", "recheck", "grace":
@@ -133,19 +137,19 @@ func (p *parser) authOption(a *Auth) error {
 			return p.Errf("filter is all or intersect, not %q", a.Filter)
 		}
 	default:
-		return p.Errf("unknown option %q of auth%s", option, didYouMean(option, authOptions))
+		return p.Errf("unknown option %q of auth%s", option, suggest.Among(option, authOptions))
 	}
 	return nil
 }
 
 // field reads a name and a value.
-func (p *parser) field(fields *[]Field) error {
+func (p *parser) field(fields *[]forwardauth.Field) error {
 	option := p.Val()
-	var f Field
+	var f forwardauth.Field
 	if !p.AllArgs(&f.Name, &f.Value) {
 		return p.Errf(`%s needs a name and a value, as in: header Authorization "Bearer {token}"`, option)
 	}
-	if _, err := parseTemplate(withoutKnown(f.Value), questionVariables); err != nil {
+	if err := forwardauth.CheckValue(withoutKnown(f.Value)); err != nil {
 		return p.Errf("%s %s: %v", option, f.Name, err)
 	}
 	*fields = append(*fields, f)
@@ -192,22 +196,21 @@ func (p *parser) allow(a *Auth) error {
 		}
 		return nil
 	default:
-		return p.Errf("unknown kind of allow %q%s", kind, didYouMean(kind, []string{"json", "status"}))
+		return p.Errf("unknown kind of allow %q%s", kind, suggest.Among(kind, []string{"json", "status"}))
 	}
 }
 
 // condition reads <path> <op> [<value>].
-func (p *parser) condition(conditions *[]*Condition) error {
+func (p *parser) condition(conditions *[]*forwardauth.Condition) error {
 	args := p.RemainingArgs()
 	if len(args) < 2 || len(args) > 3 {
 		return p.Errf("a condition is: json <path> == <value>, or with !=, contains or exists")
 	}
-	c := &Condition{Path: args[0], Op: args[1]}
+	c := &forwardauth.Condition{Path: args[0], Op: args[1]}
 	if len(args) == 3 {
 		c.Value = args[2]
 	}
-	check := *c
-	if err := check.provision(); err != nil {
+	if err := c.Check(); err != nil {
 		return p.Errf("json %s: %v", c.Path, err)
 	}
 	*conditions = append(*conditions, c)
@@ -224,14 +227,14 @@ func (p *parser) user(a *Auth) error {
 	}
 	switch kind {
 	case "json":
-		if _, err := parsePath(where); err != nil {
+		if err := forwardauth.CheckPath(where); err != nil {
 			return p.Errf("user: %v", err)
 		}
 		a.UserJSON = where
 	case "header":
 		a.UserHeader = where
 	default:
-		return p.Errf("unknown kind of user %q%s", kind, didYouMean(kind, []string{"header", "json"}))
+		return p.Errf("unknown kind of user %q%s", kind, suggest.Among(kind, []string{"header", "json"}))
 	}
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/dustin/go-humanize"
+
+	"github.com/seed-078801ba/sidestream/caddymodule/suggest"
 )
 
 var errNotPositive = errors.New("not above zero")
@@ -48,7 +50,7 @@ func (p *parser) history() error {
 			err = p.noMoreArgs()
 		default:
 			err = p.Errf("unknown option %q of history%s", option,
-				didYouMean(option, []string{"keys", "per_channel", "store", "unsafe_no_sync"}))
+				suggest.Among(option, []string{"keys", "per_channel", "store", "unsafe_no_sync"}))
 		}
 		if err != nil {
 			return err
@@ -65,7 +67,7 @@ func (p *parser) store(h *History) error {
 		return p.Errf("store needs to know where: file, memory or redis")
 	}
 	if h.Store = p.Val(); !slices.Contains(storeNames, h.Store) {
-		return p.Errf("unknown store %q%s", h.Store, didYouMean(h.Store, storeNames))
+		return p.Errf("unknown store %q%s", h.Store, suggest.Among(h.Store, storeNames))
 	}
 	if p.NextArg() {
 		switch h.Store {
@@ -110,7 +112,7 @@ func (p *parser) storeRedis(h *History) error {
 				err = p.ArgErr()
 			}
 		default:
-			err = p.Errf("unknown option %q of store redis%s", option, didYouMean(option, []string{"durable", "prefix", "replicas", "sentinel_user"}))
+			err = p.Errf("unknown option %q of store redis%s", option, suggest.Among(option, []string{"durable", "prefix", "replicas", "sentinel_user"}))
 		}
 		if err != nil {
 			return err
@@ -224,7 +226,7 @@ func (p *parser) cors() error {
 	}
 	for nesting := p.Nesting(); p.NextBlock(nesting); {
 		if option := p.Val(); option != "origins" {
-			return p.Errf("unknown option %q of cors%s", option, didYouMean(option, []string{"origins"}))
+			return p.Errf("unknown option %q of cors%s", option, suggest.Among(option, []string{"origins"}))
 		}
 		origins := p.RemainingArgs()
 		if len(origins) == 0 {
@@ -240,7 +242,7 @@ func (p *parser) cors() error {
 
 // didYouMeanKey suggests a key of a map.
 func didYouMeanKey[V any](got string, known map[string]V) string {
-	return didYouMean(got, slices.Sorted(maps.Keys(known)))
+	return suggest.Among(got, slices.Sorted(maps.Keys(known)))
 }
 
 // secretsOf reads one or more secrets, unresolved.
@@ -286,7 +288,7 @@ func (p *parser) revoke() error {
 	}
 	for nesting := p.Nesting(); p.NextBlock(nesting); {
 		if option := p.Val(); option != "secret" {
-			return p.Errf("unknown option %q of revoke%s", option, didYouMean(option, []string{"secret"}))
+			return p.Errf("unknown option %q of revoke%s", option, suggest.Among(option, []string{"secret"}))
 		}
 		if err := p.secretsOf(&rv.Secrets); err != nil {
 			return err

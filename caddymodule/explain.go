@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -174,7 +175,7 @@ func (x *Explainer) find(r *http.Request, takes func(*Sidestream, *http.Request)
 	w := walk{x: x, takes: takes}
 	for _, name := range names {
 		repl := caddy.NewReplacer()
-		prepared := caddyhttp.PrepareRequest(r, repl, &capture{header: http.Header{}, cancel: func() {}}, new(caddyhttp.Server))
+		prepared := caddyhttp.PrepareRequest(r, repl, &writer{header: http.Header{}}, new(caddyhttp.Server))
 		if done, err := w.routes(x.http.Servers[name].Routes, prepared, repl); done || err != nil {
 			return err
 		}
@@ -326,3 +327,16 @@ func (x *Explainer) Webhook(r *http.Request) (path string, e webhook.Explanation
 	})
 	return path, e, err
 }
+
+// writer keeps what a client would get.
+type writer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (w *writer) Header() http.Header { return w.header }
+
+func (w *writer) WriteHeader(status int) { w.status = status }
+
+func (w *writer) Write(b []byte) (int, error) { return w.body.Write(b) }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/seed-078801ba/sidestream/caddymodule/suggest"
 	"github.com/seed-078801ba/sidestream/stream/log"
 	"github.com/seed-078801ba/sidestream/stream/log/file"
 	"github.com/seed-078801ba/sidestream/stream/log/memory"
@@ -81,7 +82,7 @@ func (h *History) fill(hub string) error {
 			return errors.New("history: store redis needs an address, as in: store redis redis://localhost:6379")
 		}
 	default:
-		return fmt.Errorf("history: unknown store %q%s", h.Store, didYouMean(h.Store, storeNames))
+		return fmt.Errorf("history: unknown store %q%s", h.Store, suggest.Among(h.Store, storeNames))
 	}
 	if h.Store != storeFile && (h.Path != "" || h.UnsafeNoSync) {
 		return fmt.Errorf("history: store %s has no path and no sync: leave them out, or use store %s", h.Store, storeFile)

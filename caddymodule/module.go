@@ -13,8 +13,9 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
+	"github.com/seed-078801ba/sidestream/caddymodule/forwardauth"
+	"github.com/seed-078801ba/sidestream/caddymodule/suggest"
 	"github.com/seed-078801ba/sidestream/stream"
 	"github.com/seed-078801ba/sidestream/stream/event"
 	"github.com/seed-078801ba/sidestream/stream/format"
@@ -81,10 +82,11 @@ type Sidestream struct {
 	endpoints []endpoint
 	specs     map[string]*stream.Spec  // by format
 	origins   map[string]*originPolicy // by endpoint
-	backend   *backend
+	auth      *forwardauth.Auth
 	hub       *stream.Hub
 	publisher event.Publisher // to the hub
 	gate      *pooledGate
+	revoker   *forwardauth.Revoker
 	app       *App
 	scope     string
 
@@ -177,37 +179,6 @@ func (s *Sidestream) joinHub(ctx caddy.Context, repl *caddy.Replacer) error {
 	return nil
 }
 
-// provisionAuth sets up the way to the backend.
-func (s *Sidestream) provisionAuth(ctx caddy.Context, repl *caddy.Replacer) error {
-	if s.Auth == nil {
-		return errNoAuth
-	}
-	var err error
-	if s.scope, err = scopeOf(s.Auth, s.BackendRaw); err != nil {
-		return err
-	}
-	if err := s.Auth.provision(repl); err != nil {
-		return err
-	}
-	if s.Auth.None {
-		return nil
-	}
-	if s.BackendRaw == nil {
-		return fmt.Errorf("backend is missing: say where the app is that auth asks, as in `sidestream localhost:3000` or `backend unix//run/chat.sock`")
-	}
-	module, err := ctx.LoadModule(s, "BackendRaw")
-	if err != nil {
-		return fmt.Errorf("loading backend: %w", err)
-	}
-	proxy, ok := module.(*reverseproxy.Handler)
-	if !ok {
-		return fmt.Errorf("backend is a %T, it needs to be a reverse_proxy", module)
-	}
-	server, _ := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	s.backend = newBackend(proxy, server)
-	return nil
-}
-
 // provisionEndpoints sets up the kinds of clients.
 func (s *Sidestream) provisionEndpoints() error {
 	if s.Campfire == nil && s.Flowdock == nil {
@@ -215,13 +186,13 @@ func (s *Sidestream) provisionEndpoints() error {
 	}
 	for name, every := range s.Heartbeat {
 		if !slices.Contains(heartbeatNames, name) {
-			return fmt.Errorf("heartbeat: unknown endpoint %q%s", name, didYouMean(name, heartbeatNames))
+			return fmt.Errorf("heartbeat: unknown endpoint %q%s", name, suggest.Among(name, heartbeatNames))
 		}
 		if every < caddy.Duration(100*time.Millisecond) {
 			return fmt.Errorf("heartbeat: %s is too often for %s", time.Duration(every), name)
 		}
 	}
-	cookies := !s.Auth.None && len(s.Auth.Cookies) > 0
+	cookies := s.auth.ReadsCookies()
 	var listed []string
 	if s.CORS != nil {
 		if err := s.CORS.validate(cookies); err != nil {

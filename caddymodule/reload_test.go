@@ -76,7 +76,7 @@ func TestRevoke(t *testing.T) {
 		{"POST", `{}`, "Authorization: Bearer new", 400},
 		{"POST", `{"channel":{}}`, "Authorization: Bearer new", 400},
 		{"POST", `nonsense`, "Authorization: Bearer new", 400},
-		{"POST", strings.Repeat(" ", maxRevokeBody+1), "Authorization: Bearer new", 413},
+		{"POST", strings.Repeat(" ", 64<<10+1), "Authorization: Bearer new", 413},
 		{"POST", `{"channel":1}`, "Authorization: Bearer new", 204},
 	} {
 		resp := s.request(c.method, "/hooks/revoke", c.body, c.header)

@@ -1,16 +1,12 @@
 package caddymodule
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"fmt"
-	"io"
-	"net/http"
 	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/valyala/fastjson"
+
+	"github.com/seed-078801ba/sidestream/caddymodule/forwardauth"
 )
 
 // Revoke is where the app says that somebody's access has changed, so that
@@ -25,14 +21,7 @@ type Revoke struct {
 	Path string `json:"path"`
 	// Secrets that the app may use. Several are for rotation.
 	Secrets []string `json:"secrets"`
-
-	digests [][sha256.Size]byte
 }
-
-const (
-	maxRevokeBody     = 64 << 10
-	revokeBodyTimeout = 10 * time.Second
-)
 
 func (s *Sidestream) provisionRevoke(repl *caddy.Replacer) error {
 	if s.Revoke == nil {
@@ -48,10 +37,7 @@ func (s *Sidestream) provisionRevoke(repl *caddy.Replacer) error {
 	if err != nil {
 		return fmt.Errorf("revoke %s: secret: %w", s.Revoke.Path, err)
 	}
-	s.Revoke.digests = nil
-	for _, secret := range secrets {
-		s.Revoke.digests = append(s.Revoke.digests, sha256.Sum256([]byte(secret)))
-	}
+	s.revoker = forwardauth.NewRevoker(secrets, func(user, channel string) { s.gate.Revoke(user, channel) })
 	return nil
 }
 
@@ -64,62 +50,4 @@ func checkPath(directive, path string) error {
 		return fmt.Errorf("%s needs the path of its endpoint, as in /hooks/%s", directive, directive)
 	}
 	return nil
-}
-
-// knows compares a secret with all that are configured, in a time that says
-// nothing of them.
-func (rv *Revoke) knows(secret string) bool {
-	digest, found := sha256.Sum256([]byte(secret)), 0
-	for _, known := range rv.digests {
-		found |= subtle.ConstantTimeCompare(digest[:], known[:])
-	}
-	return found == 1
-}
-
-// serveRevoke answers without a body, as webhooks do.
-func (s *Sidestream) serveRevoke(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Cache-Control", "no-store")
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", http.MethodPost)
-		w.WriteHeader(http.StatusMethodNotAllowed)
-		return
-	}
-	scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") || len(r.Header["Authorization"]) > 1 || !s.Revoke.knows(strings.TrimSpace(secret)) {
-		w.WriteHeader(http.StatusUnauthorized)
-		return
-	}
-	http.NewResponseController(w).SetReadDeadline(time.Now().Add(revokeBodyTimeout)) // best effort
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRevokeBody))
-	if err != nil {
-		w.WriteHeader(http.StatusRequestEntityTooLarge)
-		return
-	}
-	user, channel, ok := readRevocation(body)
-	if !ok {
-		w.WriteHeader(http.StatusBadRequest)
-		return
-	}
-	s.gate.Revoke(user, channel)
-	w.WriteHeader(http.StatusNoContent)
-}
-
-// readRevocation reads whose access has changed. It must name somebody or
-// something.
-func readRevocation(body []byte) (user, channel string, ok bool) {
-	v, err := fastjson.ParseBytes(body)
-	if err != nil || v.Type() != fastjson.TypeObject {
-		return "", "", false
-	}
-	read := func(name string) (string, bool) {
-		field := v.Get(name)
-		if field == nil || field.Type() == fastjson.TypeNull {
-			return "", true
-		}
-		text, ok := scalarText(field)
-		return text, ok && len(text) <= maxName
-	}
-	user, userOK := read("user")
-	channel, channelOK := read("channel")
-	return user, channel, userOK && channelOK && (user != "" || channel != "")
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/seed-078801ba/sidestream/caddymodule/forwardauth"
 	"github.com/seed-078801ba/sidestream/stream"
 	"github.com/seed-078801ba/sidestream/stream/conn"
 	"github.com/seed-078801ba/sidestream/stream/event"
@@ -95,7 +96,7 @@ func screen(r *http.Request, c claim) *refusal {
 		return refusedLine
 	case c == declined:
 		return refusedMethod
-	case r.Header.Get(checkHeader) != "":
+	case r.Header.Get(forwardauth.CheckHeader) != "":
 		return refusedLoop
 	case r.ProtoMajor == 1 && r.ContentLength != 0:
 		// What is not read of a body would be taken for the next request, or
@@ -112,14 +113,14 @@ func (s *Sidestream) open(w http.ResponseWriter, r *http.Request, policy *origin
 	if re != nil {
 		return nil, re
 	}
-	client := readClient(r, credential)
+	client := forwardauth.NewClient(r, credential)
 	address := clientAddress(r)
-	if after, blocked := s.gate.bad.Blocked(address); blocked {
+	if after, blocked := s.gate.Bad.Blocked(address); blocked {
 		return nil, tooMany("bad-credentials", true, after)
 	}
 	claim := stream.Claim{Address: address, Channels: a.channels}
-	if !credential.isZero() {
-		claim.Credential = credential.digest(r.Host)
+	if !credential.IsZero() {
+		claim.Credential = credential.Digest(r.Host)
 	}
 	ticket, err := s.hub.Admit(claim)
 	if err != nil {
@@ -134,7 +135,7 @@ func (s *Sidestream) open(w http.ResponseWriter, r *http.Request, policy *origin
 	admission, re := s.admit(r.Context(), a, client)
 	if re != nil {
 		if re == refusedLogin {
-			s.gate.bad.Add(address, client.inputs())
+			s.gate.Bad.Add(address, client.Inputs())
 		}
 		return nil, re
 	}

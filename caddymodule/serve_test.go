@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/seed-078801ba/sidestream/caddymodule/forwardauth"
 )
 
 // basics is a block for most tests: rooms by path, history in memory.
@@ -212,7 +214,7 @@ func TestMethods(t *testing.T) {
 	if resp := s.request("OPTIONS", "/flows?filter=1", "", "Origin: null", "Access-Control-Request-Method: GET"); resp.Header.Get("Access-Control-Allow-Origin") != "" {
 		t.Error("the origin null was let in")
 	}
-	if resp := s.get("/room/1/live.json", asBasic, checkHeader+": 1"); resp.StatusCode != 508 {
+	if resp := s.get("/room/1/live.json", asBasic, forwardauth.CheckHeader+": 1"); resp.StatusCode != 508 {
 		t.Errorf("a question that came back: %d", resp.StatusCode)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/seed-078801ba/sidestream/caddymodule/forwardauth"
 	"github.com/seed-078801ba/sidestream/stream/event"
 	"github.com/seed-078801ba/sidestream/webhook"
 )
@@ -135,7 +136,7 @@ func (h *Webhook) shownPath() string {
 		case segment.name == "":
 			b.WriteString("/" + segment.literal)
 		case segment.name == h.secret:
-			b.WriteString("/" + masked)
+			b.WriteString("/" + forwardauth.Masked)
 		default:
 			b.WriteString("/{" + segment.name + "}")
 		}
@@ -161,7 +162,7 @@ func (s *Sidestream) serveIngest(w http.ResponseWriter, r *http.Request) bool {
 	}
 	switch {
 	case s.Revoke != nil && escaped == s.Revoke.Path:
-		s.serveRevoke(w, r)
+		s.revoker.ServeHTTP(w, r)
 		return true
 	case s.Health != "" && escaped == s.Health:
 		serveHealth(w, r, s.app.ready(s.Hub))

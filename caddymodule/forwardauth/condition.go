@@ -1,4 +1,4 @@
-package caddymodule
+package forwardauth
 
 import (
 	"fmt"
@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/valyala/fastjson"
+
+	"github.com/seed-078801ba/sidestream/caddymodule/suggest"
 )
 
 // Condition is a test on the JSON that the backend answered with.
@@ -43,7 +45,7 @@ func (c *Condition) provision() error {
 			return fmt.Errorf("%q needs a value behind it", c.Op)
 		}
 	default:
-		return fmt.Errorf("unknown operation %q%s", c.Op, didYouMean(c.Op, conditionOps))
+		return fmt.Errorf("unknown operation %q%s", c.Op, suggest.Among(c.Op, conditionOps))
 	}
 	c.value, err = parseTemplate(c.Value, questionVariables)
 	return err
@@ -51,12 +53,12 @@ func (c *Condition) provision() error {
 
 // holds tells whether the condition is true. A path that leads nowhere makes
 // every condition false, `!=` too: what is not there proves nothing.
-func (c *Condition) holds(v *fastjson.Value, q *question) bool {
+func (c *Condition) holds(v *fastjson.Value, known variables) bool {
 	found := lookUp(v, c.path, nil)
 	if len(found) == 0 {
 		return false
 	}
-	want := c.value.expand(q, nil)
+	want := c.value.expand(known, nil)
 	switch c.Op {
 	case "exists":
 		return true
@@ -158,4 +160,33 @@ func parsePath(s string) ([]string, error) {
 		}
 	}
 	return path, nil
+}
+
+// shown is the condition as the configuration has it, with its variables
+// filled in.
+func (c *Condition) shown(known variables) string {
+	if c.Value == "" {
+		return c.Path + " " + c.Op
+	}
+	hidden := known.credential.hidden()
+	return c.Path + " " + c.Op + " " + c.value.expand(variables{known.channel, &hidden}, nil)
+}
+
+// found says what a path leads to.
+func found(json *fastjson.Value, path []string) string {
+	if json == nil {
+		return "no JSON"
+	}
+	values := lookUp(json, path, nil)
+	if len(values) == 0 {
+		return "nothing"
+	}
+	text := string(values[0].MarshalTo(nil))
+	if len(text) > 100 {
+		text = text[:100] + "..."
+	}
+	if len(values) > 1 {
+		text += fmt.Sprintf(" and %d more", len(values)-1)
+	}
+	return text
 }

@@ -1,15 +1,17 @@
-package caddymodule
+package forwardauth
 
 import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/seed-078801ba/sidestream/caddymodule/suggest"
 )
 
-// authPresets are the requests that answer "may this client listen here?" on
+// presets are the requests that answer "may this client listen here?" on
 // known backends. Some have other addresses that look right and answer 200 to
 // people who may not.
-var authPresets = map[string]Auth{
+var presets = map[string]Config{
 	// once-campfire: the page of one's own membership, known by cookie. Not
 	// signed in is a redirect, not a member 404.
 	"campfire": {
@@ -65,43 +67,43 @@ var authPresets = map[string]Auth{
 	},
 }
 
-// authPresetNames lists the presets for errors.
-func authPresetNames() []string { return slices.Sorted(maps.Keys(authPresets)) }
+// PresetNames lists the presets.
+func PresetNames() []string { return slices.Sorted(maps.Keys(presets)) }
 
 // applyPreset fills in what the configuration left open.
-func (a *Auth) applyPreset() error {
-	p, ok := authPresets[a.Preset]
+func (c *Config) applyPreset() error {
+	p, ok := presets[c.Preset]
 	if !ok {
-		return fmt.Errorf("auth: unknown preset %q%s", a.Preset, didYouMean(a.Preset, authPresetNames()))
+		return fmt.Errorf("unknown preset %q%s", c.Preset, suggest.Among(c.Preset, PresetNames()))
 	}
-	if a.URI == "" {
-		a.Method, a.URI = p.Method, p.URI
+	if c.URI == "" {
+		c.Method, c.URI = p.Method, p.URI
 	}
-	if len(a.Headers) == 0 {
-		a.Headers = slices.Clone(p.Headers)
+	if len(c.Headers) == 0 {
+		c.Headers = slices.Clone(p.Headers)
 	}
-	if len(a.Form) == 0 {
-		a.Form = slices.Clone(p.Form)
+	if len(c.Form) == 0 {
+		c.Form = slices.Clone(p.Form)
 	}
-	if len(a.Cookies) == 0 {
-		a.Cookies = slices.Clone(p.Cookies)
+	if len(c.Cookies) == 0 {
+		c.Cookies = slices.Clone(p.Cookies)
 	}
-	if len(a.Status) == 0 {
-		a.Status = slices.Clone(p.Status)
+	if len(c.Status) == 0 {
+		c.Status = slices.Clone(p.Status)
 	}
-	if len(a.AllowJSON) == 0 {
-		a.AllowJSON = cloneConditions(p.AllowJSON)
+	if len(c.AllowJSON) == 0 {
+		c.AllowJSON = cloneConditions(p.AllowJSON)
 	}
-	if a.ListJSON == "" && a.URI == p.URI {
-		a.ListJSON = p.ListJSON
+	if c.ListJSON == "" && c.URI == p.URI {
+		c.ListJSON = p.ListJSON
 	}
-	if len(a.DenyJSON) == 0 {
-		a.DenyJSON = cloneConditions(p.DenyJSON)
+	if len(c.DenyJSON) == 0 {
+		c.DenyJSON = cloneConditions(p.DenyJSON)
 	}
-	if a.UserJSON == "" && a.UserHeader == "" {
-		a.UserJSON = p.UserJSON
-		if a.Identity == "" {
-			a.Identity = p.Identity
+	if c.UserJSON == "" && c.UserHeader == "" {
+		c.UserJSON = p.UserJSON
+		if c.Identity == "" {
+			c.Identity = p.Identity
 		}
 	}
 	return nil

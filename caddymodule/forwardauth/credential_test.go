@@ -1,8 +1,9 @@
-package caddymodule
+package forwardauth
 
 import (
 	"encoding/base64"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -13,22 +14,22 @@ func TestReadCredential(t *testing.T) {
 	for _, c := range []struct {
 		name, query string
 		header      []string
-		want        credential
+		want        Credential
 		fails       bool
 	}{
 		{name: "none"},
-		{name: "token:X", header: []string{basic("tok:X")}, want: credential{token: "tok", password: "X", authorization: basic("tok:X")}},
-		{name: "token:", header: []string{basic("tok:")}, want: credential{token: "tok", authorization: basic("tok:")}},
-		{name: "no colon", header: []string{basic("tok")}, want: credential{token: "tok", authorization: basic("tok:")}},
-		{name: "lower case", header: []string{"basic " + basic("tok:x")[6:]}, want: credential{token: "tok", password: "x", authorization: basic("tok:x")}},
-		{name: "colon in the password", header: []string{basic("a:b:c")}, want: credential{token: "a", password: "b:c", authorization: basic("a:b:c")}},
-		{name: "no padding", header: []string{strings.TrimRight(basic("tok:"), "=")}, want: credential{token: "tok", authorization: basic("tok:")}},
+		{name: "token:X", header: []string{basic("tok:X")}, want: Credential{token: "tok", password: "X", authorization: basic("tok:X")}},
+		{name: "token:", header: []string{basic("tok:")}, want: Credential{token: "tok", authorization: basic("tok:")}},
+		{name: "no colon", header: []string{basic("tok")}, want: Credential{token: "tok", authorization: basic("tok:")}},
+		{name: "lower case", header: []string{"basic " + basic("tok:x")[6:]}, want: Credential{token: "tok", password: "x", authorization: basic("tok:x")}},
+		{name: "colon in the password", header: []string{basic("a:b:c")}, want: Credential{token: "a", password: "b:c", authorization: basic("a:b:c")}},
+		{name: "no padding", header: []string{strings.TrimRight(basic("tok:"), "=")}, want: Credential{token: "tok", authorization: basic("tok:")}},
 		{name: "empty user", header: []string{basic(":x")}},
-		{name: "bearer", header: []string{"BEARER  tok"}, want: credential{token: "tok", authorization: "Bearer tok"}},
+		{name: "bearer", header: []string{"BEARER  tok"}, want: Credential{token: "tok", authorization: "Bearer tok"}},
 		{name: "empty bearer", header: []string{"Bearer "}},
 		{name: "empty header", header: []string{""}},
 		{name: "other scheme", header: []string{"Digest x=y"}},
-		{name: "query", query: "access_token=tok", want: credential{token: "tok", authorization: "Bearer tok"}},
+		{name: "query", query: "access_token=tok", want: Credential{token: "tok", authorization: "Bearer tok"}},
 		{name: "empty query", query: "access_token="},
 		{name: "bad base64", header: []string{"Basic !!"}, fails: true},
 		{name: "line break inside", header: []string{basic("a\r\nX: y:z")}, fails: true},
@@ -42,7 +43,7 @@ func TestReadCredential(t *testing.T) {
 		{name: "semicolon in the query", query: "a=1;access_token=b", fails: true},
 		{name: "too long", header: []string{"Bearer " + strings.Repeat("a", maxCredential+1)}, fails: true},
 	} {
-		r := target(t, http.MethodGet, "/flows?"+c.query)
+		r := stranger(t, "/flows?"+c.query)
 		for _, h := range c.header {
 			r.Header.Add("Authorization", h)
 		}
@@ -70,13 +71,13 @@ func TestCookies(t *testing.T) {
 		{cookie: "session=a; session=b", fails: true},
 		{cookie: "session=a", authorization: "Bearer tok"}, // never beside a token
 	} {
-		r := target(t, http.MethodGet, "/flows")
+		r := stranger(t, "/flows")
 		r.Header.Set("Cookie", c.cookie)
 		if c.authorization != "" {
 			r.Header.Set("Authorization", c.authorization)
 		}
 		got, err := readCredential(r, names)
-		if (err != nil) != c.fails || got.cookie != c.want || got.ambient() != (c.want != "") {
+		if (err != nil) != c.fails || got.cookie != c.want || got.Ambient() != (c.want != "") {
 			t.Errorf("%s: %+v, %v", c.cookie, got, err)
 		}
 	}
@@ -86,12 +87,12 @@ func TestDigestTellsApart(t *testing.T) {
 	seen := map[string]int{}
 	for i, c := range []struct {
 		host string
-		c    credential
+		c    Credential
 	}{
-		{"h", credential{token: "ab"}}, {"ha", credential{token: "b"}}, {"h", credential{token: "a", password: "b"}},
-		{"h", credential{token: "a\x00b"}}, {"h", credential{cookie: "ab"}}, {"h", credential{}}, {"", credential{token: "ab"}},
+		{"h", Credential{token: "ab"}}, {"ha", Credential{token: "b"}}, {"h", Credential{token: "a", password: "b"}},
+		{"h", Credential{token: "a\x00b"}}, {"h", Credential{cookie: "ab"}}, {"h", Credential{}}, {"", Credential{token: "ab"}},
 	} {
-		digest := c.c.digest(c.host)
+		digest := c.c.Digest(c.host)
 		if j, ok := seen[digest]; ok {
 			t.Errorf("%d and %d have one digest", i, j)
 		}
@@ -108,7 +109,7 @@ func TestMaskedQuery(t *testing.T) {
 		"acces%73_token=x": "acces%73_token=REDACTED", "ACCESS_TOKEN=x": "ACCESS_TOKEN=REDACTED", "%zz&access_token=x": "%zz&access_token=REDACTED",
 		"access_token%zz=x": "access_token%zz=x", "access_token": "access_token=REDACTED", "access_token=x&access_token=y": "access_token=REDACTED&access_token=REDACTED",
 	} {
-		if got := maskedQuery(raw); got != want {
+		if got := MaskedQuery(raw); got != want {
 			t.Errorf("%s: %s, want %s", raw, got, want)
 		}
 	}
@@ -121,7 +122,7 @@ func FuzzReadAuthorization(f *testing.F) {
 	f.Fuzz(func(t *testing.T, header string) {
 		c, err := readAuthorization(header)
 		if err != nil {
-			if c != (credential{}) {
+			if c != (Credential{}) {
 				t.Errorf("%q: %v with %+v", header, err, c)
 			}
 			return
@@ -135,4 +136,14 @@ func FuzzReadAuthorization(f *testing.F) {
 			t.Errorf("%q: token and header disagree", header)
 		}
 	})
+}
+
+// stranger makes a request as a server gets it.
+func stranger(t *testing.T, target string) *http.Request {
+	t.Helper()
+	u, err := url.ParseRequestURI(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &http.Request{Method: http.MethodGet, URL: u, RequestURI: target, Host: "chat.test", Header: http.Header{}}
 }

@@ -1,4 +1,4 @@
-package caddymodule
+package forwardauth
 
 import (
 	"crypto/hmac"
@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -22,10 +23,10 @@ var errCredential = errors.New("credentials are given more than once, or cannot 
 // is open, in bytes.
 const maxCredential = 8 << 10
 
-// credential is what a client proves itself with, in the one form that the
+// Credential is what a client proves itself with, in the one form that the
 // configuration lets pass. It holds secrets: it is never logged, and what is
 // counted or cached is its digest.
-type credential struct {
+type Credential struct {
 	// token is the client's secret: the user of Basic, what follows Bearer,
 	// or access_token. Empty for cookies.
 	token string
@@ -40,44 +41,44 @@ type credential struct {
 	cookie string
 }
 
-// isZero tells that the client gave nothing.
-func (c *credential) isZero() bool { return c.token == "" && c.cookie == "" }
+// IsZero tells that the client gave nothing.
+func (c *Credential) IsZero() bool { return c.token == "" && c.cookie == "" }
 
-// ambient tells that a browser sends these credentials by itself, whatever
+// Ambient tells that a browser sends these credentials by itself, whatever
 // page asks.
-func (c *credential) ambient() bool { return c.cookie != "" }
+func (c *Credential) Ambient() bool { return c.cookie != "" }
 
 // readCredential reads a request's credentials. There must be one kind: a
 // client that sends a token in the header and another in the query is refused,
 // and so is a repeated one, since two readers may not choose the same.
-func readCredential(r *http.Request, cookies []string) (credential, error) {
+func readCredential(r *http.Request, cookies []string) (Credential, error) {
 	tokens, err := accessTokens(r.URL.RawQuery)
 	if err != nil {
-		return credential{}, errCredential
+		return Credential{}, errCredential
 	}
 	headers := r.Header["Authorization"]
 	if len(headers)+len(tokens) > 1 {
-		return credential{}, errCredential
+		return Credential{}, errCredential
 	}
-	var c credential
+	var c Credential
 	switch {
 	case len(headers) == 1:
 		if c, err = readAuthorization(headers[0]); err != nil {
-			return credential{}, err
+			return Credential{}, err
 		}
 	case len(tokens) == 1:
 		if !isToken(tokens[0]) {
-			return credential{}, errCredential
+			return Credential{}, errCredential
 		}
 		c.token, c.authorization = tokens[0], "Bearer "+tokens[0]
 	}
-	if c.isZero() && len(cookies) > 0 {
+	if c.IsZero() && len(cookies) > 0 {
 		if c.cookie, err = pickCookies(r, cookies); err != nil {
-			return credential{}, err
+			return Credential{}, err
 		}
 	}
 	if len(c.token)+len(c.password)+len(c.cookie) > maxCredential {
-		return credential{}, errCredential
+		return Credential{}, errCredential
 	}
 	return c, nil
 }
@@ -98,10 +99,10 @@ func accessTokens(raw string) ([]string, error) {
 
 // readAuthorization reads Basic with a token as user, with or without a colon
 // and with any password, and Bearer, in any case.
-func readAuthorization(header string) (credential, error) {
+func readAuthorization(header string) (Credential, error) {
 	scheme, rest, _ := strings.Cut(strings.TrimSpace(header), " ")
 	rest = strings.TrimSpace(rest)
-	var c credential
+	var c Credential
 	switch strings.ToLower(scheme) {
 	case "":
 		return c, nil // an empty header is none
@@ -114,18 +115,18 @@ func readAuthorization(header string) (credential, error) {
 		}
 		c.token, c.password, _ = strings.Cut(string(plain), ":")
 		if c.token == "" {
-			return credential{}, nil
+			return Credential{}, nil
 		}
 		if !isToken(c.token) || !isToken(c.password) {
-			return credential{}, errCredential
+			return Credential{}, errCredential
 		}
 		c.authorization = "Basic " + base64.StdEncoding.EncodeToString([]byte(c.token+":"+c.password))
 	case "bearer":
 		if c.token = rest; c.token == "" {
-			return credential{}, nil
+			return Credential{}, nil
 		}
 		if !isToken(c.token) || strings.ContainsAny(c.token, " ,") {
-			return credential{}, errCredential
+			return Credential{}, errCredential
 		}
 		c.authorization = "Bearer " + c.token
 	default:
@@ -176,11 +177,11 @@ var digestKey = sync.OnceValue(func() []byte {
 	return key
 })
 
-// digest is what the credential is known by in caches, limits and counters:
+// Digest is what the credential is known by in caches, limits and counters:
 // everything of it that the backend gets to see, and the host that was asked.
 // Every part is written with its length, so that no two credentials make the
 // same bytes.
-func (c *credential) digest(host string) string {
+func (c *Credential) Digest(host string) string {
 	h := hmac.New(sha256.New, digestKey())
 	var size [8]byte
 	for _, part := range []string{host, c.token, c.password, c.authorization, c.cookie} {
@@ -189,4 +190,59 @@ func (c *credential) digest(host string) string {
 		io.WriteString(h, part)
 	}
 	return string(h.Sum(nil))
+}
+
+// String says in words what kind of credential it is, and nothing that is
+// secret.
+func (c Credential) String() string {
+	switch {
+	case c.token != "" && strings.HasPrefix(c.authorization, "Basic"):
+		return fmt.Sprintf("a token of %d characters as the user of Basic, a password of %d", len(c.token), len(c.password))
+	case c.token != "":
+		return fmt.Sprintf("a token of %d characters, as Bearer or access_token", len(c.token))
+	case c.cookie != "":
+		return "by cookie: " + strings.Join(cookieNames(c.cookie), ", ")
+	}
+	return "none"
+}
+
+// GoString is String: no way of printing shows a secret.
+func (c Credential) GoString() string { return c.String() }
+
+// cookieNames lists the cookies of a header.
+func cookieNames(header string) []string {
+	var names []string
+	for pair := range strings.SplitSeq(header, "; ") {
+		name, _, _ := strings.Cut(pair, "=")
+		names = append(names, name)
+	}
+	return names
+}
+
+// hidden is the credential with its secrets masked: what is made of it may be
+// shown.
+func (c *Credential) hidden() Credential {
+	h := Credential{token: Masked, password: Masked}
+	if c.authorization != "" {
+		scheme, _, _ := strings.Cut(c.authorization, " ")
+		h.authorization = scheme + " " + Masked
+	}
+	if c.cookie != "" {
+		names := cookieNames(c.cookie)
+		for i := range names {
+			names[i] += "=" + Masked
+		}
+		h.cookie = strings.Join(names, "; ")
+	}
+	return h
+}
+
+// mask takes the credential's secrets out of a text.
+func (c *Credential) mask(text string) string {
+	for _, secret := range []string{c.token, c.password, c.cookie} {
+		if len(secret) > 3 { // shorter ones are none, and would garble the text
+			text = strings.ReplaceAll(text, secret, Masked)
+		}
+	}
+	return text
 }

@@ -1,4 +1,4 @@
-package caddymodule
+package forwardauth
 
 import (
 	"testing"
@@ -9,7 +9,7 @@ import (
 func TestConditions(t *testing.T) {
 	json := fastjson.MustParse(`{"id":"c1","n":9007199254740993,"ok":true,"none":null,"list":["a","c1",5],
 		"users":[{"id":1},{"id":22}],"by":{"c1":{"x":1}},"a/b":{"x.y":"z"}}`)
-	q := &question{channel: "c1", client: &client{credential: credential{token: "tok"}}}
+	known := variables{"c1", &Credential{token: "tok"}}
 	for _, c := range []struct {
 		path, op, value string
 		want            bool
@@ -26,7 +26,7 @@ func TestConditions(t *testing.T) {
 		if err := condition.provision(); err != nil {
 			t.Fatalf("%+v: %v", c, err)
 		}
-		if got := condition.holds(json, q); got != c.want {
+		if got := condition.holds(json, known); got != c.want {
 			t.Errorf("%s %s %s: %t", c.path, c.op, c.value, got)
 		}
 	}
@@ -41,7 +41,7 @@ func TestConditions(t *testing.T) {
 }
 
 func TestTemplate(t *testing.T) {
-	q := &question{channel: "a/b é", client: &client{credential: credential{token: "t&k", password: "p"}}}
+	known := variables{"a/b é", &Credential{token: "t&k", password: "p"}}
 	for text, want := range map[string]string{
 		"/room/{channel}.json":     "/room/a%2Fb%20%C3%A9.json",
 		"/r?c={channel}&t={token}": "/r?c=a%2Fb+%C3%A9&t=t%26k",
@@ -53,20 +53,8 @@ func TestTemplate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := parsed.expand(q, escapeURI); got != want {
+		if got := parsed.expand(known, escapeURI); got != want {
 			t.Errorf("%s: %s, want %s", text, got, want)
-		}
-	}
-}
-
-func TestDidYouMean(t *testing.T) {
-	known := []string{"campfire", "flowdock"}
-	for got, want := range map[string]string{
-		"campfyre": "; did you mean campfire?", "FLOWDOCK": "; did you mean flowdock?", "folwdock": "; did you mean flowdock?",
-		"bayeux": "; known are campfire, flowdock",
-	} {
-		if s := didYouMean(got, known); s != want {
-			t.Errorf("%s: %s", got, s)
 		}
 	}
 }

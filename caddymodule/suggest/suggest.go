@@ -1,12 +1,12 @@
-package caddymodule
+// Package suggest ends an error about an unknown word with the word that was
+// probably meant.
+package suggest
 
-import (
-	"strings"
-)
+import "strings"
 
-// didYouMean is the end of an error about a name: the known name that was
-// probably meant, or the list of them.
-func didYouMean(got string, known []string) string {
+// Among is the end of an error about a name: the known name that was probably
+// meant, or the list of them.
+func Among(got string, known []string) string {
 	best, distance := "", 3
 	for _, name := range known {
 		if d := editDistance(strings.ToLower(got), name); d < distance {

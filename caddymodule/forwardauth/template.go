@@ -1,10 +1,12 @@
-package caddymodule
+package forwardauth
 
 import (
 	"fmt"
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/seed-078801ba/sidestream/caddymodule/suggest"
 )
 
 // template is text with variables in braces, read once.
@@ -44,7 +46,7 @@ func parseTemplate(text string, names []string) (*template, error) {
 			return nil, fmt.Errorf("%q has a brace that is not closed", "{"+rest)
 		}
 		if !slices.Contains(names, name) {
-			return nil, fmt.Errorf("unknown variable {%s}%s", name, didYouMean(name, names))
+			return nil, fmt.Errorf("unknown variable {%s}%s", name, suggest.Among(name, names))
 		}
 		t.parts = append(t.parts, part{name: name, inQuery: query})
 		text = after
@@ -59,14 +61,14 @@ func (t *template) uses(names ...string) bool {
 
 // expand fills in the variables. escape, if not nil, makes each value fit for
 // its place.
-func (t *template) expand(q *question, escape func(value string, inQuery bool) string) string {
+func (t *template) expand(v variables, escape func(value string, inQuery bool) string) string {
 	var b strings.Builder
 	for _, p := range t.parts {
 		if p.name == "" {
 			b.WriteString(p.literal)
 			continue
 		}
-		value := q.variable(p.name)
+		value := v.value(p.name)
 		if escape != nil {
 			value = escape(value, p.inQuery)
 		}
@@ -81,4 +83,26 @@ func escapeURI(value string, inQuery bool) string {
 		return url.QueryEscape(value)
 	}
 	return url.PathEscape(value)
+}
+
+// variables are what templates and conditions stand in for.
+type variables struct {
+	channel    string
+	credential *Credential
+}
+
+func (v variables) value(name string) string {
+	switch name {
+	case "channel":
+		return v.channel
+	case "token", "username":
+		return v.credential.token
+	case "password":
+		return v.credential.password
+	}
+	org, flow, _ := strings.Cut(v.channel, "/")
+	if name == "org" {
+		return org
+	}
+	return flow
 }

@@ -1,0 +1,134 @@
+package forwardauth
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-078801ba/sidestream/stream/access"
+)
+
+// Auth asks one backend in one way. Safe for concurrent use.
+type Auth struct {
+	config  Config // with what its preset says
+	scope   string
+	backend *Backend
+	logger  *slog.Logger
+
+	uri, identity *template
+	headers, form []fieldTemplate
+	translates    bool // the client's own Authorization is not sent
+	userPath      []string
+	listPath      []string
+
+	warned atomic.Int64 // when a failure was last logged as a warning, in Unix seconds
+}
+
+// New makes an Auth, or says what is wrong with its configuration. The scope
+// names this way of asking: verdicts are shared by all that have the same. The
+// backend may be nil where it is not asked: with None, or to check a
+// configuration.
+func New(c Config, scope string, b *Backend, logger *slog.Logger) (*Auth, error) {
+	a := &Auth{config: c, scope: scope, backend: b, logger: logger}
+	if err := a.read(); err != nil {
+		return nil, fmt.Errorf("auth: %w", err)
+	}
+	return a, nil
+}
+
+// None tells whether everybody may listen, and nobody is asked.
+func (a *Auth) None() bool { return a.config.None }
+
+// Anonymous tells whether the backend is asked also about clients that have no
+// credentials.
+func (a *Auth) Anonymous() bool { return a.config.Anonymous }
+
+// ReadsCookies tells whether a browser's cookies are credentials.
+func (a *Auth) ReadsCookies() bool { return !a.config.None && len(a.config.Cookies) > 0 }
+
+// AsksIdentity tells whether there is a question about who the client is,
+// beside those about channels.
+func (a *Auth) AsksIdentity() bool { return a.identity != nil }
+
+// MayListen is the question whether a client may listen; its channel is yet to
+// be set.
+func (a *Auth) MayListen(c *Client) access.Question {
+	return access.Question{Credential: c.Inputs(), Scope: a.scope, Origin: c, List: a.listPath != nil}
+}
+
+// WhoIs is the question who a client is. It has no channel.
+func (a *Auth) WhoIs(c *Client) access.Question {
+	return access.Question{Credential: c.Inputs(), Scope: a.scope, Origin: c}
+}
+
+// Verdict is the backend's answer to a question, and how it came about.
+type Verdict struct {
+	access.Verdict
+	Trace *Trace
+}
+
+// Ask puts a question to the backend. It is the access.Asker of a Gate, but for
+// the trace.
+func (a *Auth) Ask(ctx context.Context, q access.Question) Verdict {
+	t := &Trace{}
+	return Verdict{a.ask(ctx, q, t), t}
+}
+
+func (a *Auth) ask(ctx context.Context, q access.Question, t *Trace) access.Verdict {
+	c, ok := q.Origin.(*Client)
+	if !ok {
+		return access.Verdict{}
+	}
+	list := a.listPath != nil && (q.Channel != "" || q.List)
+	switch {
+	case a.config.None:
+		t.step("auth none: everybody may listen")
+		return access.Verdict{Outcome: access.Allowed}
+	case c.Credential.IsZero() && !a.config.Anonymous:
+		t.step("the client has no credentials")
+		return access.Verdict{Outcome: access.Denied, Cause: access.BadCredential}
+	case q.List && a.listPath == nil, q.Channel == "" && !list && a.identity == nil:
+		t.step("the question is of another configuration")
+		return access.Verdict{}
+	case !list && q.Channel != "" && a.uri.uses("org", "flow") && !strings.Contains(q.Channel, "/"):
+		t.step("nothing was asked: the channel has no {org} and {flow}, which the request needs")
+		return access.Verdict{Outcome: access.Denied, Cause: access.NotFound}
+	}
+	r := a.request(q.Channel, list, c)
+	t.request = r
+	answer, err := a.backend.send(ctx, r)
+	if err != nil {
+		t.step("%s", err)
+		a.complain(err)
+		return access.Verdict{}
+	}
+	t.answer = answer
+	v := a.judge(answer, r, t)
+	if list && !q.List && v.Outcome == access.Allowed && !slices.Contains(v.Channels, q.Channel) {
+		v.Outcome, v.Cause = access.Denied, access.Forbidden
+	}
+	return v
+}
+
+// complain logs that the backend does not answer, as a warning once in ten
+// seconds and at debug level else.
+func (a *Auth) complain(err error) {
+	level, now := slog.LevelDebug, time.Now().Unix()
+	if last := a.warned.Load(); now-last >= 10 && a.warned.CompareAndSwap(last, now) {
+		level = slog.LevelWarn
+	}
+	a.logger.Log(context.Background(), level, "the backend did not say who may listen", "error", err)
+}
+
+// Credential reads who asks. Where nobody is asked about, nothing is read.
+func (a *Auth) Credential(r *http.Request) (Credential, error) {
+	if a.config.None {
+		return Credential{}, nil
+	}
+	return readCredential(r, a.config.Cookies)
+}

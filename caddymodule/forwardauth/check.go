@@ -1,0 +1,31 @@
+package forwardauth
+
+// What follows checks one part of a Config each, so that whoever reads a file
+// can say in which line a mistake is.
+
+// CheckURI checks what is requested about a channel.
+func CheckURI(text string) error {
+	_, err := parseURI(text, questionVariables)
+	return err
+}
+
+// CheckIdentity checks what is requested about who a client is.
+func CheckIdentity(text string) error {
+	_, err := parseURI(text, secretVariables)
+	return err
+}
+
+// CheckValue checks the value of a header or a form.
+func CheckValue(text string) error {
+	_, err := parseTemplate(text, questionVariables)
+	return err
+}
+
+// CheckPath checks a path in the answer's JSON.
+func CheckPath(text string) error {
+	_, err := parsePath(text)
+	return err
+}
+
+// Check checks a condition.
+func (c Condition) Check() error { return c.provision() }

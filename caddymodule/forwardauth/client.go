@@ -1,0 +1,62 @@
+package forwardauth
+
+import (
+	"crypto/tls"
+	"net/http"
+
+	"github.com/seed-078801ba/sidestream/stream/access"
+)
+
+// Client is who asks, and whence: all that the backend is told of a stream's
+// request.
+type Client struct {
+	Credential Credential
+	host       string
+	remote     string // address as net/http has it
+	tls        bool
+	uri        string // of the stream, secrets masked
+	// forwarded are the X-Forwarded-* headers that came in; the proxy keeps
+	// them only if they come from a trusted proxy.
+	forwarded http.Header
+}
+
+// NewClient takes from a request what the backend may learn.
+func NewClient(r *http.Request, c Credential) *Client {
+	cl := &Client{
+		Credential: c, host: r.Host, remote: r.RemoteAddr, tls: r.TLS != nil,
+		uri: shownURI(r.URL),
+	}
+	for _, name := range []string{"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host"} {
+		if values := r.Header[name]; len(values) > 0 {
+			if cl.forwarded == nil {
+				cl.forwarded = make(http.Header, 3)
+			}
+			cl.forwarded[name] = values
+		}
+	}
+	return cl
+}
+
+// tlsState is what makes the proxy say X-Forwarded-Proto: https.
+func (c *Client) tlsState() *tls.ConnectionState {
+	if !c.tls {
+		return nil
+	}
+	return &tls.ConnectionState{HandshakeComplete: true}
+}
+
+// Inputs are all that tells two clients apart for the backend: authorization
+// holds token and password.
+func (c *Client) Inputs() access.Credential {
+	inputs := make([]access.Input, 0, 3)
+	for _, in := range []access.Input{
+		{Name: "host", Value: c.host},
+		{Name: "authorization", Value: c.Credential.authorization},
+		{Name: "cookie", Value: c.Credential.cookie},
+	} {
+		if in.Value != "" {
+			inputs = append(inputs, in)
+		}
+	}
+	return access.NewCredential(inputs...)
+}

@@ -1,0 +1,92 @@
+package forwardauth
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/valyala/fastjson"
+)
+
+const (
+	maxRevokeBody     = 64 << 10
+	revokeBodyTimeout = 10 * time.Second
+)
+
+// Revoker serves the address where the app says that somebody's access has
+// changed. What is posted there denies nothing by itself: it makes the backend
+// be asked again.
+type Revoker struct {
+	secrets [][sha256.Size]byte // their digests
+	revoke  func(user, channel string)
+}
+
+// NewRevoker takes posts with one of the secrets.
+func NewRevoker(secrets []string, revoke func(user, channel string)) *Revoker {
+	rv := &Revoker{revoke: revoke}
+	for _, secret := range secrets {
+		rv.secrets = append(rv.secrets, sha256.Sum256([]byte(secret)))
+	}
+	return rv
+}
+
+// knows compares a secret with all that are configured, in a time that says
+// nothing of them.
+func (rv *Revoker) knows(secret string) bool {
+	digest, found := sha256.Sum256([]byte(secret)), 0
+	for _, known := range rv.secrets {
+		found |= subtle.ConstantTimeCompare(digest[:], known[:])
+	}
+	return found == 1
+}
+
+// ServeHTTP answers without a body, as webhooks do.
+func (rv *Revoker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		w.WriteHeader(http.StatusMethodNotAllowed)
+		return
+	}
+	scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") || len(r.Header["Authorization"]) > 1 || !rv.knows(strings.TrimSpace(secret)) {
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	http.NewResponseController(w).SetReadDeadline(time.Now().Add(revokeBodyTimeout)) // best effort
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRevokeBody))
+	if err != nil {
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+		return
+	}
+	user, channel, ok := readRevocation(body)
+	if !ok {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	rv.revoke(user, channel)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// readRevocation reads whose access has changed. It must name somebody or
+// something.
+func readRevocation(body []byte) (user, channel string, ok bool) {
+	v, err := fastjson.ParseBytes(body)
+	if err != nil || v.Type() != fastjson.TypeObject {
+		return "", "", false
+	}
+	read := func(name string) (string, bool) {
+		field := v.Get(name)
+		if field == nil || field.Type() == fastjson.TypeNull {
+			return "", true
+		}
+		text, ok := scalarText(field)
+		return text, ok && len(text) <= maxName
+	}
+	user, userOK := read("user")
+	channel, channelOK := read("channel")
+	return user, channel, userOK && channelOK && (user != "" || channel != "")
+}
