@@ -52,8 +52,11 @@ var layers = []layer{
 	{packages: "webhook/pull", ours: []string{"stream/event", "webhook/decode"}, never: []string{caddy}},
 
 	// The module of Caddy.
-	{packages: "caddymodule/forwardauth", ours: []string{"stream/event", "stream/access", "webhook/decode"},
-		never: []string{caddy}, but: []string{"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"}},
+	{packages: "caddymodule/suggest", never: []string{caddy, "net/..."}},
+	// Of Caddy, what it takes to put a request through its reverse proxy.
+	{packages: "caddymodule/forwardauth", ours: []string{"stream/event", "stream/access", "webhook/decode", "caddymodule/suggest"},
+		never: []string{caddy}, but: []string{"github.com/caddyserver/caddy/v2", "github.com/caddyserver/caddy/v2/modules/caddyhttp",
+			"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"}},
 	{packages: "caddymodule/endpoint/...", ours: []string{"stream/event", "stream/format", "stream", "caddymodule/forwardauth", "."},
 		never: []string{caddy}},
 	{packages: "caddymodule", ours: []string{"stream/...", "webhook/...", "caddymodule/..."}},
