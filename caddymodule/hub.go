@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math"
 	"sync"
 	"time"
 
@@ -71,10 +70,9 @@ func OpenStreams() int {
 	return n
 }
 
-// hubLogger is a logger that belongs to no configuration. It adds no stack traces:
-// they say where this code is, and nothing of what is wrong outside of it.
+// hubLogger is a logger that belongs to no configuration.
 func hubLogger() *slog.Logger {
-	return slog.New(zapslog.NewHandler(caddy.Log().Named("sidestream").Core(), zapslog.AddStacktraceAt(slog.Level(math.MaxInt))))
+	return slog.New(zapslog.NewHandler(caddy.Log().Named("sidestream").Core()))
 }
 
 // App ties the handlers of one configuration to the hubs of the process. It is

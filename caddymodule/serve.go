@@ -114,8 +114,14 @@ func (s *Sidestream) open(w http.ResponseWriter, r *http.Request, policy *origin
 		return nil, re
 	}
 	client := forwardauth.NewClient(r, credential)
-	client.Address, client.Foreign = clientAddress(r), policy.otherSite(r)
-	claim := stream.Claim{Address: client.Address, Channels: a.channels, Credential: credential.Who()}
+	address := clientAddress(r)
+	if after, blocked := s.gate.Bad.Blocked(address); blocked {
+		return nil, tooMany("bad-credentials", true, after)
+	}
+	claim := stream.Claim{Address: address, Channels: a.channels}
+	if !credential.IsZero() {
+		claim.Credential = credential.Digest(r.Host)
+	}
 	ticket, err := s.hub.Admit(claim)
 	if err != nil {
 		return nil, refusalOfLimit(err)
@@ -128,6 +134,9 @@ func (s *Sidestream) open(w http.ResponseWriter, r *http.Request, policy *origin
 	}()
 	admission, re := s.admit(r.Context(), a, client)
 	if re != nil {
+		if re == refusedLogin {
+			s.gate.Bad.Add(address, client.Inputs())
+		}
 		return nil, re
 	}
 	start, err := s.hub.Resolve(admission.channels, a.from)

@@ -31,13 +31,13 @@ func newTokenVerifier(v *Verify, secrets []string) (*tokenVerifier, error) {
 func (*tokenVerifier) needs() stage { return stageDecoded }
 
 func (v *tokenVerifier) verify(s *decode.Payload, _ time.Time) error {
-	token, err := v.field.Value(s)
+	token, ok, err := v.field.Text(s)
 	switch {
 	case err != nil:
 		return err
-	case !token.IsString() || token.String() == "":
+	case !ok || token == "":
 		return errNoSecret
-	case !v.tokens.match(token.String()):
+	case !v.tokens.match(token):
 		return errWrongSecret
 	}
 	return nil

@@ -16,7 +16,7 @@ import (
 type filter struct {
 	name string
 	arg  string
-	path Path           // of json
+	path []step         // of json
 	re   *regexp.Regexp // of re
 }
 
@@ -31,7 +31,7 @@ func parseFilter(s string) (filter, error) {
 		if !hasArg {
 			return f, nil
 		}
-		path, err := ParsePath(arg)
+		path, err := parseFilterPath(arg)
 		if err != nil {
 			return f, fmt.Errorf("filter %q: %w", s, err)
 		}
@@ -52,27 +52,35 @@ func parseFilter(s string) (filter, error) {
 	return f, nil
 }
 
+func parseFilterPath(arg string) ([]step, error) {
+	if strings.HasPrefix(arg, "/") {
+		return parsePath(":" + arg)
+	}
+	return parseDots(arg)
+}
+
 // apply filters a value. What a filter cannot take becomes missing.
-func (f *filter) apply(v Value) (Value, error) {
+func (f *filter) apply(v value) (value, error) {
 	switch v.kind {
 	case composite:
 		if f.name != "json" {
-			return Value{}, nil
+			return value{}, nil
 		}
 		// Some apps send as an object what others send as text.
-		return f.path.Find(v.node)
+		node, err := lookup(v.node, f.path)
+		return fromJSON(node), err
 	case missing:
-		return Value{}, nil
+		return value{}, nil
 	case list:
-		out := make([]Value, 0, len(v.list))
+		out := make([]value, 0, len(v.list))
 		for _, element := range v.list {
 			filtered, err := f.apply(element)
 			if err != nil {
-				return Value{}, err
+				return value{}, err
 			}
 			out = append(out, filtered)
 		}
-		return Value{kind: list, list: out}, nil
+		return value{kind: list, list: out}, nil
 	}
 	s := v.text
 	switch f.name {
@@ -81,7 +89,7 @@ func (f *filter) apply(v Value) (Value, error) {
 	case "base64url":
 		decoded, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(s, "="))
 		if err != nil || !utf8.Valid(decoded) {
-			return Value{}, nil
+			return value{}, nil
 		}
 		s = string(decoded)
 	case "last":
@@ -93,16 +101,16 @@ func (f *filter) apply(v Value) (Value, error) {
 		m := f.re.FindStringSubmatch(s)
 		switch len(m) {
 		case 0:
-			return Value{}, nil
+			return value{}, nil
 		case 1:
 			s = m[0]
 		default:
 			s = m[1]
 		}
 	case "split":
-		out := Value{kind: list}
+		out := value{kind: list}
 		for element := range strings.SplitSeq(s, f.arg) {
-			out.list = append(out.list, Value{kind: text, text: element})
+			out.list = append(out.list, value{kind: text, text: element})
 		}
 		return out, nil
 	case "html_text":
@@ -114,20 +122,24 @@ func (f *filter) apply(v Value) (Value, error) {
 	case "prefix":
 		s = f.arg + s
 	}
-	return Value{kind: text, text: s}, nil
+	return value{kind: text, text: s}, nil
 }
 
 // parse reads a string that holds JSON, with the same strictness as a body.
-func (f *filter) parse(s string) (Value, error) {
+func (f *filter) parse(s string) (value, error) {
 	if checkJSON([]byte(s)) != nil {
-		return Value{}, nil
+		return value{}, nil
 	}
 	var p fastjson.Parser // the value lives on in it
 	root, err := p.Parse(s)
 	if err != nil {
-		return Value{}, nil
+		return value{}, nil
 	}
-	return f.path.Find(root)
+	node, err := lookup(root, f.path)
+	if err != nil {
+		return value{}, err
+	}
+	return fromJSON(node), nil
 }
 
 // blocks are the tags that end a line of text.

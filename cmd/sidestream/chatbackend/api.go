@@ -46,12 +46,20 @@ func (b *Backend) routes() http.Handler {
 
 type userHandler func(w http.ResponseWriter, r *http.Request, u User)
 
-// signedIn finds out who asks: by the API token as the user of Basic
-// authentication (any password), or by the page's cookie.
+// tokenOf is the request's API token: the user of Basic authentication (with
+// any password), or what follows Bearer.
+func tokenOf(r *http.Request) (token string, ok bool) {
+	if token, _, ok = r.BasicAuth(); ok {
+		return token, true
+	}
+	return strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+}
+
+// signedIn finds out who asks: by the API token, or by the page's cookie.
 func (b *Backend) signedIn(next userHandler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "private, no-store")
-		if token, _, ok := r.BasicAuth(); ok {
+		if token, ok := tokenOf(r); ok {
 			if u, ok := b.chat.userByToken(token); ok {
 				next(w, r, u)
 				return

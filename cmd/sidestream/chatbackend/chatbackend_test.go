@@ -66,6 +66,8 @@ func TestAnswers(t *testing.T) {
 	}{
 		{call{"GET", "/users/me.json", "alice-token", "", nil}, 200, `"api_auth_token":"alice-token"`},
 		{call{"GET", "/users/me", "bob-token", "", nil}, 200, `"name":"Bob"`},
+		{call{"GET", "/users/me", "", "", http.Header{"Authorization": {"Bearer bob-token"}}}, 200, `"name":"Bob"`},
+		{call{"GET", "/users/me", "", "", http.Header{"Authorization": {"Bearer mallory"}}}, 401, "Access denied"},
 		{call{"GET", "/users/me", "", "", nil}, 401, "Access denied"},
 		{call{"GET", "/users/me", "mallory", "", nil}, 401, "Access denied"},
 		{call{"GET", "/users/2", "alice-token", "", nil}, 200, `"name":"Bob"`},

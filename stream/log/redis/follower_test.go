@@ -5,7 +5,6 @@ package redis
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -27,7 +26,7 @@ type listener struct {
 	arrived chan time.Time               // if set, told of entries
 	resets  []event.Reason
 	up      bool
-	causes  []string // why it is not up
+	cuts    int // how often it was disconnected
 }
 
 func (l *listener) Entries(entries []event.Entry, head event.Cursor) {
@@ -55,21 +54,16 @@ func (l *listener) Reset(head event.Cursor, reason event.Reason) {
 	l.resets = append(l.resets, reason)
 }
 
-func (l *listener) Connected(cause error) {
+func (l *listener) Connected(yes bool) {
 	l.telling.Lock()
 	defer l.telling.Unlock()
-	if cause == nil {
-		if l.up {
-			l.t.Error("told again that it is connected")
-		}
-		l.up, l.causes = true, nil
-		return
+	if yes == l.up {
+		l.t.Errorf("told again that connected is %v", yes)
 	}
-	l.up = false
-	if slices.Contains(l.causes, cause.Error()) {
-		l.t.Errorf("told again: %v", cause)
+	l.up = yes
+	if !yes {
+		l.cuts++
 	}
-	l.causes = append(l.causes, cause.Error())
 }
 
 func (l *listener) is(f func() bool) func() bool {

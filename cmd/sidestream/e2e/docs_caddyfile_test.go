@@ -1,0 +1,72 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+// docsEnv are the variables that the pages' Caddyfiles use.
+var docsEnv = []string{
+	"HOOK_SECRET=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+	"OLD_HOOK_SECRET=fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210",
+	"HOOK_TOKEN=0123456789abcdef0123456789abcdef",
+	"MATTERMOST_TOKEN=0123456789abcdef0123456789",
+	"WHSEC=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=",
+	"REVOKE_SECRET=0123456789abcdef0123456789abcdef",
+	"REDIS_URL=redis://localhost:6379",
+	"SENTINEL_PASSWORD=hush",
+}
+
+// whole is the Caddyfile of a block. What is only a part of one gets what is
+// missing around it.
+func (b *block) whole() string {
+	text := b.text
+	switch b.info {
+	case "caddyfile":
+		return text
+	case "caddyfile sidestream":
+		for _, need := range []struct{ option, or string }{{"auth", "auth GET /room/{channel}.json"}} {
+			if !strings.HasPrefix(text, need.option+" ") && !strings.Contains(text, "\n"+need.option+" ") {
+				text += need.or + "\n"
+			}
+		}
+		text = "sidestream localhost:3000 {\n" + text + "}\n"
+	}
+	return "http://localhost:8080 {\n" + text + "}\n"
+}
+
+// Every Caddyfile of every page is valid, and warns of nothing.
+func TestDocsCaddyfiles(t *testing.T) {
+	count := 0
+	for _, p := range pages(t) {
+		for _, b := range p.blocks {
+			if !strings.HasPrefix(b.info, "caddyfile") {
+				continue
+			}
+			count++
+			t.Run(fmt.Sprintf("%s:%d", p.name, b.line), func(t *testing.T) {
+				s := &server{folder: t.TempDir()}
+				text := strings.ReplaceAll(b.whole(), "/var/lib/sidestream", s.folder)
+				if err := os.WriteFile(s.caddyfile(), []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				p := run(t, append(s.env(), docsEnv...), s.folder, command(t), "validate", "--config", s.caddyfile(), "--adapter", "caddyfile")
+				<-p.exited
+				said := p.errOut.tail(4000)
+				if p.err != nil {
+					t.Fatalf("%v\n%s\n%s", p.err, said, text)
+				}
+				for line := range strings.Lines(said) {
+					if strings.Contains(line, `"level":"warn"`) && !strings.Contains(line, "not formatted") {
+						t.Errorf("%s\n%s", line, text)
+					}
+				}
+			})
+		}
+	}
+	if count < 30 {
+		t.Errorf("only %d Caddyfiles found", count)
+	}
+}
