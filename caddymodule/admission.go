@@ -29,7 +29,7 @@ type ground struct {
 func (s *Sidestream) admit(ctx context.Context, a *ask, c *forwardauth.Client) (*admission, *refusal) {
 	q := s.auth.MayListen(c)
 	ad := &admission{}
-	verdicts := s.gate.CheckAll(ctx, q, a.channels)
+	verdicts := s.gate.CheckAll(ctx, q, a.channels, s.Auth.Filter != filterIntersect)
 	if re := s.judge(ad, q, a.channels, verdicts); re != nil {
 		return nil, re
 	}
@@ -96,6 +96,8 @@ func refusalOf(v access.Verdict, hide bool) *refusal {
 	switch v.Cause {
 	case access.BadCredential:
 		return refusedLogin
+	case access.Blocked:
+		return tooMany("bad-credentials", true, v.RetryAfter)
 	case access.NotFound:
 		return refusedUnknown
 	case access.Forbidden, access.IdentityChanged:

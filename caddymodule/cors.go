@@ -124,6 +124,19 @@ func (p *originPolicy) foreign(r *http.Request) bool {
 	return false
 }
 
+// otherSite tells whether a page made a browser ask that is neither of this site
+// nor of a listed origin: what it sends is not the doing of who sits there.
+func (p *originPolicy) otherSite(r *http.Request) bool {
+	if origin := r.Header.Get("Origin"); origin != "" {
+		return !sameOrigin(r, origin) && !slices.Contains(p.listed, origin)
+	}
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "cross-site", "same-site":
+		return true
+	}
+	return false
+}
+
 // sameOrigin compares an Origin with the origin that the request was sent to.
 func sameOrigin(r *http.Request, origin string) bool {
 	u, err := url.Parse(origin)

@@ -14,6 +14,7 @@ import (
 	"github.com/seed-078801ba/sidestream/stream/log/file"
 	"github.com/seed-078801ba/sidestream/stream/log/memory"
 	"github.com/seed-078801ba/sidestream/stream/log/redis"
+	"github.com/seed-078801ba/sidestream/stream/redisconn"
 )
 
 // History says how much a hub remembers, and where.
@@ -163,16 +164,19 @@ func (h *History) openRedis(hub string) (log.Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, err := redis.ParseURL(address)
+	at, err := redisconn.Parse(address)
 	if err != nil {
 		return nil, err
 	}
-	if o.SentinelUsername, err = repl.ReplaceOrErr(h.SentinelUsername, true, true); err != nil {
-		return nil, err
+	for to, text := range map[*string]string{&at.SentinelUsername: h.SentinelUsername, &at.SentinelPassword: h.SentinelPassword} {
+		if text == "" {
+			continue // it may stand in the address
+		}
+		if *to, err = repl.ReplaceOrErr(text, true, true); err != nil {
+			return nil, err
+		}
 	}
-	if o.SentinelPassword, err = repl.ReplaceOrErr(h.SentinelPassword, true, true); err != nil {
-		return nil, err
-	}
-	o.Hub, o.Prefix, o.Retention, o.Replicas, o.Durable = hub, h.Prefix, h.retention(), h.Replicas, h.Durable
-	return redis.Open(o)
+	return redis.Open(redis.Options{
+		Address: at, Hub: hub, Prefix: h.Prefix, Retention: h.retention(), Replicas: h.Replicas, Durable: h.Durable,
+	})
 }

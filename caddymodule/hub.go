@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -70,9 +71,10 @@ func OpenStreams() int {
 	return n
 }
 
-// hubLogger is a logger that belongs to no configuration.
+// hubLogger is a logger that belongs to no configuration. It adds no stack traces:
+// they say where this code is, and nothing of what is wrong outside of it.
 func hubLogger() *slog.Logger {
-	return slog.New(zapslog.NewHandler(caddy.Log().Named("sidestream").Core()))
+	return slog.New(zapslog.NewHandler(caddy.Log().Named("sidestream").Core(), zapslog.AddStacktraceAt(slog.Level(math.MaxInt))))
 }
 
 // App ties the handlers of one configuration to the hubs of the process. It is

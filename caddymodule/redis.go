@@ -142,6 +142,9 @@ func (rs *RedisSource) resolved() (redis.Config, error) {
 	}
 	if config.Sentinel != nil {
 		sentinel := *config.Sentinel
+		if sentinel.Username, err = repl.ReplaceOrErr(sentinel.Username, true, false); err != nil {
+			return config, fmt.Errorf("sentinel: %w", err)
+		}
 		if sentinel.Password, err = repl.ReplaceOrErr(sentinel.Password, true, false); err != nil {
 			return config, fmt.Errorf("sentinel: %w", err)
 		}
@@ -217,6 +220,7 @@ func (s *Sidestream) redisSources(app *App) error {
 //	    field      <name>
 //	    start      resume|$|0
 //	    group      <name> [<consumer>]
+//	    sentinel_user <username> <password>
 //	    sentinel   <master> [<username> <password>]
 //	    queue      <events> [<bytes>]
 //	    probe      <duration>

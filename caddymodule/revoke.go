@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -15,7 +16,11 @@ import (
 //
 // A request is a POST with `Authorization: Bearer <secret>` and JSON such as
 // `{"user":"7","channel":"12"}`; without a user it is about everybody in the
-// channel, without a channel about all channels of the user.
+// channel, without a channel about all channels of the user. Where the backend
+// does not say whose a stream is, it may be the user's: it is asked about too.
+//
+// The answer is 204 when the backend has been asked about everybody concerned,
+// and 202 with `{"questions_left":<n>}` if that takes longer than a second.
 type Revoke struct {
 	// Path of the endpoint.
 	Path string `json:"path"`
@@ -37,7 +42,15 @@ func (s *Sidestream) provisionRevoke(repl *caddy.Replacer) error {
 	if err != nil {
 		return fmt.Errorf("revoke %s: secret: %w", s.Revoke.Path, err)
 	}
-	s.revoker = forwardauth.NewRevoker(secrets, func(user, channel string) { s.gate.Revoke(user, channel) })
+	s.revoker = forwardauth.NewRevoker(secrets, func(ctx context.Context, user, channel string) int {
+		revocation := s.gate.Revoke(user, channel)
+		left := revocation.Wait(ctx)
+		if left > 0 {
+			s.logger.Warn("a revocation is not done: the backend has not answered all questions yet; they are asked until it does",
+				"questions", revocation.Questions(), "left", left)
+		}
+		return left
+	})
 	return nil
 }
 

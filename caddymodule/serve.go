@@ -114,14 +114,8 @@ func (s *Sidestream) open(w http.ResponseWriter, r *http.Request, policy *origin
 		return nil, re
 	}
 	client := forwardauth.NewClient(r, credential)
-	address := clientAddress(r)
-	if after, blocked := s.gate.Bad.Blocked(address); blocked {
-		return nil, tooMany("bad-credentials", true, after)
-	}
-	claim := stream.Claim{Address: address, Channels: a.channels}
-	if !credential.IsZero() {
-		claim.Credential = credential.Digest(r.Host)
-	}
+	client.Address, client.Foreign = clientAddress(r), policy.otherSite(r)
+	claim := stream.Claim{Address: client.Address, Channels: a.channels, Credential: credential.Who()}
 	ticket, err := s.hub.Admit(claim)
 	if err != nil {
 		return nil, refusalOfLimit(err)
@@ -134,9 +128,6 @@ func (s *Sidestream) open(w http.ResponseWriter, r *http.Request, policy *origin
 	}()
 	admission, re := s.admit(r.Context(), a, client)
 	if re != nil {
-		if re == refusedLogin {
-			s.gate.Bad.Add(address, client.Inputs())
-		}
 		return nil, re
 	}
 	start, err := s.hub.Resolve(admission.channels, a.from)

@@ -78,9 +78,9 @@ func (f *follower) Reset(head event.Cursor, reason event.Reason) {
 }
 
 // Connected implements log.Follower.
-func (f *follower) Connected(yes bool) {
+func (f *follower) Connected(cause error) {
 	h := f.hub
-	if yes {
+	if cause == nil {
 		if f.patience != nil {
 			f.patience.Stop()
 			f.patience = nil
@@ -94,7 +94,7 @@ func (f *follower) Connected(yes bool) {
 	if f.patience == nil {
 		f.patience = time.AfterFunc(degradedWait, f.giveUp)
 	}
-	h.config().Logger.Error("the shared log is out of reach", "hub", h.name)
+	h.config().Logger.Warn("the shared log is out of reach", "hub", h.name, "cause", cause)
 }
 
 // giveUp ends all streams, with a word on when to come back.

@@ -53,7 +53,7 @@ func (t *tail) Close() error { return nil }
 func (t *tail) Grouped() bool { return true }
 
 func (t *tail) Follow(ctx context.Context, after event.Cursor, f log.Follower) error {
-	f.Connected(true)
+	f.Connected(nil)
 	if after.Epoch != t.Head().Epoch {
 		after = t.Head()
 		f.Reset(after, event.EpochChanged)
@@ -238,7 +238,7 @@ func TestSharedLogCutOff(t *testing.T) {
 	if _, err := h.Resolve([]string{"a"}, From{}); err != event.ErrUnavailable {
 		t.Errorf("a stream may open: %v", err)
 	}
-	h.follower.Connected(true)
+	h.follower.Connected(nil)
 	if _, err := h.Resolve([]string{"a"}, From{}); err != nil {
 		t.Errorf("a stream may not open: %v", err)
 	}

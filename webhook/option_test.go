@@ -164,7 +164,7 @@ func TestMistakes(t *testing.T) {
 		"map channel user:7":               "cannot be a channel",
 		"map channel {json.a} when":        "write {value}",
 		"map channel {json.a|upper}":       "the filters are",
-		"map channel {room}":               "the sources are",
+		"map channel {room}":               "the names are",
 		"drop":                             "write {value}",
 		"drop {json.a} is 1":               "unknown comparison",
 		"revoke":                           "expected a user",

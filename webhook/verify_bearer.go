@@ -27,7 +27,7 @@ func (v *bearerVerifier) verify(s *decode.Payload, _ time.Time) error {
 		}
 		token = strings.TrimSpace(rest)
 	case v.query != "":
-		found, err := s.Query(v.query)
+		found, _, err := s.Text("query", v.query)
 		if err != nil {
 			return errWrongSecret
 		}

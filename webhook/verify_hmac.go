@@ -23,8 +23,8 @@ type hmacVerifier struct {
 	prefix    string
 	decode    func(string) ([]byte, error)
 	hash      func() hash.Hash
-	signed    *decode.Template
-	timestamp *decode.Template // nil: there is none
+	signed    []*decode.Template // the body stands between them
+	timestamp *decode.Template   // nil: there is none
 	tolerance time.Duration
 }
 
@@ -36,6 +36,10 @@ var encodings = map[string]func(string) ([]byte, error){
 		return base64.RawURLEncoding.DecodeString(strings.TrimRight(s, "="))
 	},
 }
+
+// head is what can be read before the body is. Alternatives and filters have no
+// place in what is signed: two deliveries could have the same text by them.
+var head = &decode.Vocabulary{Groups: []string{"header", "query", "path"}}
 
 func newHMACVerifier(v *Verify, secrets []string, tolerance time.Duration) (*hmacVerifier, error) {
 	h := &hmacVerifier{
@@ -54,23 +58,20 @@ func newHMACVerifier(v *Verify, secrets []string, tolerance time.Duration) (*hma
 	if signed == "" {
 		signed = "{body}"
 	}
-	var err error
-	if h.signed, err = decode.ParseTemplate(signed); err != nil {
-		return nil, fmt.Errorf("verify hmac: %w", err)
+	texts := strings.Split(signed, "{body}")
+	for _, text := range texts {
+		t, err := head.Template(text)
+		if err != nil || !t.IsPlain() {
+			return nil, fmt.Errorf("verify hmac: signed %q: only {body}, {header.NAME}, {query.NAME} and {path.NAME} can be signed, with neither ?? nor filters", signed)
+		}
+		h.signed = append(h.signed, t)
 	}
-	if !h.signed.Uses("body") {
+	if len(texts) == 1 {
 		return nil, fmt.Errorf("verify hmac: signed %q leaves the body out; write for example signed {header.X-Timestamp}.{body}", signed)
 	}
-	// What is signed is read before the body is, and no two deliveries may have
-	// the same text by alternatives or filters.
-	if !h.signed.IsPlain("body", "header", "query", "path") {
-		return nil, fmt.Errorf("verify hmac: signed %q: only {body}, {header.NAME}, {query.NAME} and {path.NAME} can be signed, with neither ?? nor filters", signed)
-	}
 	if v.Timestamp != "" {
-		if h.timestamp, err = decode.ParseTemplate(v.Timestamp); err != nil {
-			return nil, fmt.Errorf("verify hmac: %w", err)
-		}
-		if !h.timestamp.IsHole() || !h.timestamp.IsPlain("header", "query", "path") {
+		var err error
+		if h.timestamp, err = head.Template(v.Timestamp); err != nil || !h.timestamp.IsHole() || !h.timestamp.IsPlain() {
 			return nil, fmt.Errorf("verify hmac: %q is no place of the timestamp; write for example {header.X-Timestamp}", v.Timestamp)
 		}
 	}
@@ -101,14 +102,19 @@ func (h *hmacVerifier) verify(s *decode.Payload, now time.Time) error {
 			return err
 		}
 	}
-	texts, ok := h.signed.Pieces(s)
-	if !ok {
-		return errWrongSignature
+	texts := make([]string, len(h.signed))
+	for i, t := range h.signed {
+		if texts[i], ok, err = t.Text(s); !ok || err != nil {
+			return errWrongSignature
+		}
 	}
 	if !anyEqual(h.keys, given, func(key []byte) []byte {
 		mac := hmac.New(h.hash, key)
-		for _, t := range texts {
-			mac.Write(t)
+		for i, text := range texts {
+			if i > 0 {
+				mac.Write(s.In.Body)
+			}
+			mac.Write([]byte(text))
 		}
 		return mac.Sum(nil)
 	}) {

@@ -31,13 +31,13 @@ func newTokenVerifier(v *Verify, secrets []string) (*tokenVerifier, error) {
 func (*tokenVerifier) needs() stage { return stageDecoded }
 
 func (v *tokenVerifier) verify(s *decode.Payload, _ time.Time) error {
-	token, ok, err := v.field.Text(s)
+	token, err := v.field.Value(s)
 	switch {
 	case err != nil:
 		return err
-	case !ok || token == "":
+	case !token.IsString() || token.String() == "":
 		return errNoSecret
-	case !v.tokens.match(token):
+	case !v.tokens.match(token.String()):
 		return errWrongSecret
 	}
 	return nil

@@ -2,13 +2,12 @@ package forwardauth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
-	"sync/atomic"
-	"time"
 
 	"github.com/seed-078801ba/sidestream/stream/access"
 )
@@ -18,7 +17,6 @@ type Auth struct {
 	config  Config // with what its preset says
 	scope   string
 	backend *Backend
-	logger  *slog.Logger
 
 	uri, identity *template
 	headers, form []fieldTemplate
@@ -26,7 +24,7 @@ type Auth struct {
 	userPath      []string
 	listPath      []string
 
-	warned atomic.Int64 // when a failure was last logged as a warning, in Unix seconds
+	reports reports
 }
 
 // New makes an Auth, or says what is wrong with its configuration. The scope
@@ -34,7 +32,7 @@ type Auth struct {
 // backend may be nil where it is not asked: with None, or to check a
 // configuration.
 func New(c Config, scope string, b *Backend, logger *slog.Logger) (*Auth, error) {
-	a := &Auth{config: c, scope: scope, backend: b, logger: logger}
+	a := &Auth{config: c, scope: scope, backend: b, reports: reports{logger: logger}}
 	if err := a.read(); err != nil {
 		return nil, fmt.Errorf("auth: %w", err)
 	}
@@ -58,12 +56,17 @@ func (a *Auth) AsksIdentity() bool { return a.identity != nil }
 // MayListen is the question whether a client may listen; its channel is yet to
 // be set.
 func (a *Auth) MayListen(c *Client) access.Question {
-	return access.Question{Credential: c.Inputs(), Scope: a.scope, Origin: c, List: a.listPath != nil}
+	q := a.WhoIs(c)
+	q.List = a.listPath != nil
+	return q
 }
 
 // WhoIs is the question who a client is. It has no channel.
 func (a *Auth) WhoIs(c *Client) access.Question {
-	return access.Question{Credential: c.Inputs(), Scope: a.scope, Origin: c}
+	return access.Question{
+		Credential: c.Inputs(), Scope: a.scope, Origin: c,
+		Address: c.Address, Client: c.Credential.Who(), Foreign: c.Foreign,
+	}
 }
 
 // Verdict is the backend's answer to a question, and how it came about.
@@ -104,25 +107,19 @@ func (a *Auth) ask(ctx context.Context, q access.Question, t *Trace) access.Verd
 	answer, err := a.backend.send(ctx, r)
 	if err != nil {
 		t.step("%s", err)
-		a.complain(err)
+		a.reports.failed(err)
+		if errors.Is(err, errUnreachable) {
+			return access.Verdict{Cause: access.Unreachable}
+		}
 		return access.Verdict{}
 	}
 	t.answer = answer
 	v := a.judge(answer, r, t)
+	a.reports.answered(answer.status, r)
 	if list && !q.List && v.Outcome == access.Allowed && !slices.Contains(v.Channels, q.Channel) {
 		v.Outcome, v.Cause = access.Denied, access.Forbidden
 	}
 	return v
-}
-
-// complain logs that the backend does not answer, as a warning once in ten
-// seconds and at debug level else.
-func (a *Auth) complain(err error) {
-	level, now := slog.LevelDebug, time.Now().Unix()
-	if last := a.warned.Load(); now-last >= 10 && a.warned.CompareAndSwap(last, now) {
-		level = slog.LevelWarn
-	}
-	a.logger.Log(context.Background(), level, "the backend did not say who may listen", "error", err)
 }
 
 // Credential reads who asks. Where nobody is asked about, nothing is read.

@@ -14,6 +14,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
+	"github.com/seed-078801ba/sidestream/stream/access"
 )
 
 const (
@@ -29,8 +31,12 @@ const (
 	userAgent = "Sidestream"
 )
 
-// errCutOff is the error of an answer that broke off.
-var errCutOff = errors.New("the backend's answer was cut off")
+var (
+	// errCutOff is the error of an answer that broke off.
+	errCutOff = errors.New("the backend's answer was cut off")
+	// errUnreachable is the error of a backend that gave no answer at all.
+	errUnreachable = errors.New("the backend cannot be reached")
+)
 
 // Backend is the app, behind Caddy's own reverse proxy: its load balancing,
 // health checks, TLS and unix sockets. Safe for concurrent use.
@@ -69,8 +75,10 @@ func (b *Backend) send(ctx context.Context, q *request) (*reply, error) {
 		return nil, fmt.Errorf("the backend's answer is larger than %d KiB", q.limit>>10)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return nil, fmt.Errorf("the backend did not answer within %s", time.Since(started).Round(100*time.Millisecond))
+	case errors.Is(context.Cause(ctx), access.ErrGivenUp):
+		return nil, fmt.Errorf("the question was given up: %w", access.ErrGivenUp)
 	case err != nil && q.failure != nil:
-		return nil, fmt.Errorf("the backend cannot be reached: %w", q.failure)
+		return nil, fmt.Errorf("%w: %w", errUnreachable, q.failure)
 	case err != nil:
 		return nil, err
 	case w.status == 0:
@@ -92,10 +100,10 @@ func (b *Backend) serve(w *capture, r *http.Request) (err error) {
 	err = b.proxy.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil }))
 	var failed caddyhttp.HandlerError
 	if errors.As(err, &failed) && failed.StatusCode != 0 {
-		return fmt.Errorf("the backend does not answer (%d)", failed.StatusCode)
+		return fmt.Errorf("%w (%d)", errUnreachable, failed.StatusCode)
 	}
 	if err != nil {
-		return errors.New("the backend does not answer")
+		return errUnreachable
 	}
 	return nil
 }

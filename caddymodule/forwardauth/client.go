@@ -3,6 +3,7 @@ package forwardauth
 import (
 	"crypto/tls"
 	"net/http"
+	"net/netip"
 
 	"github.com/seed-078801ba/sidestream/stream/access"
 )
@@ -11,10 +12,16 @@ import (
 // request.
 type Client struct {
 	Credential Credential
-	host       string
-	remote     string // address as net/http has it
-	tls        bool
-	uri        string // of the stream, secrets masked
+	// Address is where it asks from, by the rules for trusted proxies; invalid
+	// if it has none.
+	Address netip.Addr
+	// Foreign says that a web page of another site made a browser ask.
+	Foreign bool
+
+	host   string
+	remote string // address as net/http has it
+	tls    bool
+	uri    string // of the stream, secrets masked
 	// forwarded are the X-Forwarded-* headers that came in; the proxy keeps
 	// them only if they come from a trusted proxy.
 	forwarded http.Header

@@ -177,14 +177,18 @@ var digestKey = sync.OnceValue(func() []byte {
 	return key
 })
 
-// Digest is what the credential is known by in caches, limits and counters:
-// everything of it that the backend gets to see, and the host that was asked.
-// Every part is written with its length, so that no two credentials make the
-// same bytes.
-func (c *Credential) Digest(host string) string {
+// Who is a digest of who the client is, as far as it cannot vary that for free:
+// its token or its cookies, but not the password that stands beside a token, nor
+// the way in which the token was sent. Limits and turns go by it. It is empty
+// for a client without credentials. Every part is written with its length, so
+// that no two clients make the same bytes.
+func (c *Credential) Who() string {
+	if c.IsZero() {
+		return ""
+	}
 	h := hmac.New(sha256.New, digestKey())
 	var size [8]byte
-	for _, part := range []string{host, c.token, c.password, c.authorization, c.cookie} {
+	for _, part := range []string{c.token, c.cookie} {
 		binary.BigEndian.PutUint64(size[:], uint64(len(part)))
 		h.Write(size[:])
 		io.WriteString(h, part)

@@ -83,22 +83,36 @@ func TestCookies(t *testing.T) {
 	}
 }
 
-func TestDigestTellsApart(t *testing.T) {
-	seen := map[string]int{}
-	for i, c := range []struct {
-		host string
-		c    Credential
-	}{
-		{"h", Credential{token: "ab"}}, {"ha", Credential{token: "b"}}, {"h", Credential{token: "a", password: "b"}},
-		{"h", Credential{token: "a\x00b"}}, {"h", Credential{cookie: "ab"}}, {"h", Credential{}}, {"", Credential{token: "ab"}},
-	} {
-		digest := c.c.Digest(c.host)
-		if j, ok := seen[digest]; ok {
-			t.Errorf("%d and %d have one digest", i, j)
+// Who is the same for all that a client can vary for free, and different for
+// everything else.
+func TestWhoCountsClientsAndNotSpellings(t *testing.T) {
+	read := func(header string) Credential {
+		c, err := readAuthorization(header)
+		if err != nil {
+			t.Fatal(err)
 		}
-		seen[digest] = i
-		if c.c.token != "" && strings.Contains(digest, c.c.token) && len(c.c.token) > 1 {
-			t.Errorf("digest %d shows the token", i)
+		return c
+	}
+	one := read(basic("token-1:X"))
+	for _, header := range []string{basic("token-1"), basic("token-1:"), basic("token-1:another"), "Bearer token-1", "bearer  token-1"} {
+		if c := read(header); c.Who() != one.Who() {
+			t.Errorf("%q is somebody else", header)
+		}
+	}
+	seen := map[string]int{one.Who(): -1}
+	for i, c := range []Credential{
+		{token: "token-2"}, {token: "ab"}, {token: "b"}, {token: "a\x00b"}, {cookie: "ab"}, {token: "a", cookie: "b"}, {},
+	} {
+		who := c.Who()
+		if j, ok := seen[who]; ok {
+			t.Errorf("%d and %d are the same", i, j)
+		}
+		seen[who] = i
+		if len(c.token) > 1 && strings.Contains(who, c.token) {
+			t.Errorf("%d shows the token", i)
+		}
+		if (who == "") != c.IsZero() {
+			t.Errorf("%d: %q", i, who)
 		}
 	}
 }

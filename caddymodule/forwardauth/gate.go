@@ -12,8 +12,6 @@ import (
 // for again in the ways of the one that runs. Safe for concurrent use.
 type Gate struct {
 	*access.Gate
-	// Bad slows those who guess.
-	Bad *access.BadCredentials
 
 	mu      sync.Mutex
 	running any              // the configuration that counts
@@ -22,7 +20,7 @@ type Gate struct {
 
 // NewGate makes a gate at which nobody may ask yet.
 func NewGate() *Gate {
-	return &Gate{Gate: access.New(access.Config{}, nil), Bad: access.NewBadCredentials(0, 0, 0)}
+	return &Gate{Gate: access.New(access.Config{}, nil)}
 }
 
 // Running tells whether the configuration is the one that counts, or there is

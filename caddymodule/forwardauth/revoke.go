@@ -1,8 +1,10 @@
 package forwardauth
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -14,6 +16,8 @@ import (
 const (
 	maxRevokeBody     = 64 << 10
 	revokeBodyTimeout = 10 * time.Second
+	// revokeWait bounds how long the app waits for the answer to its call.
+	revokeWait = time.Second
 )
 
 // Revoker serves the address where the app says that somebody's access has
@@ -21,11 +25,16 @@ const (
 // be asked again.
 type Revoker struct {
 	secrets [][sha256.Size]byte // their digests
-	revoke  func(user, channel string)
+	revoke  Revoke
 }
 
+// Revoke has the backend asked again about whoever may be the user, in the
+// channel if one is named. It returns when everything is answered, or ctx is
+// done; left is how many questions are not answered then.
+type Revoke func(ctx context.Context, user, channel string) (left int)
+
 // NewRevoker takes posts with one of the secrets.
-func NewRevoker(secrets []string, revoke func(user, channel string)) *Revoker {
+func NewRevoker(secrets []string, revoke Revoke) *Revoker {
 	rv := &Revoker{revoke: revoke}
 	for _, secret := range secrets {
 		rv.secrets = append(rv.secrets, sha256.Sum256([]byte(secret)))
@@ -43,7 +52,10 @@ func (rv *Revoker) knows(secret string) bool {
 	return found == 1
 }
 
-// ServeHTTP answers without a body, as webhooks do.
+// ServeHTTP answers 204 when everybody whom the call may concern has been asked
+// about again. Where that takes longer than a second, or the backend does not
+// answer, it says 202 and how many questions are open, as
+// {"questions_left":7}: they are asked until they are answered.
 func (rv *Revoker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	if r.Method != http.MethodPost {
@@ -67,7 +79,14 @@ func (rv *Revoker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	rv.revoke(user, channel)
+	ctx, cancel := context.WithTimeout(r.Context(), revokeWait)
+	defer cancel()
+	if left := rv.revoke(ctx, user, channel); left > 0 {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusAccepted)
+		fmt.Fprintf(w, "{\"questions_left\":%d}\n", left)
+		return
+	}
 	w.WriteHeader(http.StatusNoContent)
 }
 

@@ -120,7 +120,7 @@ func TestCheckAll(t *testing.T) {
 		channels = append(channels, fmt.Sprint(i))
 	}
 	inGate(t, Config{}, func(t *testing.T, g *Gate, b *backend) {
-		if v := g.CheckAll(t.Context(), question("t", ""), nil); len(v) != 0 {
+		if v := g.CheckAll(t.Context(), question("t", ""), nil, true); len(v) != 0 {
 			t.Errorf("nothing asked, got %v", v)
 		}
 		b.takes(100 * time.Millisecond)
@@ -130,7 +130,7 @@ func TestCheckAll(t *testing.T) {
 			}
 			return Verdict{Outcome: Allowed}
 		})
-		for i, v := range g.CheckAll(t.Context(), question("t", ""), channels) {
+		for i, v := range g.CheckAll(t.Context(), question("t", ""), channels, false) {
 			if want := channels[i] != "7"; (v.Outcome == Allowed) != want {
 				t.Errorf("%s: %v", channels[i], v.Outcome)
 			}
@@ -140,7 +140,7 @@ func TestCheckAll(t *testing.T) {
 			t.Errorf("%d in flight", p)
 		}
 		b.says(Verdict{Outcome: Denied, Cause: BadCredential})
-		for _, v := range g.CheckAll(t.Context(), question("bad", ""), channels) {
+		for _, v := range g.CheckAll(t.Context(), question("bad", ""), channels, true) {
 			if v.Cause != BadCredential {
 				t.Errorf("got %v", v.Cause)
 			}
@@ -150,7 +150,7 @@ func TestCheckAll(t *testing.T) {
 		list := question("lister", "")
 		list.List = true
 		for range 2 {
-			for i, v := range g.CheckAll(t.Context(), list, channels) {
+			for i, v := range g.CheckAll(t.Context(), list, channels, true) {
 				listed := channels[i] == "9" || channels[i] == "2"
 				if (v.Outcome == Allowed) != listed || v.Channels != nil || v.User != "u" || !listed && v.Cause != Forbidden {
 					t.Errorf("%s: %+v", channels[i], v)

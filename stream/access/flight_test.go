@@ -131,38 +131,6 @@ func TestTimeoutAndPanicAreUnknown(t *testing.T) {
 	})
 }
 
-func TestDownBackendIsSpared(t *testing.T) {
-	inGate(t, Config{}, func(t *testing.T, g *Gate, b *backend) {
-		b.says(Verdict{})
-		channel := 0
-		next := func() Question { channel++; return question("t", fmt.Sprint(channel)) }
-		for range 5 {
-			check(t, g, next(), Unknown, Unavailable)
-		}
-		wantAsked(t, b, 5)
-		for range 100 {
-			if v := check(t, g, next(), Unknown, Unavailable); v.RetryAfter <= 0 {
-				t.Fatal("no word on when to come back")
-			}
-		}
-		wantAsked(t, b, 0)
-		// Then one at a time tries.
-		pass(pause)
-		b.takes(time.Second)
-		for range 100 {
-			go g.Check(t.Context(), next())
-		}
-		pass(2 * time.Second)
-		wantAsked(t, b, 1)
-		b.takes(0)
-		b.says(Verdict{Outcome: Allowed})
-		for range 10 {
-			check(t, g, next(), Allowed, NoCause)
-		}
-		wantAsked(t, b, 10)
-	})
-}
-
 func TestOneBadChannelShutsOutNobody(t *testing.T) {
 	inGate(t, Config{}, func(t *testing.T, g *Gate, b *backend) {
 		b.now(func(q Question) Verdict {

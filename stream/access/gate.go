@@ -11,7 +11,9 @@ import (
 // Gate, for at most Config.MaxInFlight questions at a time, and must return
 // soon after ctx ends. For a question with List it answers Allowed with the
 // Channels, whatever q.Channel is. What it cannot make sense of is Unknown; so
-// is a panic, which HTTP handlers do when their peer goes away.
+// is a panic, which HTTP handlers do when their peer goes away. Where there was
+// no answer at all, because no connection was made or it broke, the cause is
+// Unreachable.
 type Asker func(ctx context.Context, q Question) Verdict
 
 // Config of a Gate. Zero values stand for the defaults.
@@ -37,6 +39,14 @@ type Config struct {
 	// Grace is how long streams go on after a re-check is due that cannot be
 	// had. Default: 3 cadences.
 	Grace time.Duration
+	// Guesses is how many distinct bad credentials one address (of IPv6, one
+	// /64) may present in any GuessWindow, before credentials of its that are
+	// not known to be good are refused without asking. Defaults: 20, a minute.
+	Guesses     int
+	GuessWindow time.Duration
+	// MaxGuessers bounds how many addresses are remembered for that. Default:
+	// 10,000.
+	MaxGuessers int
 }
 
 func (c Config) withDefaults() Config {
@@ -60,6 +70,9 @@ func (c Config) withDefaults() Config {
 	orDuration(&c.Timeout, 3*time.Second)
 	orDuration(&c.Cadence, time.Minute)
 	orDuration(&c.Grace, 3*c.Cadence)
+	orInt(&c.Guesses, 20)
+	orDuration(&c.GuessWindow, time.Minute)
+	orInt(&c.MaxGuessers, 10_000)
 	c.Allowed = min(c.Allowed, c.Cadence)
 	return c
 }
@@ -79,10 +92,13 @@ type Gate struct {
 	closed  bool
 	tick    uint64 // of the last stamp
 	cache   cache
+	known   known
+	guesses guesses
 	revoked revocations
 	asking  asking
 	watches watches
 	counts  counts
+	landed  chan struct{} // if somebody waits for it: closed by the next answer
 
 	ctx    context.Context // of all questions and the scheduler; ends with Close
 	cancel context.CancelFunc
@@ -109,8 +125,9 @@ func (g *Gate) Configure(c Config, ask Asker) {
 	g.mu.Lock()
 	g.config, g.ask = c.withDefaults(), ask
 	g.cache = newCache(g.config.MaxEntries)
-	g.asking.era++
-	g.asking.failures = 0
+	g.known.limit = g.config.MaxEntries
+	g.guesses.limit, g.guesses.window, g.guesses.maxAddresses = g.config.Guesses, g.config.GuessWindow, g.config.MaxGuessers
+	g.asking.configure(&g.config)
 	for _, w := range g.watches.byKey { // a shorter cadence holds from now on
 		if due := time.Now().Add(spread(g.config.Cadence)); due.Before(w.due) {
 			g.watches.reschedule(w, due)
@@ -140,8 +157,19 @@ func (g *Gate) Close() {
 func (g *Gate) Check(ctx context.Context, q Question) Verdict {
 	key := g.key.question(&q)
 	g.mu.Lock()
-	if v, ok := g.remembered(key, q.Channel); ok {
+	v, ok := g.remembered(key, q.Channel)
+	if !ok || v.Outcome != Allowed {
+		if wait, blocked := g.blocked(&q, time.Now()); blocked {
+			g.counts.blocked++
+			g.mu.Unlock()
+			return blockedFor(wait)
+		}
+	}
+	if ok {
 		g.counts.remembered++
+		if v.Cause == BadCredential {
+			g.guesses.add(q.source(), g.key.credential(q.Credential), time.Now())
+		}
 		g.mu.Unlock()
 		return v.forChannel(&q)
 	}
@@ -149,8 +177,11 @@ func (g *Gate) Check(ctx context.Context, q Question) Verdict {
 		g.mu.Unlock()
 		return unknown(Unavailable)
 	}
-	f, ok := g.join(key, &q)
+	f, pushed, ok := g.join(key, &q)
 	g.mu.Unlock()
+	if pushed != nil {
+		close(pushed.done)
+	}
 	if !ok {
 		return f.verdict
 	}
@@ -172,6 +203,24 @@ func (g *Gate) remembered(key digest, channel string) (Verdict, bool) {
 	return e.verdict, true
 }
 
+// blocked tells whether the question is not put, because of what else came from
+// its address: never, if its credential was good lately. The gate is locked.
+func (g *Gate) blocked(q *Question, now time.Time) (wait time.Duration, blocked bool) {
+	if q.Credential.IsZero() {
+		return 0, false
+	}
+	if wait, blocked = g.guesses.blocked(q.source(), now); !blocked {
+		return 0, false
+	}
+	_, good := g.known.user(g.key.credential(q.Credential))
+	return wait, !good
+}
+
+// blockedFor is the verdict for a question that is not put.
+func blockedFor(wait time.Duration) Verdict {
+	return Verdict{Outcome: Unknown, Cause: Blocked, RetryAfter: wait}
+}
+
 // forChannel is what an answer means for the question's channel: of a list,
 // the one channel.
 func (v Verdict) forChannel(q *Question) Verdict {
@@ -188,17 +237,27 @@ func (v Verdict) forChannel(q *Question) Verdict {
 
 // CheckAll answers the question for each of the channels, in their order.
 // q.Channel does not matter. With q.List it is one question; otherwise the
-// first channel is asked for alone, so that a bad credential costs the backend
-// one question and not one a channel, and then up to 8 at a time.
-func (g *Gate) CheckAll(ctx context.Context, q Question, channels []string) []Verdict {
+// first channel is asked about alone, so that a bad credential costs the backend
+// one question and not one for each channel, and then up to 8 at a time.
+//
+// It stops at the first channel for which there is no verdict, and with all,
+// which says that one denial refuses everything, at the first denial. Channels
+// that were not asked about are Unknown.
+func (g *Gate) CheckAll(ctx context.Context, q Question, channels []string, all bool) []Verdict {
 	verdicts := make([]Verdict, len(channels))
 	if len(channels) == 0 {
 		return verdicts
 	}
+	all = all && !q.List // of a list, every further channel is answered from memory
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	check := func(i int) {
 		each := q
 		each.Channel = channels[i]
 		verdicts[i] = g.Check(ctx, each)
+		if v := &verdicts[i]; v.Outcome == Unknown || v.Outcome == Denied && all {
+			stop()
+		}
 	}
 	check(0)
 	if verdicts[0].Cause == BadCredential {
@@ -218,8 +277,11 @@ func (g *Gate) CheckAll(ctx context.Context, q Question, channels []string) []Ve
 			}
 		})
 	}
-	for i := 1; i < len(channels); i++ {
-		next <- i
+	for i := 1; i < len(channels) && ctx.Err() == nil; i++ {
+		select {
+		case next <- i:
+		case <-ctx.Done():
+		}
 	}
 	close(next)
 	wg.Wait()

@@ -52,7 +52,7 @@ func TestConcurrently(t *testing.T) {
 	wg.Wait()
 	g.Close()
 	if s := g.Stats(); s.Watched != 0 || s.Watchers != 0 || s.InFlight != 0 || s.Waiting != 0 ||
-		len(g.asking.flights) != 0 || len(g.watches.queue) != 0 || len(g.watches.byChannel) != 0 || len(g.watches.byUser) != 0 {
+		len(g.asking.flights) != 0 || len(g.watches.later) != 0 || len(g.watches.byChannel) != 0 || len(g.watches.byUser) != 0 {
 		t.Errorf("left: %+v", s)
 	}
 }

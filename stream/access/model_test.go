@@ -186,7 +186,7 @@ func runModel(t *rapid.T) {
 			g.Revoke(who, where)
 			for _, name := range questions {
 				user := users[name[:1]]
-				if (where == "" || where == name[1:]) && (who == "" || who == user || user == "" && where != "") {
+				if (where == "" || where == name[1:]) && (who == "" || who == user || user == "") {
 					revoked[name] = time.Now()
 				}
 			}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"log/slog"
+	"net/netip"
 )
 
 // Input is one thing that a client presented: the name says what it is
@@ -60,6 +61,18 @@ type Question struct {
 	// List asks for all channels of the credential at once. One answer then
 	// serves every channel.
 	List bool
+	// Address is where the client asks from; invalid if it has none, as over a
+	// unix socket. Addresses take turns, and those that present many bad
+	// credentials are blocked. Like Client and Foreign it is no part of what
+	// makes questions the same.
+	Address netip.Addr
+	// Client names who asks, by what the client cannot vary for free: the
+	// token without the password that no backend looks at. Clients of one
+	// address take turns by it. Empty means the whole credential.
+	Client string
+	// Foreign says that a web page of another site made a browser ask. Whoever
+	// sits at that browser is not blocked for its bad credentials.
+	Foreign bool
 	// Origin is handed to the Asker and is no part of what makes questions the
 	// same: the verdict must not depend on it. Of many clients with the same
 	// question, any one's Origin may be the one that is used, and it is kept

@@ -68,20 +68,13 @@ func (r *revocations) forget(now stamp) {
 
 // outdated tells whether something was revoked that a verdict on the channel,
 // asked for at the tick, did not know of. A verdict that named no user may be
-// about anybody; only revocations of a user in all channels pass it by, which
-// else would outdate everything.
+// about anybody.
 func (r *revocations) outdated(user, channel string, tick uint64) bool {
 	if r.floor > tick || r.latest[revoked{channel: channel}].tick > tick {
 		return true
 	}
 	if user == "" {
-		return r.latest[revoked{channel: channel, anybody: true}].tick > tick
+		return r.users > tick || r.latest[revoked{channel: channel, anybody: true}].tick > tick
 	}
 	return r.latest[revoked{user: user, channel: channel}].tick > tick || r.latest[revoked{user: user}].tick > tick
-}
-
-// suspect tells the same of an answer that is still on its way, whose user is
-// not known yet.
-func (r *revocations) suspect(channel string, tick uint64) bool {
-	return r.users > tick || r.outdated("", channel, tick)
 }

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -17,11 +18,11 @@ func TestRevoke(t *testing.T) {
 		asked         []who
 	}{
 		{"ann", "1", []who{{"ann", "1"}, {"", "1"}}},
-		{"ann", "", []who{{"ann", "1"}, {"ann", "2"}}},
+		{"ann", "", []who{{"ann", "1"}, {"ann", "2"}, {"", "1"}}},
 		{"", "1", []who{{"ann", "1"}, {"bob", "1"}, {"", "1"}}},
 		{"", "", all},
 		{"eve", "2", nil},
-		{"eve", "", nil},
+		{"eve", "", []who{{"", "1"}}},
 		{"", "9", nil},
 	} {
 		t.Run(x.user+" in "+x.channel, func(t *testing.T) {
@@ -50,8 +51,10 @@ func TestRevoke(t *testing.T) {
 				}
 				// Then a true one.
 				b.says(denied())
-				g.Revoke(x.user, x.channel)
-				pass(time.Second)
+				left := g.Revoke(x.user, x.channel).Wait(t.Context())
+				if left != 0 {
+					t.Errorf("%d questions are open", left)
+				}
 				if len(e.told()) != len(x.asked) {
 					t.Errorf("%d streams ended, want %d", len(e.told()), len(x.asked))
 				}
@@ -206,6 +209,100 @@ func TestRevokeKeepsTryingThroughFailure(t *testing.T) {
 		pass(10 * time.Second)
 		b.says(denied())
 		pass(3 * time.Second)
+		if len(e.told()) != 1 {
+			t.Error("the stream goes on")
+		}
+	})
+}
+
+// An answer that names no user may be about anybody, until another answer to the
+// same credential says whose it is.
+func TestWhoeverMayBeTheUserIsAskedAgain(t *testing.T) {
+	inGate(t, Config{Cadence: time.Hour, Allowed: time.Hour}, func(t *testing.T, g *Gate, b *backend) {
+		nameless := func(q Question) Verdict {
+			if token, _ := q.Credential.Value("token"); q.Channel == "" {
+				return user(token)
+			}
+			return Verdict{Outcome: Allowed}
+		}
+		b.now(nameless)
+		e := &ends{}
+		check(t, g, question("ann", ""), Allowed, NoCause) // who is it?
+		open(t, g, question("ann", "1"), e)
+		open(t, g, question("bob", "1"), e)
+		b.count()
+		if n := g.Revoke("eve", "").Questions(); n != 1 {
+			t.Errorf("%d questions about eve; only bob's stream may be hers", n)
+		}
+		pass(time.Second)
+		wantAsked(t, b, 1)
+		b.now(func(q Question) Verdict {
+			if q.Channel == "" {
+				return nameless(q)
+			}
+			return denied()
+		})
+		if left := g.Revoke("ann", "").Wait(t.Context()); left != 0 || len(e.told()) != 2 {
+			t.Errorf("%d questions are open, %d streams ended", left, len(e.told()))
+		}
+		check(t, g, question("ann", "1"), Denied, Forbidden)
+		check(t, g, question("carol", "1"), Denied, Forbidden)
+	})
+}
+
+// What is remembered of an answer without a user counts no more when any user's
+// access was revoked.
+func TestNamelessVerdictsAreForgottenByARevocation(t *testing.T) {
+	inGate(t, Config{Cadence: time.Hour, Allowed: time.Hour}, func(t *testing.T, g *Gate, b *backend) {
+		check(t, g, question("t", "1"), Allowed, NoCause)
+		b.says(denied())
+		g.Revoke("ann", "")
+		check(t, g, question("t", "1"), Denied, Forbidden)
+	})
+}
+
+func TestRevocationSaysWhatIsLeft(t *testing.T) {
+	inGate(t, Config{Cadence: time.Hour}, func(t *testing.T, g *Gate, b *backend) {
+		b.says(user("ann"))
+		e := &ends{}
+		for i := range 20 {
+			open(t, g, question(fmt.Sprint(i), "1"), e)
+		}
+		b.now(func(q Question) Verdict {
+			if token, _ := q.Credential.Value("token"); token == "7" {
+				return Verdict{}
+			}
+			return user("ann")
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if left := g.Revoke("ann", "").Wait(ctx); left != 1 {
+			t.Errorf("%d questions are left, want the one that fails", left)
+		}
+		b.says(user("ann"))
+		if left := g.Revoke("ann", "").Wait(t.Context()); left != 0 {
+			t.Errorf("%d questions are left", left)
+		}
+		if left := g.Revoke("nobody", "9").Wait(t.Context()); left != 0 {
+			t.Errorf("%d questions are left of none", left)
+		}
+	})
+}
+
+// Regular re-checks that are late do not hold up a revocation.
+func TestRevocationGoesFirst(t *testing.T) {
+	inGate(t, Config{Cadence: cadence, MaxInFlight: 4}, func(t *testing.T, g *Gate, b *backend) {
+		e, others := &ends{}, &ends{}
+		b.now(func(q Question) Verdict { token, _ := q.Credential.Value("token"); return user(token) })
+		for i := range 3000 {
+			open(t, g, question(fmt.Sprint(i), "1"), others)
+		}
+		open(t, g, question("ann", "1"), e)
+		b.takes(100 * time.Millisecond) // 3,000 re-checks now take five minutes
+		pass(cadence)
+		b.says(denied())
+		g.Revoke("ann", "")
+		pass(time.Second)
 		if len(e.told()) != 1 {
 			t.Error("the stream goes on")
 		}

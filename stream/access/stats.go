@@ -10,7 +10,9 @@ type Stats struct {
 	Panics     uint64 // of these, because the Asker panicked
 	Remembered uint64 // Checks answered from memory
 	Shared     uint64 // Checks that waited for another's question
-	Refused    uint64 // Checks not asked: too many wait, or the backend is down
+	Refused    uint64 // Checks not asked: too many wait, or the backend is out of reach
+	Blocked    uint64 // Checks not asked: too many bad credentials came from their address
+	GivenUp    uint64 // questions given up because they took long and others waited
 
 	InFlight int // questions with the backend
 	Waiting  int // questions that wait for their turn
@@ -23,7 +25,7 @@ type Stats struct {
 }
 
 type counts struct {
-	questions, rechecks, failures, panics, remembered, shared, refused uint64
+	questions, rechecks, failures, panics, remembered, shared, refused, blocked, givenUp uint64
 }
 
 // Stats is cheap enough for every scrape.
@@ -33,11 +35,12 @@ func (g *Gate) Stats() Stats {
 	s := Stats{
 		Questions: g.counts.questions, Rechecks: g.counts.rechecks, Failures: g.counts.failures,
 		Panics: g.counts.panics, Remembered: g.counts.remembered, Shared: g.counts.shared, Refused: g.counts.refused,
-		InFlight: g.asking.inFlight, Waiting: len(g.asking.waiting), Cached: g.cache.len(),
+		Blocked: g.counts.blocked, GivenUp: g.counts.givenUp,
+		InFlight: len(g.asking.clients.running) + len(g.asking.rechecks.running), Waiting: g.asking.waiting.length, Cached: g.cache.len(),
 		Watched: len(g.watches.byKey), Watchers: g.watches.watchers,
 	}
-	if len(g.watches.queue) > 0 {
-		s.Behind = max(0, time.Since(g.watches.queue[0].due))
+	if oldest := g.watches.mostOverdue(); !oldest.IsZero() {
+		s.Behind = max(0, time.Since(oldest))
 	}
 	return s
 }

@@ -1,11 +1,3 @@
-// Package access keeps the backend's verdicts on who may listen to what: it
-// remembers them for a short time, asks one question once however many clients
-// wait for the answer, and asks again while streams run. How a question is put
-// to the backend is injected; this package knows nothing of HTTP.
-//
-// Three outcomes, never two: allowed, denied, unknown. What is not known is
-// never an answer: new streams are refused, running ones go on for a while,
-// and nobody is told tomorrow what failed today.
 package access
 
 import "time"
@@ -49,12 +41,19 @@ const (
 	// IdentityChanged: asked again, the backend named another user than the
 	// one that the stream was opened for. 403.
 	IdentityChanged
-	// Unavailable: the backend did not answer, or not with sense. 503.
+	// Unavailable: the backend gave no answer in time, or one that says
+	// nothing. 503.
 	Unavailable
+	// Unreachable: there was no connection to the backend, or it broke before
+	// any answer. 503.
+	Unreachable
 	// Limited: the backend asks us to come back later. 503.
 	Limited
 	// Overloaded: too many questions wait for the backend already. 503.
 	Overloaded
+	// Blocked: too many bad credentials came from the client's address, and
+	// nothing good is known of this one: the backend is not asked. 429.
+	Blocked
 	// GraceOver: the backend has not answered for so long that a running
 	// stream can no longer be believed to be allowed.
 	GraceOver
@@ -62,8 +61,8 @@ const (
 
 var causeNames = [...]string{
 	NoCause: "none", BadCredential: "bad-credential", Forbidden: "forbidden", NotFound: "not-found",
-	IdentityChanged: "identity-changed", Unavailable: "unavailable", Limited: "limited",
-	Overloaded: "overloaded", GraceOver: "grace-over",
+	IdentityChanged: "identity-changed", Unavailable: "unavailable", Unreachable: "unreachable", Limited: "limited",
+	Overloaded: "overloaded", Blocked: "blocked", GraceOver: "grace-over",
 }
 
 // String is the cause's name in logs and metrics.
@@ -82,8 +81,8 @@ type Verdict struct {
 	// User is the backend's id of whom the credential belongs to; empty if it
 	// did not say.
 	User string
-	// RetryAfter is when asking again makes sense, if the outcome is Unknown
-	// and somebody said so.
+	// RetryAfter is how long to wait before asking again, if the outcome is
+	// Unknown and somebody said so.
 	RetryAfter time.Duration
 	// MaxAge shortens how long the verdict is remembered; it never lengthens
 	// it. 0 is not said, negative is not at all.
@@ -95,8 +94,8 @@ type Verdict struct {
 	asked stamp // when the question was put
 }
 
-// stamp orders what happened in a Gate. Order is by tick; the time is for
-// reckoning how old an answer is.
+// stamp orders what happened in a Gate. Order is by tick; the time says how old
+// an answer is.
 type stamp struct {
 	tick uint64
 	at   time.Time
@@ -118,7 +117,7 @@ func (v Verdict) tidy() Verdict {
 		}
 		v.Channels = nil
 	default:
-		if v.Cause != Limited {
+		if v.Cause != Limited && v.Cause != Unreachable {
 			v.Cause = Unavailable
 		}
 		v = Verdict{Outcome: Unknown, Cause: v.Cause, RetryAfter: v.RetryAfter}

@@ -1,7 +1,6 @@
 package access
 
 import (
-	"container/heap"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -13,7 +12,7 @@ type Watcher struct {
 	watch   *watch
 	channel string
 	onEnd   func(Cause)
-	place   int32       // in watch.watchers; -1 when it is no longer there
+	index   int32       // in watch.watchers; -1 when it is no longer there
 	over    atomic.Bool // released or told, whichever was first
 }
 
@@ -22,27 +21,37 @@ type Watcher struct {
 type watch struct {
 	key      digest
 	question Question
-	user     string // that the backend named
+	named    string // the user that answers to this question name
+	user     string // whose it is, also if another answer said so; empty if unknown
 	watchers []*Watcher
-	known    stamp     // when the question was put whose answer was Allowed
+	allowed  stamp     // when the question was put whose answer was Allowed
 	asked    time.Time // when it was last asked again
 	due      time.Time // when to ask again
 	revoked  uint64    // tick of the last revocation that may concern it
-	flight   *flight   // the re-check that is on its way
-	place    int       // in the queue; -1 while a re-check is on its way
+
+	// It waits in one of three ways: in the heap until it is due, in the queue
+	// of those that are due for a slot, or for the answer of a flight.
+	heapIndex int // -1 if it is not in the heap
+	queue     *turns[*watch]
+	turn      *turn[*watch]
+	flight    *flight
 }
 
-// watches finds them by question, channel and user, and holds the queue of
-// those that are to be asked again, the earliest first. The gate's lock guards
-// them.
+// watches finds them by question, channel and user, and holds those that are to
+// be asked again. The gate's lock guards them.
 type watches struct {
 	byKey     map[digest]*watch
-	byChannel map[string]map[*watch]int // how many of its watchers are there
-	byUser    map[string]map[*watch]struct{}
-	queue     []*watch  // a heap by due
-	lookedAt  time.Time // when giveUp last did
+	byChannel map[string]map[*watch]int      // how many of its watchers are there
+	byUser    map[string]map[*watch]struct{} // under "" those of whom it is not known
+	later     []*watch                       // a heap by due
+	urgent    turns[*watch]                  // due because of a revocation
+	due       turns[*watch]                  // due because time has passed
+	lookedAt  time.Time                      // when endOverdue last did
 	watchers  int
 }
+
+// waiting is how many are due and wait for a slot.
+func (ws *watches) waiting() int { return ws.urgent.length + ws.due.length }
 
 func newWatches() watches {
 	return watches{
@@ -54,35 +63,44 @@ func newWatches() watches {
 
 // Watch keeps asking the question for as long as a stream runs, until Release.
 // v is the verdict that Check gave for it, with which the stream was opened.
-// Streams with the same question share the asking.
+// Streams with the same question share the asking. q.Channel may differ between
+// the watchers of one question with List.
 //
 // onEnd is called at most once, when the stream has to end: as soon as the
 // backend denies, names another user, or has not answered for the cadence plus
 // the grace. It is called from the gate's goroutines and must not block.
 func (g *Gate) Watch(q Question, v Verdict, onEnd func(Cause)) *Watcher {
-	key := g.key.question(&q)
+	key, credential := g.key.question(&q), g.key.credential(q.Credential)
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	user := v.User
+	if user == "" {
+		user, _ = g.known.user(credential)
+	}
 	w := g.watches.byKey[key]
 	if w == nil {
-		w = &watch{key: key, question: q, known: v.asked, place: -1}
-		if w.known.at.IsZero() {
-			w.known.at = time.Now()
+		w = &watch{key: key, question: q, allowed: v.asked, heapIndex: -1}
+		if w.allowed.at.IsZero() {
+			w.allowed.at = time.Now()
 		}
 		g.watches.byKey[key] = w
-		g.watches.reschedule(w, w.known.at.Add(spread(g.config.Cadence)))
+		g.watches.enlist(w)
+		g.watches.reschedule(w, w.allowed.at.Add(spread(g.config.Cadence)))
 	}
 	watcher := &Watcher{gate: g, watch: w, channel: q.Channel, onEnd: onEnd}
 	g.watches.add(watcher)
 	if w.user == "" {
-		g.watches.identify(w, v.User)
+		g.watches.identify(w, user)
+	}
+	if w.named == "" {
+		w.named = v.User
 	}
 	// Between the verdict and now somebody may have learnt better.
 	newer, ok := g.cache.get(key, time.Now())
 	switch {
-	case g.revoked.outdated(v.User, q.Channel, v.asked.tick),
+	case g.revoked.outdated(user, q.Channel, v.asked.tick),
 		ok && newer.verdict.asked.tick > v.asked.tick && newer.verdict.forChannel(&q).Outcome == Denied,
-		v.User != w.user && v.User != "":
+		v.User != w.named && v.User != "":
 		g.hasten(w)
 	}
 	g.nudge()
@@ -96,58 +114,9 @@ func (w *Watcher) Release() {
 	g := w.gate
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if w.place >= 0 {
+	if w.index >= 0 {
 		g.watches.remove(w)
 	}
-}
-
-// Revoke says that something changed for the user, in the channel if one is
-// named; with no user, for everybody in the channel. What is remembered of
-// them counts no more, and streams of theirs are asked for at once. It denies
-// nothing by itself: who sends a wrong one costs a question.
-//
-// Streams whose backend names no users are asked for when their channel is.
-func (g *Gate) Revoke(user, channel string) {
-	g.mu.Lock()
-	// A verdict from before lives no longer than the longest lifetime, and
-	// that begins when the question is put.
-	keep := max(g.config.Allowed, g.config.Denied, g.config.BadCredential) + 2*g.config.Timeout
-	g.revoked.add(user, channel, g.stamp(), keep)
-	switch {
-	case channel != "":
-		for w := range g.watches.byChannel[channel] {
-			if user == "" || w.user == "" || w.user == user {
-				g.hasten(w)
-			}
-		}
-	case user != "":
-		for w := range g.watches.byUser[user] {
-			g.hasten(w)
-		}
-	default:
-		for _, w := range g.watches.byKey {
-			g.hasten(w)
-		}
-	}
-	g.mu.Unlock()
-	g.nudge()
-}
-
-// hasten has the watch asked for as soon as there is a slot. An answer that is
-// on its way already may be too old; see settle. The gate is locked.
-func (g *Gate) hasten(w *watch) {
-	w.revoked = g.stamp().tick
-	g.watches.reschedule(w, w.soon())
-}
-
-// soon is the earliest time to ask again: now, but not twice within the pause,
-// so that a storm of revocations is no storm of questions.
-func (w *watch) soon() time.Time {
-	now := time.Now()
-	if again := w.asked.Add(pause); again.After(now) {
-		return again
-	}
-	return now
 }
 
 // settle lets an answer serve the watch on the same question, whoever asked.
@@ -163,24 +132,25 @@ func (g *Gate) settle(f *flight, now time.Time) (ended endings) {
 	}
 	v := &f.verdict
 	switch {
-	case f.asked.tick < w.known.tick: // a later question was answered before
+	case f.asked.tick < w.allowed.tick: // a later question was answered before
 		g.watches.reschedule(w, w.due)
 	case v.Outcome == Denied:
 		return g.watches.end(w, v.Cause)
-	case v.Outcome == Allowed && w.user != "" && v.User != "" && v.User != w.user:
+	case v.Outcome == Allowed && w.named != "" && v.User != "" && v.User != w.named:
 		return g.watches.end(w, IdentityChanged)
 	case v.Outcome == Allowed && f.asked.tick > w.revoked:
-		w.known = f.asked
+		w.allowed = f.asked
 		if v.User != "" {
+			w.named = v.User
 			g.watches.identify(w, v.User)
 		}
-		g.watches.reschedule(w, w.known.at.Add(spread(g.config.Cadence)))
+		g.watches.reschedule(w, w.allowed.at.Add(spread(g.config.Cadence)))
 		return g.watches.endUnlisted(w, v)
 	case g.overdue(w, now):
 		return g.watches.end(w, GraceOver)
 	case own && v.Outcome == Allowed: // it was put before something was revoked
 		g.watches.reschedule(w, w.soon())
-	case own && w.revoked > w.known.tick:
+	case own && w.revoked > w.allowed.tick:
 		g.watches.reschedule(w, now.Add(spread(2*pause)))
 	case own:
 		due := now.Add(max(spread(g.config.Cadence/4), v.RetryAfter))
@@ -194,7 +164,7 @@ func (g *Gate) settle(f *flight, now time.Time) (ended endings) {
 
 // last is when the watch ends if it is not answered until then.
 func (g *Gate) last(w *watch) time.Time {
-	return w.known.at.Add(g.config.Cadence + g.config.Grace)
+	return w.allowed.at.Add(g.config.Cadence + g.config.Grace)
 }
 
 // overdue tells whether the watch has gone without an answer for too long.
@@ -202,7 +172,7 @@ func (g *Gate) overdue(w *watch, now time.Time) bool { return !now.Before(g.last
 
 // add puts a watcher to its watch.
 func (ws *watches) add(w *Watcher) {
-	w.place = int32(len(w.watch.watchers))
+	w.index = int32(len(w.watch.watchers))
 	w.watch.watchers = append(w.watch.watchers, w)
 	ws.watchers++
 	in := ws.byChannel[w.channel]
@@ -217,11 +187,11 @@ func (ws *watches) add(w *Watcher) {
 func (ws *watches) remove(w *Watcher) {
 	watch := w.watch
 	last := len(watch.watchers) - 1
-	watch.watchers[w.place] = watch.watchers[last]
-	watch.watchers[w.place].place = w.place
+	watch.watchers[w.index] = watch.watchers[last]
+	watch.watchers[w.index].index = w.index
 	watch.watchers[last] = nil
 	watch.watchers = watch.watchers[:last]
-	w.place = -1
+	w.index = -1
 	ws.watchers--
 	in := ws.byChannel[w.channel]
 	if in[watch]--; in[watch] == 0 {
@@ -234,30 +204,32 @@ func (ws *watches) remove(w *Watcher) {
 		return
 	}
 	delete(ws.byKey, watch.key)
-	ws.identify(watch, "")
-	if watch.place >= 0 {
-		heap.Remove(ws, watch.place)
-	}
+	ws.unlist(watch)
+	ws.unschedule(watch)
 }
 
 // identify notes whose watch it is.
 func (ws *watches) identify(w *watch, user string) {
-	if w.user == user {
-		return
+	if w.user != user {
+		ws.unlist(w)
+		w.user = user
+		ws.enlist(w)
 	}
-	if of := ws.byUser[w.user]; of != nil {
-		delete(of, w)
-		if len(of) == 0 {
-			delete(ws.byUser, w.user)
-		}
+}
+
+func (ws *watches) enlist(w *watch) {
+	if ws.byUser[w.user] == nil {
+		ws.byUser[w.user] = map[*watch]struct{}{}
 	}
-	if w.user = user; user == "" {
-		return
+	ws.byUser[w.user][w] = struct{}{}
+}
+
+func (ws *watches) unlist(w *watch) {
+	of := ws.byUser[w.user]
+	delete(of, w)
+	if len(of) == 0 {
+		delete(ws.byUser, w.user)
 	}
-	if ws.byUser[user] == nil {
-		ws.byUser[user] = map[*watch]struct{}{}
-	}
-	ws.byUser[user][w] = struct{}{}
 }
 
 // ending is a watcher that has to be told.

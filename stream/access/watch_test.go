@@ -67,7 +67,7 @@ func TestStreamsShareQuestions(t *testing.T) {
 			w.Release()
 			w.Release()
 		}
-		if s := g.Stats(); s.Watched != 0 || s.Watchers != 0 || len(g.watches.byChannel) != 0 || len(g.watches.byUser) != 0 || len(g.watches.queue) != 0 {
+		if s := g.Stats(); s.Watched != 0 || s.Watchers != 0 || len(g.watches.byChannel) != 0 || len(g.watches.byUser) != 0 || len(g.watches.later) != 0 {
 			t.Errorf("left: %+v", s)
 		}
 		pass(2 * cadence)
@@ -161,9 +161,9 @@ func TestReturningBackendIsNotStampeded(t *testing.T) {
 		for i := range 2000 {
 			open(t, g, question(fmt.Sprint(i), "1"), e)
 		}
-		b.says(Verdict{})
+		b.says(Verdict{Cause: Unreachable})
 		pass(2 * cadence)
-		if n := b.count(); n > 2000+int(2*cadence/pause) {
+		if n := b.count(); n > 2000+int(2*cadence/outagePace) {
 			t.Errorf("asked %d times while down", n)
 		}
 		b.highest()

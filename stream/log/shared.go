@@ -30,7 +30,8 @@ type Follower interface {
 	// has another epoch, or the entries in between are gone. It goes on after
 	// head.
 	Reset(head event.Cursor, reason event.Reason)
-	// Connected tells whether what is appended elsewhere is seen: false from
-	// when that can no longer be proven. Called on changes only.
-	Connected(bool)
+	// Connected tells whether what is appended elsewhere is seen: nil, or why
+	// that can no longer be proven, or not yet. Called on changes only; a cause
+	// that was told is not told again before it was nil. Its text holds no secret.
+	Connected(cause error)
 }

@@ -134,16 +134,11 @@ func unquote(s string) string {
 
 // checkCloudEvent tells whether the item has what every CloudEvent must have.
 func checkCloudEvent(s *Payload) error {
-	root, err := s.tree(sourceItem, false)
-	if err != nil {
-		return err
-	}
 	for _, name := range []string{"specversion", "id", "source", "type"} {
-		node, err := lookup(root, []step{{key: name, index: -1}})
+		v, err := s.JSON("item", Path{{key: name, index: -1}})
 		if err != nil {
 			return err
 		}
-		v := fromJSON(node)
 		if v.kind != text || v.text == "" || (name == "specversion" && v.text != "1.0") {
 			return errCloudEventsMissing
 		}

@@ -6,16 +6,21 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/valyala/fastjson"
 )
 
-// A condition compares values of a delivery:
+// A Condition compares values:
 //
 //	{header.X-Event} == message_deleted
 //	{item.kind} in typing presence and {item.text} not exists
 //	{item.text} matches ^/
+//	{json.rooms} contains {channel}
 //
-// Values are compared as text; a missing value, and null, equals nothing.
-type condition struct {
+// Values are compared as text. A missing value, and null, equals nothing. Of
+// several values, as a path with * finds them, one that compares is enough. It is
+// safe for concurrent use.
+type Condition struct {
 	terms []term // all of them must hold
 	text  string // as it was written
 }
@@ -28,21 +33,22 @@ type term struct {
 	re     *regexp.Regexp
 }
 
-const conditionForms = "write {value} == TEXT, {value} != TEXT, {value} [not] in TEXT TEXT, {value} [not] exists, or {value} [not] matches PATTERN"
+const conditionForms = "write {value} == TEXT, {value} != TEXT, {value} [not] in TEXT TEXT, {value} [not] contains TEXT, {value} [not] exists, or {value} [not] matches PATTERN"
 
-// parseCondition reads one or more comparisons joined by "and".
-func parseCondition(s string) (*condition, error) {
+// Condition reads one or more comparisons joined by "and". Errors say what would
+// be right.
+func (v *Vocabulary) Condition(s string) (*Condition, error) {
 	words, err := splitWords(s)
 	if err != nil {
 		return nil, fmt.Errorf("condition %q: %w", s, err)
 	}
-	c := &condition{text: s}
+	c := &Condition{text: s}
 	for start := 0; start <= len(words); {
 		end := start
 		for end < len(words) && (words[end].quoted || words[end].text != "and") {
 			end++
 		}
-		t, err := parseTerm(words[start:end])
+		t, err := v.term(words[start:end])
 		if err != nil {
 			return nil, fmt.Errorf("condition %q: %w", s, err)
 		}
@@ -55,17 +61,17 @@ func parseCondition(s string) (*condition, error) {
 	return c, nil
 }
 
-func parseTerm(words []word) (term, error) {
+func (v *Vocabulary) term(words []word) (term, error) {
 	if len(words) < 2 {
 		return term{}, errors.New(conditionForms)
 	}
 	var t term
-	left, err := ParseTemplate(words[0].text)
+	left, err := v.Template(words[0].text)
 	if err != nil {
 		return t, err
 	}
 	if left.single() == nil {
-		return t, fmt.Errorf("it begins with %q, which is no value of the delivery; %s", words[0].text, conditionForms)
+		return t, fmt.Errorf("it begins with %q, which is no value in braces; %s", words[0].text, conditionForms)
 	}
 	t.left, words = left, words[1:]
 	if words[0].text == "not" && len(words) > 1 {
@@ -83,7 +89,7 @@ func parseTerm(words []word) (term, error) {
 			return t, fmt.Errorf("write == or != instead of not %s", t.op)
 		}
 		t.negate = t.op == "!="
-	case "in", "matches":
+	case "in", "contains", "matches":
 	default:
 		return t, fmt.Errorf("unknown comparison %q; %s", t.op, conditionForms)
 	}
@@ -98,7 +104,7 @@ func parseTerm(words []word) (term, error) {
 		words = []word{{text: joinWords(words)}}
 	}
 	for _, w := range words {
-		right, err := ParseTemplate(w.text)
+		right, err := v.Template(w.text)
 		if err != nil {
 			return t, err
 		}
@@ -107,45 +113,153 @@ func parseTerm(words []word) (term, error) {
 	return t, nil
 }
 
-func (c *condition) holds(s *Payload) (bool, error) {
+// Compare makes the condition that what a path leads to in a document compares
+// with a text, which may have holes. op is ==, !=, exists or contains.
+func (v *Vocabulary) Compare(document, path, op, text string) (*Condition, error) {
+	p, err := ParsePath(path)
+	if err != nil {
+		return nil, err
+	}
+	left := &Template{text: path, parts: []part{{hole: &hole{refs: []ref{{document: document, path: p}}}}}}
+	t := term{left: left, op: op, negate: op == "!="}
+	c := &Condition{text: strings.TrimSpace(path + " " + op + " " + text)}
+	switch op {
+	case "exists":
+		if text != "" {
+			return nil, errors.New("exists takes no value")
+		}
+	case "==", "!=", "contains":
+		if text == "" {
+			return nil, fmt.Errorf("%s needs a value behind it", op)
+		}
+		right, err := v.Template(text)
+		if err != nil {
+			return nil, err
+		}
+		t.right = []*Template{right}
+	default:
+		return nil, fmt.Errorf("unknown comparison %q; write ==, !=, exists or contains", op)
+	}
+	c.terms = []term{t}
+	return c, nil
+}
+
+// String is the condition as it was written.
+func (c *Condition) String() string { return c.text }
+
+// Filled is the condition with the values of src in the places of what is compared
+// with, for people: "room.id == 7".
+func (c *Condition) Filled(src Source) string {
+	var b strings.Builder
 	for i := range c.terms {
-		if ok, err := c.terms[i].holds(s); !ok || err != nil {
+		t := &c.terms[i]
+		if i > 0 {
+			b.WriteString(" and ")
+		}
+		b.WriteString(t.left.text)
+		if t.negate && t.op != "!=" {
+			b.WriteString(" not")
+		}
+		b.WriteString(" " + t.op)
+		if t.re != nil {
+			b.WriteString(" " + t.re.String())
+		}
+		for _, right := range t.right {
+			text, err := right.Fill(src)
+			if err != nil {
+				text = right.text
+			}
+			b.WriteString(" " + text)
+		}
+	}
+	return b.String()
+}
+
+// Holds tells whether the condition is true. What is missing, or has no text,
+// equals nothing: != and not hold for it.
+func (c *Condition) Holds(src Source) (bool, error) { return c.holds(src, false) }
+
+// Proves tells whether the condition is true of values that are there: what is
+// missing, or has no text, makes every comparison false, != and not too. That is
+// for conditions that allow something.
+func (c *Condition) Proves(src Source) (bool, error) { return c.holds(src, true) }
+
+func (c *Condition) holds(src Source, proof bool) (bool, error) {
+	for i := range c.terms {
+		if ok, err := c.terms[i].holds(src, proof); !ok || err != nil {
 			return false, err
 		}
 	}
 	return true, nil
 }
 
-func (t *term) holds(s *Payload) (bool, error) {
-	left, err := t.left.eval(s, true)
-	if err != nil {
+func (t *term) holds(src Source, proof bool) (bool, error) {
+	left, err := t.left.eval(src, true)
+	switch {
+	case err != nil:
 		return false, err
+	case t.op == "exists":
+		return left.Exists() != t.negate, nil
+	case proof && !left.Exists():
+		return false, nil
 	}
-	if t.op == "exists" {
-		return (left.kind != missing) != t.negate, nil
+	if left.kind != list {
+		return t.compares(&left, src, proof)
 	}
-	if !left.scalar() {
-		return t.negate, nil
-	}
-	if t.re != nil {
-		return t.re.MatchString(left.text) != t.negate, nil
-	}
-	for _, template := range t.right {
-		right, err := template.eval(s, true)
-		if err != nil {
-			return false, err
-		}
-		if right.scalar() && right.text == left.text {
-			return !t.negate, nil
+	// Of several values one must compare; not one of them, where it is negated.
+	for i := range left.list {
+		if ok, err := t.compares(&left.list[i], src, proof); ok != t.negate || err != nil {
+			return ok, err
 		}
 	}
 	return t.negate, nil
 }
 
+// compares tells whether the term is true of one value.
+func (t *term) compares(v *Value, src Source, proof bool) (bool, error) {
+	if t.op != "contains" && !v.scalar() {
+		return t.negate && !proof, nil
+	}
+	if t.re != nil {
+		return t.re.MatchString(v.text) != t.negate, nil
+	}
+	found := false
+	for _, template := range t.right {
+		text, ok := template.Constant()
+		if !ok {
+			right, err := template.eval(src, true)
+			if err != nil {
+				return false, err
+			}
+			if text, ok = right.Text(); !ok && proof {
+				return false, nil
+			}
+		}
+		if ok && (t.op == "contains" && v.contains(text) || t.op != "contains" && v.text == text) {
+			found = true
+		}
+	}
+	return found != t.negate, nil
+}
+
+// contains tells whether an array has an element, an object a key, or the value
+// itself is that text.
+func (v *Value) contains(wanted string) bool {
+	if v.kind == composite && v.node.Type() == fastjson.TypeObject {
+		return v.node.Exists(wanted)
+	}
+	found := false
+	v.elements(func(element Value) bool {
+		found = element.scalar() && element.text == wanted
+		return !found
+	})
+	return found
+}
+
 // anyHolds tells whether one of the conditions holds.
-func anyHolds(conditions []*condition, s *Payload) (bool, error) {
+func anyHolds(conditions []*Condition, src Source) (bool, error) {
 	for _, c := range conditions {
-		if ok, err := c.holds(s); ok || err != nil {
+		if ok, err := c.Holds(src); ok || err != nil {
 			return ok, err
 		}
 	}

@@ -15,7 +15,7 @@ type Decoder struct {
 	usualFormat Format
 	each        *Template
 	rules       [fieldCount][]rule
-	drop        []*condition
+	drop        []*Condition
 	revoke      []revokeRule
 	whole       event.Shape
 	maxBody     int64
@@ -27,7 +27,7 @@ type Decoder struct {
 
 type revokeRule struct {
 	user, channel *Template
-	when          *condition
+	when          *Condition
 }
 
 // NewDecoder compiles a configuration. Errors say what would be right.
@@ -72,7 +72,7 @@ func NewDecoder(cfg Config) (*Decoder, error) {
 		return nil, err
 	}
 	for _, text := range slices.Concat(p.drop, cfg.Drop) {
-		c, err := parseCondition(text)
+		c, err := deliveries.Condition(text)
 		if err != nil {
 			return nil, fmt.Errorf("drop: %w", err)
 		}
@@ -94,7 +94,7 @@ func (d *Decoder) compileEach(each string) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("each %w", err)
-	case t.single() == nil, t.uses(sourceItem):
+	case t.single() == nil, t.Uses("item"):
 		return fmt.Errorf("each %q: write the place of the array in the payload, as in {json.events}", each)
 	}
 	d.each = t
@@ -150,14 +150,14 @@ func compileRule(f field, r MapRule) (rule, error) {
 	var err error
 	if r.When != "" {
 		out.text += " when " + r.When
-		if out.when, err = parseCondition(r.When); err != nil {
+		if out.when, err = deliveries.Condition(r.When); err != nil {
 			return out, err
 		}
 	}
 	if out.value, err = ParseTemplate(r.Value); err != nil {
 		return out, err
 	}
-	constant, fixed := out.value.constant()
+	constant, fixed := out.value.Constant()
 	switch {
 	case r.Value == "":
 		return out, fmt.Errorf("the value is missing, as in {json.%s}", r.Field)
@@ -195,7 +195,7 @@ func (d *Decoder) compileRevoke(r RevokeRule) (err error) {
 	if out.user, err = ParseTemplate(r.User); err != nil {
 		return err
 	}
-	if _, fixed := out.user.constant(); fixed {
+	if _, fixed := out.user.Constant(); fixed {
 		return fmt.Errorf("%q is no user of the payload; write for example {json.user.id}", r.User)
 	}
 	if r.Channel != "" {
@@ -204,7 +204,7 @@ func (d *Decoder) compileRevoke(r RevokeRule) (err error) {
 		}
 	}
 	if r.When != "" {
-		if out.when, err = parseCondition(r.When); err != nil {
+		if out.when, err = deliveries.Condition(r.When); err != nil {
 			return err
 		}
 	}

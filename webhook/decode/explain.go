@@ -1,10 +1,7 @@
 package decode
 
 import (
-	"strconv"
 	"strings"
-
-	"github.com/valyala/fastjson"
 
 	"github.com/seed-078801ba/sidestream/stream/event"
 )
@@ -69,7 +66,7 @@ func (d *Decoder) explainItem(s *Payload, index int) (Message, int, error) {
 	m := Message{Events: out.Events, Unmapped: out.Reason, Untimed: out.Untimed > 0, Revoke: out.Revoke}
 	if out.Dropped > 0 {
 		for _, c := range d.drop {
-			if holds, err := c.holds(s); holds && err == nil {
+			if holds, err := c.Holds(s); holds && err == nil {
 				m.Dropped = c.text
 				break
 			}
@@ -86,7 +83,7 @@ func (d *Decoder) explainItem(s *Payload, index int) (Message, int, error) {
 		case err != nil:
 			return m, 0, err
 		case r != nil && v.kind != missing:
-			field.Rule, field.Value = r.text, v.shown()
+			field.Rule, field.Value = r.text, v.Show()
 		default:
 			texts := make([]string, len(d.rules[f]))
 			for i := range d.rules[f] {
@@ -97,26 +94,4 @@ func (d *Decoder) explainItem(s *Payload, index int) (Message, int, error) {
 		m.Fields = append(m.Fields, field)
 	}
 	return m, len(out.Events), nil
-}
-
-// shown is the value as JSON.
-func (v *value) shown() string {
-	switch v.kind {
-	case text:
-		return string(AppendJSONString(nil, v.text))
-	case number, boolean:
-		return v.text
-	case list:
-		elements := make([]string, len(v.list))
-		for i := range v.list {
-			elements[i] = v.list[i].shown()
-		}
-		return "[" + strings.Join(elements, ",") + "]"
-	case composite:
-		if v.node.Type() == fastjson.TypeArray {
-			return string(v.node.MarshalTo(nil))
-		}
-		return "an object of " + strconv.Itoa(v.node.GetObject().Len()) + " fields"
-	}
-	return ""
 }

@@ -16,7 +16,7 @@ import (
 type filter struct {
 	name string
 	arg  string
-	path []step         // of json
+	path Path           // of json
 	re   *regexp.Regexp // of re
 }
 
@@ -31,7 +31,7 @@ func parseFilter(s string) (filter, error) {
 		if !hasArg {
 			return f, nil
 		}
-		path, err := parseFilterPath(arg)
+		path, err := ParsePath(arg)
 		if err != nil {
 			return f, fmt.Errorf("filter %q: %w", s, err)
 		}
@@ -52,35 +52,27 @@ func parseFilter(s string) (filter, error) {
 	return f, nil
 }
 
-func parseFilterPath(arg string) ([]step, error) {
-	if strings.HasPrefix(arg, "/") {
-		return parsePath(":" + arg)
-	}
-	return parseDots(arg)
-}
-
 // apply filters a value. What a filter cannot take becomes missing.
-func (f *filter) apply(v value) (value, error) {
+func (f *filter) apply(v Value) (Value, error) {
 	switch v.kind {
 	case composite:
 		if f.name != "json" {
-			return value{}, nil
+			return Value{}, nil
 		}
 		// Some apps send as an object what others send as text.
-		node, err := lookup(v.node, f.path)
-		return fromJSON(node), err
+		return f.path.Find(v.node)
 	case missing:
-		return value{}, nil
+		return Value{}, nil
 	case list:
-		out := make([]value, 0, len(v.list))
+		out := make([]Value, 0, len(v.list))
 		for _, element := range v.list {
 			filtered, err := f.apply(element)
 			if err != nil {
-				return value{}, err
+				return Value{}, err
 			}
 			out = append(out, filtered)
 		}
-		return value{kind: list, list: out}, nil
+		return Value{kind: list, list: out}, nil
 	}
 	s := v.text
 	switch f.name {
@@ -89,7 +81,7 @@ func (f *filter) apply(v value) (value, error) {
 	case "base64url":
 		decoded, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(s, "="))
 		if err != nil || !utf8.Valid(decoded) {
-			return value{}, nil
+			return Value{}, nil
 		}
 		s = string(decoded)
 	case "last":
@@ -101,16 +93,16 @@ func (f *filter) apply(v value) (value, error) {
 		m := f.re.FindStringSubmatch(s)
 		switch len(m) {
 		case 0:
-			return value{}, nil
+			return Value{}, nil
 		case 1:
 			s = m[0]
 		default:
 			s = m[1]
 		}
 	case "split":
-		out := value{kind: list}
+		out := Value{kind: list}
 		for element := range strings.SplitSeq(s, f.arg) {
-			out.list = append(out.list, value{kind: text, text: element})
+			out.list = append(out.list, Value{kind: text, text: element})
 		}
 		return out, nil
 	case "html_text":
@@ -122,24 +114,20 @@ func (f *filter) apply(v value) (value, error) {
 	case "prefix":
 		s = f.arg + s
 	}
-	return value{kind: text, text: s}, nil
+	return Value{kind: text, text: s}, nil
 }
 
 // parse reads a string that holds JSON, with the same strictness as a body.
-func (f *filter) parse(s string) (value, error) {
+func (f *filter) parse(s string) (Value, error) {
 	if checkJSON([]byte(s)) != nil {
-		return value{}, nil
+		return Value{}, nil
 	}
 	var p fastjson.Parser // the value lives on in it
 	root, err := p.Parse(s)
 	if err != nil {
-		return value{}, nil
+		return Value{}, nil
 	}
-	node, err := lookup(root, f.path)
-	if err != nil {
-		return value{}, err
-	}
-	return fromJSON(node), nil
+	return f.path.Find(root)
 }
 
 // blocks are the tags that end a line of text.

@@ -162,7 +162,7 @@ func (d *Decoder) split(s *Payload) error {
 	if s.whole, err = each.endsWithDocument(s); s.whole || err != nil {
 		return err
 	}
-	v, err := each.evalFresh(s)
+	v, err := s.exact(each)
 	if err != nil {
 		return err
 	}
@@ -190,10 +190,10 @@ func (d *Decoder) split(s *Payload) error {
 // last, and that is the document, an object: then it need not be taken out.
 func (h *hole) endsWithDocument(s *Payload) (bool, error) {
 	last := &h.refs[len(h.refs)-1]
-	if last.source != sourceJSON || len(last.path) > 0 || len(h.filters) > 0 || !isObject(s.doc) {
+	if last.document != "json" || len(last.path) > 0 || len(h.filters) > 0 || !isObject(s.doc) {
 		return false, nil
 	}
-	r, _, err := h.find(s, false)
+	r, _, err := h.find(s)
 	return r == last, err
 }
 

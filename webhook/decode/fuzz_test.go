@@ -5,6 +5,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/valyala/fastjson"
+
 	"github.com/seed-078801ba/sidestream/stream/event"
 )
 
@@ -123,14 +125,14 @@ func FuzzCondition(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		c, err := parseCondition(s)
+		c, err := deliveries.Condition(s)
 		if err != nil {
 			return
 		}
 		if len(c.terms) == 0 {
 			t.Errorf("%q has no terms", s)
 		}
-		_, _ = c.holds(testScope(t))
+		_, _ = c.Holds(testScope(t))
 	})
 }
 
@@ -139,6 +141,33 @@ func FuzzHTMLText(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		if got := htmlText(s); utf8.ValidString(s) && !utf8.ValidString(got) {
 			t.Errorf("%q became %q", s, got)
+		}
+	})
+}
+
+// A path never finds what it should not, and never fails but for a key that is
+// there twice.
+func FuzzPath(f *testing.F) {
+	for _, s := range []string{"a.b.0", "/a~1b/x.y", "*.*.id", "in.*", "a.01", "/", "*"} {
+		f.Add(s, `{"a":{"b":[1,{"id":2}]},"in":{"x":1,"x":2}}`)
+	}
+	f.Fuzz(func(t *testing.T, s, document string) {
+		path, err := ParsePath(s)
+		if err != nil {
+			return
+		}
+		root, err := ParseJSON(new(fastjson.Parser), []byte(document))
+		if err != nil {
+			return
+		}
+		v, err := path.Find(root)
+		if err != nil && (err != errDuplicateKey || v.Exists()) {
+			t.Errorf("%q in %s: %v", s, document, err)
+		}
+		for _, text := range v.Texts() {
+			if !utf8.ValidString(text) {
+				t.Errorf("%q in %s is %q", s, document, text)
+			}
 		}
 	})
 }

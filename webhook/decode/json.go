@@ -1,6 +1,10 @@
 package decode
 
-import "unicode/utf8"
+import (
+	"unicode/utf8"
+
+	"github.com/valyala/fastjson"
+)
 
 // maxDepth is how many arrays and objects may lie inside each other.
 const maxDepth = 64
@@ -24,6 +28,19 @@ var (
 	errSurrogate = malformed("half a surrogate pair in a JSON string")
 	errValues    = &Error{TooLarge, "too many values in the JSON"}
 )
+
+// ParseJSON parses a document that can be read in one way only, or tells with an
+// *Error why it cannot. The document lives in the parser, until its next use.
+func ParseJSON(p *fastjson.Parser, b []byte) (*fastjson.Value, error) {
+	if err := checkJSON(b); err != nil {
+		return nil, err
+	}
+	v, err := p.ParseBytes(b)
+	if err != nil {
+		return nil, errSyntax // cannot be: it was checked
+	}
+	return v, nil
+}
 
 // want is what checkJSON expects next.
 type want uint8

@@ -1,6 +1,8 @@
 package decode
 
 import (
+	"errors"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -87,11 +89,11 @@ func TestTemplateErrorsOfInput(t *testing.T) {
 // Errors say what would be right.
 func TestTemplateMistakes(t *testing.T) {
 	for text, hint := range map[string]string{
-		"{": "without its }", "{json.a": "without its }", "{}": "name a value", "{room.id}": "the sources are json", "{json.}": "empty key", "{json..a}": "empty key",
-		"{json a}": "the sources are", "{json.a b}": "JSON Pointer", "{json:a}": "begins with /", "{json:/a~2}": "~0", "{header}": "a name is missing", "{header.}": "a name is missing",
+		"{": "without its }", "{json.a": "without its }", "{}": "name a value", "{room.id}": "the names are json", "{json.}": "empty key", "{json..a}": "empty key",
+		"{json a}": "the names are", "{json.a b}": "JSON Pointer", "{json:a}": "begins with /", "{json:/a~2}": "~0", "{header}": "a name is missing", "{header.}": "a name is missing",
 		"{body.x}": "no parts", "{json.a|upper}": "the filters are json", "{json.a|last}": "behind the colon", "{json.a|last:}": "behind the colon",
 		"{json.a|re:(}": "missing closing", "{json.a|trim:x}": "takes nothing", "{json.a|json:a..b}": "empty key", "{json.a ?? }": "name a value", "{json.a|}": "unknown filter",
-		"{env.X}": "unknown source",
+		"{env.X}": "unknown name",
 	} {
 		if _, err := ParseTemplate(text); err == nil || !strings.Contains(err.Error(), hint) {
 			t.Errorf("%s: %v, want a hint of %q", text, err, hint)
@@ -109,12 +111,12 @@ func TestConditions(t *testing.T) {
 		"{json.a.b.0} == {json.a.b.0}": true, "{json.no ?? json.t} == true": true, "{json.p} == a|b": true, `{json.event} == "App\Events\MessageSent"`: true,
 		`{json.in} == "{json.in}"`: true, "{header.X-Event} == not made": false,
 	} {
-		c, err := parseCondition(text)
+		c, err := deliveries.Condition(text)
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
 			continue
 		}
-		if got, err := c.holds(testScope(t)); got != want || err != nil {
+		if got, err := c.Holds(testScope(t)); got != want || err != nil {
 			t.Errorf("%s: got %v, %v", text, got, err)
 		}
 	}
@@ -122,11 +124,11 @@ func TestConditions(t *testing.T) {
 
 func TestConditionMistakes(t *testing.T) {
 	for text, hint := range map[string]string{
-		"": "write {value}", "{json.a}": "write {value}", "x == y": "no value of the delivery", "{json.a} = 1": "unknown comparison", "{json.a} ==": "nothing stands behind",
+		"": "write {value}", "{json.a}": "write {value}", "x == y": "no value in braces", "{json.a} = 1": "unknown comparison", "{json.a} ==": "nothing stands behind",
 		"{json.a} in": "nothing stands behind", "{json.a} exists x": "nothing may stand behind", "{json.a} not == 1": "instead of not", "{json.a} matches (": "missing closing",
-		"{json.a} == 1 and": "write {value}", `{json.a} == "x`: "without its end", "{json.a} == {x}": "the sources are", "a{json.a} == 1": "no value",
+		"{json.a} == 1 and": "write {value}", `{json.a} == "x`: "without its end", "{json.a} == {x}": "the names are", "a{json.a} == 1": "no value",
 	} {
-		if _, err := parseCondition(text); err == nil || !strings.Contains(err.Error(), hint) {
+		if _, err := deliveries.Condition(text); err == nil || !strings.Contains(err.Error(), hint) {
 			t.Errorf("%s: %v, want a hint of %q", text, err, hint)
 		}
 	}
@@ -153,5 +155,97 @@ func TestTimes(t *testing.T) {
 		if _, got := v.time(); got != ok {
 			t.Errorf("%s: %v", in, got)
 		}
+	}
+}
+
+// several is a source of the vocabulary of a question to a backend.
+type several struct {
+	t    *testing.T
+	json string
+}
+
+func (s several) JSON(_ string, path Path) (Value, error) {
+	root, err := ParseJSON(new(fastjson.Parser), []byte(s.json))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return path.Find(root)
+}
+
+func (s several) Text(group, name string) (string, bool, error) {
+	text, ok := map[string]string{"channel": "7", "odd": "a b/c?", "http.auth.user.id": "ann", "empty": ""}[name]
+	return text, ok && group == "", nil
+}
+
+var questions = &Vocabulary{
+	Documents: []string{"json"}, Variables: []string{"channel", "odd", "empty"},
+	Other: func(name string) error {
+		if name != "http.auth.user.id" && name != "http.none" {
+			return errors.New("no such placeholder")
+		}
+		return nil
+	},
+}
+
+// What compares of several values, and what is not there: Holds, then Proves.
+func TestConditionsOfSeveralValues(t *testing.T) {
+	src := several{t, `{"rooms":[{"id":7},{"id":"x"},{"id":null},{}],"ids":[1,"7"],"by":{"7":{},"8":{}},"s":"7","o":{"k":1},"twice":1,"twice":1,"in":{"a":1,"a":2}}`}
+	for text, want := range map[string]string{
+		"{json.rooms.*.id} == {channel}": "true true", "{json.rooms.*.id} == 8": "false false", "{json.rooms.*.id} != 8": "true true", "{json.rooms.*.id} != 7": "false false",
+		"{json.rooms.*.id} in 8 x": "true true", "{json.rooms.*.id} not in 8 9": "true true", "{json.rooms.*.id} matches ^x$": "true true", "{json.rooms.*} != 7": "true false",
+		"{json.rooms.*.name} != 7": "true false", "{json.rooms.*.name} exists": "false false", "{json.rooms.*.name} not exists": "true true",
+		"{json.ids} contains {channel}": "true true", "{json.ids} contains 8": "false false", "{json.ids} not contains 8": "true true", "{json.by} contains 7": "true true", "{json.by} contains 9": "false false",
+		"{json.s} contains 7": "true true", "{json.s} contains 77": "false false", "{json.none} contains 7": "false false", "{json.none} not contains 7": "true false",
+		"{json.none} != 7": "true false", "{json.o} != 7": "true false", "{json.none} not matches x": "true false", "{json.s} != {http.none}": "true false", "{json.s} == {http.none ?? channel}": "true true",
+		"{http.auth.user.id} == ann": "true true", "{json.twice} exists": "error error", "{json.in.*} == 1": "error error", "{json.in.a} == 1": "error error", "{channel} == 7 and {odd} == \"a b/c?\"": "true true",
+	} {
+		c, err := questions.Condition(text)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		var got []string
+		for _, f := range []func(Source) (bool, error){c.Holds, c.Proves} {
+			ok, err := f(src)
+			switch {
+			case err != nil:
+				got = append(got, "error")
+			default:
+				got = append(got, strconv.FormatBool(ok))
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: got %s, want %s", text, got, want)
+		}
+	}
+}
+
+func TestOwnVocabulary(t *testing.T) {
+	src := several{t, `{"a":1}`}
+	for text, want := range map[string]string{
+		"/r/{odd}?q={odd}&c={channel}": "/r/a%20b%2Fc%3F?q=a+b%2Fc%3F&c=7", "/{empty}/{http.none}/{http.auth.user.id}": "///ann", "/{json.a}{json.none ?? channel}": "/17", "/{odd|last:/}": "/c%3F",
+	} {
+		template, err := questions.Template(text)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if got, err := template.FillURI(src); got != want || err != nil {
+			t.Errorf("%s: got %s, %v; want %s", text, got, err, want)
+		}
+	}
+	for text, hint := range map[string]string{"{header.X}": "no such placeholder", "{chanel}": "no such placeholder", "{channel.x}": "no parts", "{}": "as in {json.room.id}", "{item.a}": "no such"} {
+		if _, err := questions.Template(text); err == nil || !strings.Contains(err.Error(), hint) {
+			t.Errorf("%s: %v, want a hint of %q", text, err, hint)
+		}
+	}
+	for _, c := range [][3]string{{"", "==", "1"}, {"a", "=", "1"}, {"a", "==", ""}, {"a", "exists", "1"}, {"a..b", "exists", ""}, {"a", "==", "{x"}} {
+		if _, err := questions.Compare("json", c[0], c[1], c[2]); err == nil {
+			t.Errorf("%q was taken", c)
+		}
+	}
+	hidden, err := questions.Template("x{http.none}")
+	if _, ok, err2 := hidden.Text(src); err != nil || err2 != nil || ok || !hidden.Uses("http.none") || hidden.Uses("channel") {
+		t.Error("a variable that cannot be filled in")
 	}
 }

@@ -43,7 +43,7 @@ const hashWord = "hash"
 // rule is a compiled MapRule.
 type rule struct {
 	value *Template
-	when  *condition
+	when  *Condition
 	hash  bool
 	text  string // as it was written, with its condition
 }
@@ -144,7 +144,7 @@ func (d *Decoder) revocations(s *Payload, out *Decoded) error {
 	for i := range d.revoke {
 		r := &d.revoke[i]
 		if r.when != nil {
-			if ok, err := r.when.holds(s); err != nil {
+			if ok, err := r.when.Holds(s); err != nil {
 				return err
 			} else if !ok {
 				continue
@@ -154,7 +154,7 @@ func (d *Decoder) revocations(s *Payload, out *Decoded) error {
 		if err != nil {
 			return err
 		}
-		var channel value
+		var channel Value
 		if r.channel != nil {
 			if channel, err = r.channel.eval(s, true); err != nil {
 				return err
@@ -171,28 +171,28 @@ func (d *Decoder) revocations(s *Payload, out *Decoded) error {
 }
 
 // get is the value of a field: of its first rule that counts and has one.
-func (d *Decoder) get(s *Payload, f field, strict bool) (value, error) {
+func (d *Decoder) get(s *Payload, f field, strict bool) (Value, error) {
 	_, v, err := d.find(s, f, strict)
 	return v, err
 }
 
-func (d *Decoder) find(s *Payload, f field, strict bool) (*rule, value, error) {
+func (d *Decoder) find(s *Payload, f field, strict bool) (*rule, Value, error) {
 	for i := range d.rules[f] {
 		r := &d.rules[f][i]
 		if r.when != nil {
-			if ok, err := r.when.holds(s); err != nil {
-				return nil, value{}, err
+			if ok, err := r.when.Holds(s); err != nil {
+				return nil, Value{}, err
 			} else if !ok {
 				continue
 			}
 		}
-		var v value
+		var v Value
 		var err error
 		switch {
 		case r.hash:
-			return r, value{kind: text, text: hashWord}, nil
+			return r, Value{kind: text, text: hashWord}, nil
 		case f == fieldData:
-			v, err = r.value.single().evalFresh(s)
+			v, err = s.exact(r.value.single())
 		default:
 			v, err = r.value.eval(s, strict)
 		}
@@ -200,7 +200,7 @@ func (d *Decoder) find(s *Payload, f field, strict bool) (*rule, value, error) {
 			return r, v, err
 		}
 	}
-	return nil, value{}, nil
+	return nil, Value{}, nil
 }
 
 // fill maps everything but where the event goes. reason is why it cannot be
@@ -331,7 +331,7 @@ func (d *Decoder) address(s *Payload, out *Decoded, e *event.Event) error {
 		}
 	}
 	before, reason := len(out.Events), "the channel is missing"
-	v.elements(func(name value) bool {
+	v.elements(func(name Value) bool {
 		id, ok := name.identity()
 		switch {
 		case id.IsZero() && ok:

@@ -78,7 +78,7 @@ func cutWhen(args []string) (rest []string, condition string, err error) {
 		return args, "", nil
 	}
 	condition = quoteWords(args[i+1:])
-	if _, err := parseCondition(condition); err != nil {
+	if _, err := deliveries.Condition(condition); err != nil {
 		return nil, "", err
 	}
 	return args[:i], condition, nil
@@ -106,7 +106,7 @@ func (c *Config) addMap(args []string) error {
 
 func (c *Config) addDrop(args []string) error {
 	text := quoteWords(args)
-	if _, err := parseCondition(text); err != nil {
+	if _, err := deliveries.Condition(text); err != nil {
 		return err
 	}
 	c.Drop = append(c.Drop, text)

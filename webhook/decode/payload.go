@@ -2,9 +2,7 @@ package decode
 
 import (
 	"net/url"
-	"strings"
 	"sync"
-	"unicode/utf8"
 
 	"github.com/valyala/fastjson"
 )
@@ -87,56 +85,82 @@ var (
 	errQuery           = malformed("a malformed query")
 )
 
-// resolve finds the value of a ref. With fresh, JSON is parsed anew, so that
-// the value can be written out exactly as it came in: fastjson unescapes the
-// keys and strings that it was asked about in place.
-func (s *Payload) resolve(r *ref, fresh bool) (value, error) {
-	switch r.source {
-	case sourceJSON, sourceItem:
-		root, err := s.tree(r.source, fresh)
-		if err != nil {
-			return value{}, err
-		}
-		node, err := lookup(root, r.path)
-		if err != nil {
-			return value{}, err
-		}
-		return fromJSON(node), nil
-	case sourceForm:
-		return flat(s.form[r.name], errDuplicateForm)
-	case sourceQuery:
-		if s.query == nil && s.In.Query != "" {
-			if s.query, s.queryErr = url.ParseQuery(s.In.Query); s.queryErr != nil {
-				return value{}, errQuery
-			}
-		}
-		return flat(s.query[r.name], errDuplicateQuery)
-	case sourceHeader:
-		return flat(s.In.Header[r.name], errDuplicateHeader)
-	case sourceBody:
-		return fromText(string(s.In.Body), true), nil
+// JSON implements Source: "json" is the body, "item" the current message.
+func (s *Payload) JSON(document string, path Path) (Value, error) {
+	root, err := s.tree(document, false)
+	if root == nil || err != nil {
+		return Value{}, err
 	}
-	named := s.In.Path
-	switch r.source {
-	case sourceMatch:
-		named = s.In.Match
-	case sourceRedis:
-		named = s.In.Redis
-	}
-	v, ok := named[r.name]
-	return fromText(v, ok), nil
+	return path.Find(root)
 }
 
-// Query is a parameter of the URL's query, empty if there is none.
-func (s *Payload) Query(name string) (string, error) {
-	v, err := s.resolve(&ref{source: sourceQuery, name: name}, false)
-	return v.text, err
+// fresh is a Payload whose JSON is parsed anew for each value, so that a value
+// can be written out exactly as it came in: fastjson unescapes the keys and
+// strings that it was asked about in place. A value lives until the next one.
+type fresh Payload
+
+// JSON implements Source.
+func (s *fresh) JSON(document string, path Path) (Value, error) {
+	root, err := (*Payload)(s).tree(document, true)
+	if root == nil || err != nil {
+		return Value{}, err
+	}
+	return path.Find(root)
+}
+
+// Text implements Source.
+func (s *fresh) Text(group, name string) (string, bool, error) {
+	return (*Payload)(s).Text(group, name)
+}
+
+// exact is the value of a hole; an array or object can be written out as it came
+// in.
+func (s *Payload) exact(h *hole) (v Value, err error) {
+	r := &h.refs[0]
+	if len(h.refs) > 1 { // find out which one, before JSON is parsed anew
+		if r, v, err = h.find(s); err != nil || v.kind != composite {
+			r = nil
+		}
+	}
+	if r != nil {
+		v, err = r.of((*fresh)(s))
+	}
+	if err != nil {
+		return Value{}, err
+	}
+	return h.filtered(v)
+}
+
+// Text implements Source.
+func (s *Payload) Text(group, name string) (text string, ok bool, err error) {
+	switch group {
+	case "": // the only variable
+		return string(s.In.Body), true, nil
+	case "form":
+		return single(s.form[name], errDuplicateForm)
+	case "query":
+		if s.query == nil && s.In.Query != "" {
+			if s.query, s.queryErr = url.ParseQuery(s.In.Query); s.queryErr != nil {
+				return "", false, errQuery
+			}
+		}
+		return single(s.query[name], errDuplicateQuery)
+	case "header":
+		return single(s.In.Header[name], errDuplicateHeader)
+	case "path":
+		text, ok = s.In.Path[name]
+	case "match":
+		text, ok = s.In.Match[name]
+	case "redis":
+		text, ok = s.In.Redis[name]
+	}
+	return text, ok, nil
 }
 
 // tree is the parsed document or item, nil if the body is no JSON.
-func (s *Payload) tree(src source, fresh bool) (*fastjson.Value, error) {
+func (s *Payload) tree(document string, fresh bool) (*fastjson.Value, error) {
 	b, parser, parsed := s.doc, &s.rootParser, &s.root
-	if src == sourceItem {
+	if document == "item" {
 		b = s.item
 		if len(s.bounds) > 0 {
 			parser, parsed = &s.itemParser, &s.itemValue
@@ -149,135 +173,23 @@ func (s *Payload) tree(src source, fresh bool) (*fastjson.Value, error) {
 		parser, parsed = &s.freshParser, new(*fastjson.Value)
 	}
 	if *parsed == nil {
-		v, err := parser.ParseBytes(b)
+		v, err := parser.ParseBytes(b) // it was checked
 		if err != nil {
-			return nil, errSyntax // cannot be: it was checked
+			return nil, errSyntax
 		}
 		*parsed = v
 	}
 	return *parsed, nil
 }
 
-// flat is the value of a source that can hold a name more than once. Then
-// different readers could take different ones.
-func flat(values []string, duplicate error) (value, error) {
+// single is the text of a name that can be there more than once. Then different
+// readers could take different ones.
+func single(values []string, duplicate error) (string, bool, error) {
 	switch len(values) {
 	case 0:
-		return value{}, nil
+		return "", false, nil
 	case 1:
-		return fromText(values[0], true), nil
+		return values[0], true, nil
 	}
-	return value{}, duplicate
-}
-
-// fromText is a text of HTTP or Redis, where nobody checked the encoding yet.
-func fromText(s string, ok bool) value {
-	if !ok || !utf8.ValidString(s) {
-		return value{}
-	}
-	return value{kind: text, text: s}
-}
-
-// lookup walks a path. It is nil if there is no such value. Every object on the
-// way must have the key once: readers differ in which of two they take.
-func lookup(v *fastjson.Value, path []step) (*fastjson.Value, error) {
-	for i := range path {
-		if v == nil {
-			return nil, nil
-		}
-		switch v.Type() {
-		case fastjson.TypeObject:
-			object, _ := v.Object()
-			var found *fastjson.Value
-			count := 0
-			object.Visit(func(key []byte, child *fastjson.Value) {
-				if string(key) == path[i].key {
-					found = child
-					count++
-				}
-			})
-			if count > 1 {
-				return nil, errDuplicateKey
-			}
-			v = found
-		case fastjson.TypeArray:
-			elements, _ := v.Array()
-			if path[i].index < 0 || path[i].index >= len(elements) {
-				return nil, nil
-			}
-			v = elements[path[i].index]
-		default:
-			return nil, nil
-		}
-	}
-	return v, nil
-}
-
-// eval is the value of a hole.
-func (h *hole) eval(s *Payload) (value, error) { return h.read(s, false) }
-
-// evalFresh is the value of a hole; an array or object can be written out as it
-// came in, see resolve. It is valid until the next evalFresh.
-func (h *hole) evalFresh(s *Payload) (value, error) { return h.read(s, true) }
-
-func (h *hole) read(s *Payload, fresh bool) (value, error) {
-	// With one place to look at, there is nothing to be found out first.
-	direct := fresh && len(h.refs) == 1
-	r, v, err := h.find(s, direct)
-	if err == nil && fresh && !direct && v.kind == composite {
-		v, err = s.resolve(r, true)
-	}
-	if err != nil {
-		return value{}, err
-	}
-	for i := range h.filters {
-		filtered, err := h.filters[i].apply(v)
-		if err != nil {
-			return value{}, err
-		}
-		v = filtered
-	}
-	return v, nil
-}
-
-// find is the first ref that has a value, and that.
-func (h *hole) find(s *Payload, fresh bool) (*ref, value, error) {
-	for i := range h.refs {
-		v, err := s.resolve(&h.refs[i], fresh)
-		if err != nil || v.kind != missing {
-			return &h.refs[i], v, err
-		}
-	}
-	return nil, value{}, nil
-}
-
-// eval is the value of a template: of a single hole as it is, otherwise text.
-// Where a part of a text is missing, strict makes the whole missing; without it
-// the part is empty.
-func (t *Template) eval(s *Payload, strict bool) (value, error) {
-	if h := t.single(); h != nil {
-		return h.eval(s)
-	}
-	if fixed, ok := t.constant(); ok {
-		return value{kind: text, text: fixed}, nil
-	}
-	var b strings.Builder
-	for _, p := range t.parts {
-		if p.hole == nil {
-			b.WriteString(p.text)
-			continue
-		}
-		v, err := p.hole.eval(s)
-		switch {
-		case err != nil:
-			return value{}, err
-		case v.scalar():
-			b.WriteString(v.text)
-		case v.kind != missing:
-			return v, nil // an object inside a text has no text: the wrong type
-		case strict:
-			return value{}, nil
-		}
-	}
-	return value{kind: text, text: b.String()}, nil
+	return "", false, duplicate
 }

@@ -11,18 +11,19 @@ import (
 // more than all else in mapping a message.
 var layouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999Z0700", "2006-01-02 15:04:05.999999999 Z0700"}
 
+var datePath = Path{newStep("$date")}
+
 const campfireLayout = "2006/01/02 15:04:05 -0700"
 
 // time reads a moment in whatever way the app writes it: a number whose count
 // of digits tells seconds, milliseconds, microseconds or nanoseconds, seconds
 // with a fraction, a written date, or {"$date":ms}.
-func (v *value) time() (time.Time, bool) {
+func (v *Value) time() (time.Time, bool) {
 	switch v.kind {
 	case text, number:
 		return parseTime(v.text)
 	case composite:
-		node, err := lookup(v.node, []step{{key: "$date", index: -1}})
-		if inner := fromJSON(node); err == nil && (inner.kind == text || inner.kind == number) {
+		if inner, err := datePath.Find(v.node); err == nil && (inner.kind == text || inner.kind == number) {
 			return parseTime(inner.text)
 		}
 	}

@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -9,11 +10,12 @@ import (
 	"github.com/seed-078801ba/sidestream/stream/event"
 )
 
-// value is what an expression yields.
-type value struct {
+// A Value is what a hole or a path yields: nothing, a text, a number, a boolean,
+// several values, or a part of a JSON document. The zero Value is nothing.
+type Value struct {
 	kind kind
 	text string // of text; the literal of number and boolean
-	list []value
+	list []Value
 	node *fastjson.Value // of composite
 }
 
@@ -28,35 +30,69 @@ const (
 	composite             // a JSON array or object
 )
 
-func fromJSON(v *fastjson.Value) value {
+// TextValue is a text as a Value. What is not UTF-8 is nothing: whoever reads
+// text from HTTP or Redis cannot know its encoding.
+func TextValue(s string) Value {
+	if !utf8.ValidString(s) {
+		return Value{}
+	}
+	return Value{kind: text, text: s}
+}
+
+// Exists tells whether there is a value. null is none.
+func (v Value) Exists() bool { return v.kind != missing }
+
+// Text is the text of a text, or the literal of a number or boolean; ok is false
+// for everything else.
+func (v Value) Text() (text string, ok bool) { return v.text, v.scalar() }
+
+// IsString tells whether the value is a text, and not a number or boolean.
+func (v Value) IsString() bool { return v.kind == text }
+
+// String is the text as Text has it, empty if there is none.
+func (v Value) String() string { return v.text }
+
+// Texts are the texts of a list or JSON array, or of the value itself. What has
+// no text is left out.
+func (v Value) Texts() []string {
+	var texts []string
+	v.elements(func(element Value) bool {
+		if element.scalar() {
+			texts = append(texts, element.text)
+		}
+		return true
+	})
+	return texts
+}
+
+// fromJSON is a JSON value, nil and null are nothing.
+func fromJSON(v *fastjson.Value) Value {
 	if v == nil {
-		return value{}
+		return Value{}
 	}
 	switch v.Type() {
 	case fastjson.TypeString:
 		b, _ := v.StringBytes()
-		return value{kind: text, text: string(b)}
+		return Value{kind: text, text: string(b)}
 	case fastjson.TypeNumber:
 		var buf [32]byte
-		return value{kind: number, text: string(v.MarshalTo(buf[:0]))}
+		return Value{kind: number, text: string(v.MarshalTo(buf[:0]))}
 	case fastjson.TypeTrue:
-		return value{kind: boolean, text: "true"}
+		return Value{kind: boolean, text: "true"}
 	case fastjson.TypeFalse:
-		return value{kind: boolean, text: "false"}
+		return Value{kind: boolean, text: "false"}
 	case fastjson.TypeNull:
-		return value{}
+		return Value{}
 	}
-	return value{kind: composite, node: v}
+	return Value{kind: composite, node: v}
 }
 
-func (v *value) isText() bool { return v.kind == text }
-
 // scalar tells whether the value is one text.
-func (v *value) scalar() bool { return v.kind == text || v.kind == number || v.kind == boolean }
+func (v *Value) scalar() bool { return v.kind == text || v.kind == number || v.kind == boolean }
 
 // elements calls f for each value of a list or JSON array, or for the value
 // itself, until f returns false.
-func (v *value) elements(f func(value) bool) {
+func (v *Value) elements(f func(Value) bool) {
 	switch {
 	case v.kind == list:
 		for _, element := range v.list {
@@ -82,7 +118,7 @@ const MaxName = 256
 // identity makes the name of a channel, message or user. An empty text is as
 // good as none: apps write "" for "not in a thread". ok is false for what
 // cannot be a name.
-func (v *value) identity() (id event.Scalar, ok bool) {
+func (v *Value) identity() (id event.Scalar, ok bool) {
 	switch {
 	case v.kind == missing || (v.kind == text && v.text == ""):
 		return event.Scalar{}, true
@@ -108,4 +144,26 @@ func ValidName(s string) bool {
 // could leave the path of the question that the backend is asked about it.
 func validChannel(s string) bool {
 	return !strings.HasPrefix(s, event.UserPrefix) && s != "." && s != ".."
+}
+
+// Show is the value as JSON, for people; an object is not shown whole.
+func (v Value) Show() string {
+	switch v.kind {
+	case text:
+		return string(AppendJSONString(nil, v.text))
+	case number, boolean:
+		return v.text
+	case list:
+		elements := make([]string, len(v.list))
+		for i := range v.list {
+			elements[i] = v.list[i].Show()
+		}
+		return "[" + strings.Join(elements, ",") + "]"
+	case composite:
+		if v.node.Type() == fastjson.TypeArray {
+			return string(v.node.MarshalTo(nil))
+		}
+		return "an object of " + strconv.Itoa(v.node.GetObject().Len()) + " fields"
+	}
+	return ""
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-078801ba/sidestream/stream/redisconn"
 	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
 
@@ -19,13 +20,13 @@ type Config struct {
 	Name string `json:"name,omitempty"`
 
 	// Where Redis is: `redis://user:password@host:6379/0`, `rediss://` for
-	// TLS, `unix:///path/to/socket`. More addresses of a cluster or of
-	// sentinels follow as `?addr=host:port&addr=...`. Special characters of the
-	// password are written as in every URL: `%40` for `@`. Required.
+	// TLS, `redis+sentinel://host,host/master`, `redis+cluster://host,host`,
+	// `unix:///path/to/socket`. Special characters of the password are written
+	// as in every URL: `%40` for `@`. Required.
 	URL string `json:"url"`
 
-	// The sentinels that know where Redis is. The addresses in the URL are
-	// then theirs.
+	// The user that asks the sentinels, and the name of the master if the URL
+	// does not have it.
 	Sentinel *Sentinel `json:"sentinel,omitempty"`
 
 	// The channels to listen to, by their exact names. With `on_demand` they
@@ -86,8 +87,8 @@ type Config struct {
 
 // Sentinel says how to ask the sentinels.
 type Sentinel struct {
-	// The name under which they watch the master.
-	Master string `json:"master"`
+	// The name under which they watch the master. Default: that of the URL.
+	Master string `json:"master,omitempty"`
 	// The user and the password that the sentinels want. Default: none.
 	Username string `json:"username,omitempty"`
 	Password string `json:"password,omitempty"`
@@ -122,7 +123,7 @@ type plan struct {
 	decoder *decode.Decoder
 	match   *regexp.Regexp
 	probe   time.Duration
-	address address
+	address redisconn.Address
 }
 
 // newPlan fills in defaults and refuses what cannot work. Errors hold no

@@ -17,6 +17,7 @@ import (
 //
 //	name NAME
 //	url URL
+//	sentinel_user USERNAME PASSWORD
 //	sentinel MASTER [USERNAME PASSWORD] | [PASSWORD]
 //	subscribe CHANNEL...
 //	psubscribe PATTERN...
@@ -47,14 +48,15 @@ func (c *Config) Option(name string, args []string) error {
 }
 
 var optionNames = []string{
-	"name", "url", "sentinel", "subscribe", "psubscribe", "match", "on_demand", "stream", "field", "start", "group", "queue",
+	"name", "url", "sentinel_user", "sentinel", "subscribe", "psubscribe", "match", "on_demand", "stream", "field", "start", "group", "queue",
 	"probe", "probe_channel",
 }
 
 var optionSetters = map[string]func(*Config, []string) error{
-	"name":     func(c *Config, args []string) error { return setText(&c.Name, args, "name app") },
-	"url":      func(c *Config, args []string) error { return setText(&c.URL, args, "url redis://localhost:6379") },
-	"sentinel": (*Config).setSentinel,
+	"name":          func(c *Config, args []string) error { return setText(&c.Name, args, "name app") },
+	"url":           func(c *Config, args []string) error { return setText(&c.URL, args, "url redis://localhost:6379") },
+	"sentinel_user": (*Config).setSentinelUser,
+	"sentinel":      (*Config).setSentinel,
 	"subscribe": func(c *Config, args []string) error {
 		return addNames(&c.Subscribe, args, "subscribe chat")
 	},
@@ -124,10 +126,21 @@ func addNames(to *[]string, args []string, example string) error {
 	return nil
 }
 
+func (c *Config) setSentinelUser(args []string) error {
+	switch {
+	case c.Sentinel != nil:
+		return fmt.Errorf("it is set twice; sentinel says the same")
+	case len(args) != 2 || args[0] == "" || args[1] == "":
+		return fmt.Errorf("expected a name and a password, as in sentinel_user sidestream {env.SENTINEL_PASSWORD}")
+	}
+	c.Sentinel = &Sentinel{Username: args[0], Password: args[1]}
+	return nil
+}
+
 func (c *Config) setSentinel(args []string) error {
 	switch {
 	case c.Sentinel != nil:
-		return fmt.Errorf("it is set twice")
+		return fmt.Errorf("it is set twice; sentinel_user says a part of the same")
 	case len(args) == 0 || len(args) > 3 || args[0] == "":
 		return fmt.Errorf("expected the name of the master, and what the sentinels want, as in sentinel mymaster {env.SENTINEL_PASSWORD}")
 	}

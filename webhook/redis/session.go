@@ -78,7 +78,7 @@ func (s *Source) listen(ctx context.Context) {
 			return
 		}
 		s.counts.reconnects.Add(1)
-		s.trouble.report(troubleConnection, "error", s.plan.address.scrub(err))
+		s.trouble.reportCause(troubleConnection, s.plan.address.Explain(err).Text)
 		if !b.wait(ctx) {
 			return
 		}
@@ -89,12 +89,12 @@ func (s *Source) listen(ctx context.Context) {
 func (s *Source) session(ctx context.Context, b *backoff) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	link, err := connect(ctx, &s.plan.address)
+	link, err := s.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer link.close()
-	stop := context.AfterFunc(ctx, link.cut)
+	stop := context.AfterFunc(ctx, link.Cut)
 	defer stop()
 	ears, err := link.listener(ctx)
 	if err != nil {
@@ -116,9 +116,9 @@ func (s *Source) session(ctx context.Context, b *backoff) error {
 	defer cancel(nil)
 	err = n.run(ctx, b)
 	if cause := context.Cause(ctx); cause != nil && err != nil {
-		return cause
+		err = cause
 	}
-	return err
+	return link.Explain(err)
 }
 
 func (n *session) run(ctx context.Context, b *backoff) error {
@@ -244,8 +244,8 @@ func (n *session) speak(ctx context.Context, cancel context.CancelCauseFunc) {
 			return
 		case g := <-n.say:
 			attempt, stop := context.WithTimeout(ctx, 2*n.s.plan.probe)
-			b := n.link.client.B()
-			err := n.link.client.Do(attempt, b.Publish().Channel(n.s.plan.ProbeChannel).Message(g.String()).Build()).Error()
+			b := n.link.Client.B()
+			err := n.link.Client.Do(attempt, b.Publish().Channel(n.s.plan.ProbeChannel).Message(g.String()).Build()).Error()
 			stop()
 			if err != nil && ctx.Err() == nil {
 				cancel(fmt.Errorf("publishing a probe to %q: %w", n.s.plan.ProbeChannel, err))

@@ -96,10 +96,12 @@ func New(cfg Config, o Options) (*Source, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	p.address.useTLS(o.TLS)
+	if o.TLS != nil && p.address.TLS != nil {
+		p.address.TLS = o.TLS.Clone()
+	}
 	s := &Source{
 		plan: p, options: o, queue: newQueue(p.QueueEvents, p.QueueBytes),
-		trouble:      &trouble{logger: o.Logger.With("source", p.Name, "redis", p.address.shown), kinds: map[string]*troubleKind{}},
+		trouble:      &trouble{logger: o.Logger.With("source", p.Name, "redis", p.address.String()), kinds: map[string]*troubleKind{}},
 		wantsChanged: make(chan struct{}, 1), wants: map[string]want{},
 	}
 	s.source = "redis/" + p.Name

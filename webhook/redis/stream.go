@@ -55,7 +55,7 @@ func (s *Source) follow(ctx context.Context) error {
 			return nil
 		}
 		s.counts.reconnects.Add(1)
-		s.trouble.report(troubleStream, "error", s.plan.address.scrub(err))
+		s.trouble.reportCause(troubleStream, s.plan.address.Explain(err).Text)
 		if !b.wait(ctx) {
 			return nil
 		}
@@ -64,12 +64,12 @@ func (s *Source) follow(ctx context.Context) error {
 
 // session reads until something goes wrong.
 func (r *reader) session(ctx context.Context, b *backoff) error {
-	link, err := connect(ctx, &r.s.plan.address)
+	link, err := r.s.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer link.close()
-	stop := context.AfterFunc(ctx, link.cut)
+	stop := context.AfterFunc(ctx, link.Cut)
 	defer stop()
 	r.link = link
 	if r.s.plan.Group != "" {
@@ -144,7 +144,7 @@ func (r *reader) read(ctx context.Context) error {
 	call, cancel := r.timeout(ctx)
 	defer cancel()
 	plan, before := r.s.plan, r.place
-	c := r.link.client
+	c := r.link.Client
 	res, err := c.Do(call, c.B().Xread().Count(entriesAtOnce).Block(plan.probe.Milliseconds()).
 		Streams().Key(plan.Stream).Id(before.id.String()).Build()).AsXRead()
 	if err != nil && !rueidis.IsRedisNil(err) {
@@ -200,7 +200,7 @@ func (r *reader) check(ctx context.Context, before streamPlace, read int) error 
 func (r *reader) look(ctx context.Context, id streamID) (streamInfo, bool, error) {
 	call, cancel := r.timeout(ctx)
 	defer cancel()
-	c, key := r.link.client, r.s.plan.Stream
+	c, key := r.link.Client, r.s.plan.Stream
 	found := c.Do(call, c.B().Xrange().Key(key).Start(id.String()).End(id.String()).Count(1).Build())
 	entries, err := found.AsXRange()
 	if err != nil {
@@ -213,7 +213,7 @@ func (r *reader) look(ctx context.Context, id streamID) (streamInfo, bool, error
 func (r *reader) info(ctx context.Context) (streamInfo, error) {
 	call, cancel := r.timeout(ctx)
 	defer cancel()
-	c, key := r.link.client, r.s.plan.Stream
+	c, key := r.link.Client, r.s.plan.Stream
 	m, err := c.Do(call, c.B().XinfoStream().Key(key).Build()).AsMap()
 	if rueidis.IsRedisNil(err) || isNoKey(err) {
 		return streamInfo{added: unknown}, nil

@@ -74,7 +74,7 @@ func (r *reader) joinGroup(ctx context.Context) error {
 	if r.s.plan.Start == startZero || r.ready {
 		start = "0"
 	}
-	c := r.link.client
+	c := r.link.Client
 	err := c.Do(call, c.B().XgroupCreate().Key(r.s.plan.Stream).Group(r.s.plan.Group).Id(start).Mkstream().Build()).Error()
 	e, ok := rueidis.IsRedisErr(err)
 	switch {
@@ -97,7 +97,7 @@ func (r *reader) readGroup(ctx context.Context) error {
 	}
 	call, cancel := r.timeout(ctx)
 	defer cancel()
-	plan, c := r.s.plan, r.link.client
+	plan, c := r.s.plan, r.link.Client
 	res, err := c.Do(call, c.B().Xreadgroup().Group(plan.Group, r.consumer()).Count(entriesAtOnce).
 		Block(plan.probe.Milliseconds()).Streams().Key(plan.Stream).Id(">").Build()).AsXRead()
 	if err != nil && !rueidis.IsRedisNil(err) {
@@ -125,7 +125,7 @@ func (r *reader) readGroup(ctx context.Context) error {
 func (r *reader) delivered(ctx context.Context) (streamID, error) {
 	call, cancel := r.timeout(ctx)
 	defer cancel()
-	c, key := r.link.client, r.s.plan.Stream
+	c, key := r.link.Client, r.s.plan.Stream
 	groups, err := c.Do(call, c.B().XinfoGroups().Key(key).Build()).ToArray()
 	if err != nil {
 		return streamID{}, fmt.Errorf("looking at the groups of stream %q: %w", key, err)
@@ -171,7 +171,7 @@ func (r *reader) finish(ctx context.Context, entries []rueidis.XRangeEntry) erro
 func (r *reader) acknowledge(ctx context.Context, ids []string) error {
 	call, cancel := r.timeout(context.WithoutCancel(ctx))
 	defer cancel()
-	c := r.link.client
+	c := r.link.Client
 	if err := c.Do(call, c.B().Xack().Key(r.s.plan.Stream).Group(r.s.plan.Group).Id(ids...).Build()).Error(); err != nil {
 		return fmt.Errorf("acknowledging entries of stream %q: %w", r.s.plan.Stream, err)
 	}
@@ -212,7 +212,7 @@ func (r *reader) claim(ctx context.Context) error {
 func (r *reader) autoclaim(ctx context.Context, start string) (entries []rueidis.XRangeEntry, deleted int, next string, err error) {
 	call, cancel := r.timeout(ctx)
 	defer cancel()
-	plan, c := r.s.plan, r.link.client
+	plan, c := r.s.plan, r.link.Client
 	reply, err := c.Do(call, c.B().Xautoclaim().Key(plan.Stream).Group(plan.Group).Consumer(r.consumer()).
 		MinIdleTime(strconv.FormatInt(claimIdle.Milliseconds(), 10)).Start(start).Count(entriesAtOnce).Build()).ToArray()
 	if err == nil && len(reply) < 2 {
@@ -240,7 +240,7 @@ func (r *reader) autoclaim(ctx context.Context, start string) (entries []rueidis
 func (r *reader) bury(ctx context.Context, entry *rueidis.XRangeEntry) (bool, error) {
 	call, cancel := r.timeout(ctx)
 	defer cancel()
-	plan, c := r.s.plan, r.link.client
+	plan, c := r.s.plan, r.link.Client
 	pending, err := c.Do(call, c.B().Xpending().Key(plan.Stream).Group(plan.Group).Start(entry.ID).End(entry.ID).Count(1).Build()).ToArray()
 	if err != nil {
 		return false, fmt.Errorf("asking how often an entry of stream %q was read: %w", plan.Stream, err)

@@ -26,3 +26,35 @@ func TestTLS(t *testing.T) {
 		t.Error("connected to a server of nobody knows whom")
 	}
 }
+
+// TestCauseIsLogged: why a source does not listen stands in the log, with the
+// address and without the password: at once, and again when the cause changes.
+func TestCauseIsLogged(t *testing.T) {
+	server := redistest.Start(t, "--requirepass", "another")
+	server.Kill()
+	cfg := rooms("")
+	cfg.URL = "redis://:hunter2@" + server.Addr
+	s := run(t, cfg, Options{Publisher: newMemory()})
+	wait := func(text string) {
+		t.Helper()
+		redistest.Until(t, "the log says "+text, func() bool { return strings.Contains(s.log.String(), text) })
+	}
+	wait("connection refused")
+	server.Restart()
+	wait("WRONGPASS")
+	s.end()
+	text := s.log.String()
+	if strings.Contains(text, "hunter2") || strings.Count(text, "\n") != 2 || !strings.Contains(text, "redis=redis://"+server.Addr) {
+		t.Errorf("the log says\n%s", text)
+	}
+}
+
+// TestNoTLSIsTold: a server that does not answer TLS keeps a source for a bounded
+// time, and the log says what is wrong.
+func TestNoTLSIsTold(t *testing.T) {
+	server := redistest.Start(t)
+	cfg := rooms("")
+	cfg.URL = "rediss://" + server.Addr
+	s := run(t, cfg, Options{Publisher: newMemory()})
+	redistest.Until(t, "the log says what is wrong", func() bool { return strings.Contains(s.log.String(), "write redis:// instead of rediss://") })
+}

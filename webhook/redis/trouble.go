@@ -9,8 +9,9 @@ import (
 // troubleEvery is how often the same trouble is written into the log.
 const troubleEvery = time.Minute
 
-// trouble writes what goes wrong into the log: the first time at once, then at
-// a bounded rate with how often it happened, and once when it is over.
+// trouble writes what goes wrong into the log: the first time at once, and again
+// when it has another cause; then at a bounded rate with how often it happened,
+// and once when it is over.
 type trouble struct {
 	logger *slog.Logger
 
@@ -22,10 +23,19 @@ type troubleKind struct {
 	logged  time.Time
 	count   int
 	lasting bool
+	causes  map[string]bool // that were written since logged
 }
 
+// maxCauses bounds how many causes of one kind of trouble are news.
+const maxCauses = 8
+
 // report says that something went wrong. The text names the kind of trouble.
-func (t *trouble) report(text string, args ...any) {
+func (t *trouble) report(text string, args ...any) { t.say(text, "", args) }
+
+// reportCause is report for trouble whose cause is news when it changes.
+func (t *trouble) reportCause(text, cause string) { t.say(text, cause, []any{"error", cause}) }
+
+func (t *trouble) say(text, cause string, args []any) {
 	t.mu.Lock()
 	k := t.kinds[text]
 	if k == nil {
@@ -35,14 +45,17 @@ func (t *trouble) report(text string, args ...any) {
 	k.count++
 	k.lasting = true
 	now := time.Now()
-	if !k.logged.IsZero() && now.Sub(k.logged) < troubleEvery {
+	switch {
+	case k.logged.IsZero(), now.Sub(k.logged) >= troubleEvery:
+		k.causes = map[string]bool{}
+	case k.causes[cause], len(k.causes) >= maxCauses:
 		t.mu.Unlock()
 		return
 	}
 	if k.count > 1 {
 		args = append(args, "times", k.count)
 	}
-	k.logged, k.count = now, 0
+	k.logged, k.count, k.causes[cause] = now, 0, true
 	t.mu.Unlock()
 	t.logger.Warn(text, args...)
 }

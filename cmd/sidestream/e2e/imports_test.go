@@ -37,7 +37,11 @@ var layers = []layer{
 	// The engine: no Caddy, no HTTP.
 	{packages: "stream/event", never: []string{caddy, "net/...", "github.com/redis/..."}},
 	{packages: "stream/format", ours: []string{"stream/event"}, never: []string{caddy, "net/..."}},
-	{packages: "stream/log/...", ours: []string{"stream/event", "."}, never: []string{caddy, "net/http"}},
+	{packages: "stream/redisconn", never: []string{caddy, zap, "net/http"}},
+	{packages: "stream/log", ours: []string{"stream/event"}, never: []string{caddy, "net/..."}},
+	{packages: "stream/log/memory", ours: []string{"stream/event", "stream/log"}, never: []string{caddy, "net/..."}},
+	{packages: "stream/log/file", ours: []string{"stream/event", "stream/log"}, never: []string{caddy, "net/..."}},
+	{packages: "stream/log/redis", ours: []string{"stream/event", "stream/log", "stream/redisconn"}, never: []string{caddy, "net/http"}},
 	{packages: "stream/conn", never: []string{caddy, zap, "net/http"}},
 	{packages: "stream/access", ours: []string{"stream/event"}, never: []string{caddy, "net/http"}},
 	{packages: "stream/presence", ours: []string{"stream/event"}, never: []string{caddy, "net/http"}},
@@ -47,7 +51,7 @@ var layers = []layer{
 	// The ways in: they see no stream.
 	{packages: "webhook/decode", ours: []string{"stream/event"}, never: []string{caddy, "net/http"}},
 	{packages: "webhook", ours: []string{"stream/event", "webhook/decode"}, never: []string{caddy}},
-	{packages: "webhook/redis", ours: []string{"stream/event", "webhook/decode"}, never: []string{caddy}},
+	{packages: "webhook/redis", ours: []string{"stream/event", "stream/redisconn", "webhook/decode"}, never: []string{caddy}},
 	{packages: "webhook/tap", ours: []string{"stream/event", "webhook/decode"}, never: []string{caddy}},
 	{packages: "webhook/pull", ours: []string{"stream/event", "webhook/decode"}, never: []string{caddy}},
 
@@ -185,7 +189,7 @@ func TestTableOfImports(t *testing.T) {
 		{"stream", module + "stream/log/file", false},
 		{"stream", module + "webhook", false},
 		{"stream/log/file", module + "stream/log", true},
-		{"stream/log/file", "net", true},
+		{"stream/log/redis", "net", true},
 		{"stream/format", "net", false},
 		{"stream/format", "net/http", false},
 		{"stream/conn", "go.uber.org/zap", false},

@@ -12,6 +12,7 @@ import (
 	"github.com/seed-078801ba/sidestream/stream/event"
 	"github.com/seed-078801ba/sidestream/stream/log"
 	"github.com/seed-078801ba/sidestream/stream/log/logtest"
+	"github.com/seed-078801ba/sidestream/stream/redisconn"
 	"github.com/seed-078801ba/sidestream/stream/redisconn/redistest"
 )
 
@@ -22,7 +23,7 @@ func BenchmarkAppend(b *testing.B) {
 		for _, batch := range []int{1, 64, 512} {
 			b.Run(fmt.Sprintf("appendfsync=%s/batch=%d", syncs, batch), func(b *testing.B) {
 				s := redistest.Start(b, "--appendfsync", syncs)
-				r := openRedis(b, Options{Addrs: []string{s.Addr}, Hub: "bench", Retention: log.Retention{Events: 1000}})
+				r := openRedis(b, Options{Address: redisconn.Address{Addrs: []string{s.Addr}}, Hub: "bench", Retention: log.Retention{Events: 1000}})
 				events := make([]event.Event, batch)
 				n := 0
 				b.ReportAllocs()
@@ -68,8 +69,8 @@ func BenchmarkXADD(b *testing.B) {
 // another one has the event.
 func BenchmarkFollow(b *testing.B) {
 	s := redistest.Start(b, "--appendfsync", "no")
-	r := openRedis(b, Options{Addrs: []string{s.Addr}, Hub: "test"})
-	n := newNode(b, Options{Addrs: []string{s.Addr}})
+	r := openRedis(b, Options{Address: redisconn.Address{Addrs: []string{s.Addr}}, Hub: "test"})
+	n := newNode(b, Options{Address: redisconn.Address{Addrs: []string{s.Addr}}})
 	n.untilConnected(true)
 	arrived := make(chan time.Time, 1)
 	n.telling.Lock()
@@ -86,7 +87,7 @@ func BenchmarkFollow(b *testing.B) {
 // BenchmarkRead reads a page of a channel, as a client that comes back.
 func BenchmarkRead(b *testing.B) {
 	s := redistest.Start(b, "--appendonly", "no")
-	r := openRedis(b, Options{Addrs: []string{s.Addr}, Hub: "bench"})
+	r := openRedis(b, Options{Address: redisconn.Address{Addrs: []string{s.Addr}}, Hub: "bench"})
 	for i := range 10 {
 		var batch []event.Event
 		for j := range 500 {

@@ -2,109 +2,89 @@ package redis
 
 import (
 	"context"
-	"crypto/tls"
-	"net"
 	"time"
 
 	"github.com/redis/rueidis"
 
 	"github.com/seed-078801ba/sidestream/stream/event"
 	"github.com/seed-078801ba/sidestream/stream/log"
+	"github.com/seed-078801ba/sidestream/stream/redisconn"
 )
 
-const (
-	dialTimeout = 2 * time.Second
-	// connBuffer is the size of a connection's buffers: commands are few and
-	// large here, and there are several connections.
-	connBuffer = 64 << 10
-)
+// dialTimeout bounds one attempt to connect.
+const dialTimeout = 2 * time.Second
 
-func (r *Log) clientOption() rueidis.ClientOption {
-	o := &r.options
-	option := rueidis.ClientOption{
-		InitAddress: o.Addrs, Username: o.Username, Password: o.Password, SelectDB: o.DB, TLSConfig: o.TLS,
-		ClientName: "sidestream", ClientSetInfo: rueidis.DisableClientSetInfo, DisableCache: true,
-		ForceSingleClient:  !o.Cluster && o.Master == "",
-		Dialer:             net.Dialer{Timeout: min(dialTimeout, o.Timeout), KeepAlive: time.Second},
-		DialCtxFn:          r.dialConn,
-		ConnWriteTimeout:   o.Timeout,
-		ReadBufferEachConn: connBuffer, WriteBufferEachConn: connBuffer,
-		PipelineMultiplex: -1, // one connection, beside the one that follows
+// tuning is how a log uses its connections: commands are few and large here.
+func (o *Options) tuning() redisconn.Tuning {
+	t := redisconn.Tuning{Timeout: min(dialTimeout, o.Timeout), Call: o.Timeout, Retry: true, Refresh: o.Probe}
+	if o.Address.Master == "" {
+		t.Refresh = 5 * o.Probe
 	}
-	if o.Master != "" {
-		option.Sentinel = rueidis.SentinelOption{
-			MasterSet: o.Master, Username: o.SentinelUsername, Password: o.SentinelPassword,
-			Dialer: option.Dialer, TLSConfig: o.TLS, TopologyRefreshInterval: o.Probe,
-		}
-	}
-	if o.Cluster {
-		option.ClusterOption.ShardsRefreshInterval = 5 * o.Probe
-	}
-	return option
+	return t
 }
 
-// dialConn is rueidis's own way to dial, but ends with the log.
-func (r *Log) dialConn(ctx context.Context, addr string, dialer *net.Dialer, config *tls.Config) (net.Conn, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(r.life, cancel)()
-	if config != nil {
-		if config.ServerName == "" {
-			host, _, err := net.SplitHostPort(addr)
-			if err != nil {
-				return nil, err
-			}
-			config = config.Clone()
-			config.ServerName = host
-		}
-		return (&tls.Dialer{NetDialer: dialer, Config: config}).DialContext(ctx, "tcp", addr)
-	}
-	return dialer.DialContext(ctx, "tcp", addr)
-}
-
-// dial gives the client, and makes one if there is none yet.
-func (r *Log) dial(ctx context.Context) (rueidis.Client, error) {
+// dial gives the link, and makes one if there is none yet.
+func (r *Log) dial(ctx context.Context) (*redisconn.Link, error) {
 	r.dialing.Lock()
 	defer r.dialing.Unlock()
 	r.mu.Lock()
-	client := r.client
+	link := r.link
 	r.mu.Unlock()
-	if client != nil {
-		return client, nil
+	if link != nil {
+		return link, nil
 	}
 	if r.life.Err() != nil {
-		return nil, errNotConnected
+		return nil, errClosed
 	}
-	client, err := rueidis.NewClient(r.clientOption())
+	link, err := r.options.Address.Connect(r.life, r.options.tuning())
 	if err != nil {
-		return nil, r.wrap("connecting to Redis", err)
+		return nil, err
 	}
 	r.mu.Lock()
-	r.client = client
+	r.link = link
 	r.mu.Unlock()
-	return client, ctx.Err()
+	return link, ctx.Err()
 }
 
-// redial drops the client, so that names are resolved and masters are looked up
+// redial drops the link, so that names are resolved and masters are looked up
 // again.
 func (r *Log) redial() {
 	r.dialing.Lock()
 	defer r.dialing.Unlock()
 	r.mu.Lock()
-	client := r.client
-	r.client = nil
+	link := r.link
+	r.link = nil
 	r.mu.Unlock()
-	if client != nil {
-		client.Close()
+	if link != nil {
+		link.Close()
 	}
+}
+
+// lose notes why Redis cannot be used; nil if it can.
+func (r *Log) lose(err error) *redisconn.Cause {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case err == nil:
+		r.lost = nil
+	case r.link != nil:
+		r.lost = r.link.Explain(err)
+	default:
+		r.lost = r.options.Address.Explain(err)
+	}
+	return r.lost
 }
 
 // connected gives the client if calls have a chance.
 func (r *Log) connected() (rueidis.Client, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.client == nil || r.lost || r.head.Epoch == (event.Epoch{}) {
-		return nil, &callError{doing: "asking Redis", text: errNotConnected.Error(), kind: log.ErrFailed}
+	if r.link == nil || r.lost != nil || r.head.Epoch == (event.Epoch{}) {
+		text := errNotConnected.Error()
+		if r.lost != nil {
+			text += ": " + r.lost.Error()
+		}
+		return nil, &callError{doing: "calling Redis", text: text, kind: log.ErrFailed}
 	}
-	return r.client, nil
+	return r.link.Client, nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/seed-078801ba/sidestream/stream/event"
 	"github.com/seed-078801ba/sidestream/stream/log"
 	"github.com/seed-078801ba/sidestream/stream/log/logtest"
+	"github.com/seed-078801ba/sidestream/stream/redisconn"
 	"github.com/seed-078801ba/sidestream/stream/redisconn/redistest"
 )
 
@@ -66,7 +67,7 @@ func TestLeastRights(t *testing.T) {
 	t.Run("standalone", func(t *testing.T) {
 		s := redistest.Start(t)
 		s.CLI(rules("~sidestream:*", ACL)...)
-		useEverything(t, newNode(t, Options{Addrs: []string{s.Addr}, Username: "side", Password: password, DB: 3}))
+		useEverything(t, newNode(t, Options{Address: redisconn.Address{Addrs: []string{s.Addr}, Username: "side", Password: password, DB: 3}}))
 		nothingRefused(t, s)
 	})
 	t.Run("sentinel", func(t *testing.T) {
@@ -77,10 +78,7 @@ func TestLeastRights(t *testing.T) {
 		for _, sentinel := range s.Sentinels {
 			sentinel.CLI(rules("resetkeys", SentinelACL)...)
 		}
-		useEverything(t, newNode(t, Options{
-			Addrs: s.Addrs, Master: s.Name, Username: "side", Password: password, SentinelUsername: "side", SentinelPassword: password,
-			Replicas: 1,
-		}))
+		useEverything(t, newNode(t, Options{Address: redisconn.Address{Addrs: s.Addrs, Master: s.Name, Username: "side", Password: password, SentinelUsername: "side", SentinelPassword: password}, Replicas: 1}))
 		nothingRefused(t, append(s.Sentinels, s.Master, s.Replica)...)
 	})
 	t.Run("cluster", func(t *testing.T) {
@@ -88,15 +86,15 @@ func TestLeastRights(t *testing.T) {
 		for _, s := range c.Nodes {
 			s.CLI(rules("~sidestream:*", ACL)...)
 		}
-		useEverything(t, newNode(t, Options{Addrs: c.Addrs[:1], Cluster: true, Username: "side", Password: password}))
+		useEverything(t, newNode(t, Options{Address: redisconn.Address{Addrs: c.Addrs[:1], Cluster: true, Username: "side", Password: password}}))
 		nothingRefused(t, c.Nodes...)
 	})
 	t.Run("refused", func(t *testing.T) {
 		s := redistest.Start(t, "--rename-command", "HELLO", "", "--rename-command", "AUTH", "")
-		n := newNode(t, Options{Addrs: []string{s.Addr}, Username: "side", Password: password})
+		n := newNode(t, Options{Address: redisconn.Address{Addrs: []string{s.Addr}, Username: "side", Password: password}})
 		_, err := n.dial(t.Context())
 		if err == nil {
-			_, err = n.state(t.Context(), n.client, event.Cursor{})
+			_, err = n.state(t.Context(), n.link.Client, event.Cursor{})
 		}
 		if err == nil || strings.Contains(err.Error(), password) || !strings.Contains(err.Error(), "AUTH") {
 			t.Errorf("got %v", err)
@@ -107,8 +105,8 @@ func TestLeastRights(t *testing.T) {
 // TestCluster: all of a hub moves with its slot, unnoticed.
 func TestCluster(t *testing.T) {
 	c := redistest.StartCluster(t, 3)
-	a := newNode(t, Options{Addrs: c.Addrs, Cluster: true})
-	b := newNode(t, Options{Addrs: c.Addrs[:1], Cluster: true})
+	a := newNode(t, Options{Address: redisconn.Address{Addrs: c.Addrs, Cluster: true}})
+	b := newNode(t, Options{Address: redisconn.Address{Addrs: c.Addrs[:1], Cluster: true}})
 	a.untilConnected(true)
 	key := a.keys[keyHead]
 	for i := range 4 {
@@ -127,7 +125,7 @@ func TestCluster(t *testing.T) {
 			t.Errorf("read %s", got)
 		}
 	}
-	useEverything(t, newNode(t, Options{Addrs: c.Addrs, Cluster: true, Hub: "another {} hub"}))
+	useEverything(t, newNode(t, Options{Address: redisconn.Address{Addrs: c.Addrs, Cluster: true}, Hub: "another {} hub"}))
 }
 
 // TestLaggingFailover: a master takes over that never had what was
@@ -135,7 +133,7 @@ func TestCluster(t *testing.T) {
 // is not used again in the same epoch with the same tag.
 func TestLaggingFailover(t *testing.T) {
 	s := redistest.StartSentinel(t)
-	o := Options{Addrs: s.Addrs, Master: s.Name}
+	o := Options{Address: redisconn.Address{Addrs: s.Addrs, Master: s.Name}}
 	a, b := newNode(t, o), newNode(t, o)
 	a.untilConnected(true)
 	b.untilHead(a.cursor(a.say("a", "1")))
@@ -169,7 +167,7 @@ func TestFork(t *testing.T) {
 	for name, more := range map[string]int{"shorter": 1, "as long": 2, "longer": 3} {
 		t.Run(name, func(t *testing.T) {
 			s := redistest.StartSentinel(t)
-			master := openRedis(t, Options{Addrs: []string{s.Master.Addr}, Hub: "test"})
+			master := openRedis(t, Options{Address: redisconn.Address{Addrs: []string{s.Master.Addr}}, Hub: "test"})
 			logtest.Put(t, master, logtest.Message("a", "1", "x"))
 			s.Master.CLI("WAIT", "1", "0")
 			s.Lag()
@@ -178,7 +176,7 @@ func TestFork(t *testing.T) {
 			s.Master.Kill()
 			s.Replica.Cont()
 			s.UntilMaster(s.Replica)
-			replica := openRedis(t, Options{Addrs: []string{s.Replica.Addr}, Hub: "test"})
+			replica := openRedis(t, Options{Address: redisconn.Address{Addrs: []string{s.Replica.Addr}}, Hub: "test"})
 			logtest.Put(t, replica, logtest.Message("a", "other", "x"))
 			if more > 1 { // the same event at the same position, behind another one
 				logtest.Put(t, replica, logtest.Message("a", "common", "x"))
@@ -193,7 +191,7 @@ func TestFork(t *testing.T) {
 				t.Errorf("the position that was lost has its tag: %v, %v", tag, err)
 			}
 			// What the process that was away does next:
-			_, err := replica.state(t.Context(), replica.client, was)
+			_, err := replica.state(t.Context(), replica.link.Client, was)
 			logtest.Must(t, err)
 			if _, err := replica.Append([]event.Event{logtest.Message("a", "next", "x")}, nil); !errors.Is(err, log.ErrFailed) {
 				t.Errorf("appending in the old epoch: %v", err)
@@ -206,7 +204,7 @@ func TestFork(t *testing.T) {
 // one, or is left alone by the sentinels.
 func TestDetached(t *testing.T) {
 	s := redistest.StartSentinel(t)
-	n := newNode(t, Options{Addrs: s.Addrs, Master: s.Name})
+	n := newNode(t, Options{Address: redisconn.Address{Addrs: s.Addrs, Master: s.Name}})
 	n.untilHead(n.cursor(n.say("a", "1")))
 	s.Master.CLI("WAIT", "1", "0")
 	s.Sentinels[0].CLI("SENTINEL", "FAILOVER", s.Name)
@@ -225,7 +223,7 @@ func TestDetached(t *testing.T) {
 
 func TestReadOnly(t *testing.T) {
 	s := redistest.Start(t)
-	n := newNode(t, Options{Addrs: []string{s.Addr}})
+	n := newNode(t, Options{Address: redisconn.Address{Addrs: []string{s.Addr}}})
 	n.untilConnected(true)
 	s.CLI("REPLICAOF", "127.0.0.1", redistest.FreePort(t))
 	n.untilConnected(false)
@@ -248,7 +246,7 @@ func TestReadOnly(t *testing.T) {
 // TestReplicas: with too few replicas nothing is acknowledged.
 func TestReplicas(t *testing.T) {
 	s := redistest.Start(t)
-	n := newNode(t, Options{Addrs: []string{s.Addr}, Replicas: 1, Durable: true})
+	n := newNode(t, Options{Address: redisconn.Address{Addrs: []string{s.Addr}}, Replicas: 1, Durable: true})
 	if _, err := n.Append([]event.Event{logtest.Message("a", "1", "x")}, nil); err == nil || errors.Is(err, log.ErrFailed) {
 		t.Errorf("without a replica: %v", err)
 	}
@@ -269,8 +267,8 @@ func TestTLS(t *testing.T) {
 	s := redistest.Start(t, "--tls-port", port, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert,
 		"--tls-auth-clients", "no", "--requirepass", "secret")
 	addr := net.JoinHostPort("127.0.0.1", port)
-	useEverything(t, newNode(t, Options{Addrs: []string{addr}, Password: "secret", TLS: certificate.Client()}))
-	stranger := openRedis(t, Options{Addrs: []string{addr}, Password: "secret", TLS: &tls.Config{}, Hub: "h"})
+	useEverything(t, newNode(t, Options{Address: redisconn.Address{Addrs: []string{addr}, Password: "secret", TLS: certificate.Client()}}))
+	stranger := openRedis(t, Options{Address: redisconn.Address{Addrs: []string{addr}, Password: "secret", TLS: &tls.Config{}}, Hub: "h"})
 	if _, err := stranger.dial(t.Context()); err == nil || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("with a certificate that nobody knows: %v", err)
 	}

@@ -12,6 +12,9 @@ import (
 // It passes when Follow announces that one.
 var errEpoch = errors.New("the log in Redis has another epoch now")
 
+// errClosed: nothing may be called any more.
+var errClosed = errors.New("the log is closed")
+
 // errNotConnected: no connection, or none that has shown to be alive lately.
 var errNotConnected = errors.New("not connected to Redis")
 
@@ -20,25 +23,25 @@ var errNotConnected = errors.New("not connected to Redis")
 type callError struct {
 	doing string
 	text  string
-	kind  error // log.ErrFailed or log.ErrFull
+	kind  error // ErrFailed or ErrFull
+	err   error // what it was; its text may hold a password
 }
 
 func (e *callError) Error() string { return e.doing + ": " + e.text }
 func (e *callError) Unwrap() error { return e.kind }
 
+// Is and As also look into what went wrong, for whoever explains it.
+func (e *callError) Is(target error) bool { return e.err != nil && errors.Is(e.err, target) }
+func (e *callError) As(target any) bool   { return e.err != nil && errors.As(e.err, target) }
+
 // wrap makes an error fit to be shown, and one that callers can tell.
 func (r *Log) wrap(doing string, err error) error {
-	text := err.Error()
-	for _, secret := range []string{r.options.Password, r.options.SentinelPassword} {
-		if secret != "" {
-			text = strings.ReplaceAll(text, secret, "***")
-		}
-	}
+	text := r.options.Address.Scrub(err).Error()
 	kind := log.ErrFailed
 	if lower := strings.ToLower(text); strings.Contains(lower, "no space left") || strings.Contains(lower, "disk full") {
 		kind = log.ErrFull
 	}
-	return &callError{doing: doing, text: text, kind: kind}
+	return &callError{doing: doing, text: text, kind: kind, err: err}
 }
 
 // errReply is the error of an answer that no script of ours gives.

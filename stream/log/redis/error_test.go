@@ -8,10 +8,11 @@ import (
 	"github.com/redis/rueidis"
 
 	"github.com/seed-078801ba/sidestream/stream/log"
+	"github.com/seed-078801ba/sidestream/stream/redisconn"
 )
 
 func TestErrors(t *testing.T) {
-	r := &Log{options: Options{Password: "hunter2", SentinelPassword: "swordfish"}}
+	r := &Log{options: Options{Address: redisconn.Address{Password: "hunter2", SentinelPassword: "swordfish"}}}
 	for text, want := range map[string]error{
 		"MISCONF Errors writing to the AOF file: No space left on device":                                 log.ErrFull,
 		"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk": log.ErrFailed,
@@ -33,8 +34,7 @@ func TestErrors(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	for _, o := range []Options{
-		{}, {Hub: "h"}, {Addrs: []string{"a:1"}}, {Addrs: []string{"a:1"}, Hub: "h", Cluster: true, DB: 1},
-		{Addrs: []string{"a:1"}, Hub: "h", Cluster: true, Master: "m"},
+		{}, {Hub: "h"}, {Address: redisconn.Address{Addrs: []string{"a:1"}}},
 	} {
 		if _, err := Open(o); err == nil {
 			t.Errorf("%+v is taken", o)

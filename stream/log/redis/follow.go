@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,17 +39,17 @@ func (r *Log) Follow(ctx context.Context, after event.Cursor, f log.Follower) er
 	t := &tail{r: r, f: f, at: after}
 	retry, since := minRetry, time.Now()
 	for {
-		client, err := r.dial(ctx)
+		link, err := r.dial(ctx)
+		t.worked, t.hung = false, false
 		if err == nil {
-			t.worked, t.hung = false, false
-			err = t.session(ctx, client)
+			err = t.session(ctx, link.Client)
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		// A connection that is cut is made again before anybody is troubled.
 		if err != nil && (!t.worked || t.hung || t.broken != nil) {
-			t.tell(false)
+			t.tell(err)
 		}
 		if t.broken != nil {
 			return t.broken
@@ -75,20 +76,31 @@ type tail struct {
 	r      *Log
 	f      log.Follower
 	at     event.Cursor // what the follower has
-	told   bool         // what the follower was told last: connected
+	told   bool         // the follower was told that Redis is connected
+	causes []string     // why not, as far as told since then
 	worked bool         // this session has reached Redis
 	hung   bool         // this session waited for an answer in vain
 	broken error        // nothing can mend this
 }
 
-// tell says whether Redis is connected, if that is news.
-func (t *tail) tell(connected bool) {
-	t.r.mu.Lock()
-	t.r.lost = !connected
-	t.r.mu.Unlock()
-	if t.told != connected {
-		t.told = connected
-		t.f.Connected(connected)
+// maxCauses bounds how many causes of one outage are told.
+const maxCauses = 8
+
+// tell says whether Redis is connected, and why not, if that is news.
+func (t *tail) tell(err error) {
+	cause := t.r.lose(err)
+	switch {
+	case cause == nil:
+		t.causes = nil
+		if !t.told {
+			t.told = true
+			t.f.Connected(nil)
+		}
+	case !slices.Contains(t.causes, cause.Text) && len(t.causes) < maxCauses:
+		t.told, t.causes = false, append(t.causes, cause.Text)
+		t.f.Connected(cause)
+	default:
+		t.told = false
 	}
 }
 
@@ -109,7 +121,7 @@ func (t *tail) session(ctx context.Context, client rueidis.Client) error {
 			}
 			head = s.head
 			t.worked = true
-			t.tell(true)
+			t.tell(nil)
 		}
 		entries, err := t.read(ctx, conn)
 		if err != nil {

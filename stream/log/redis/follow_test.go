@@ -13,6 +13,7 @@ import (
 	"github.com/seed-078801ba/sidestream/stream/event"
 	"github.com/seed-078801ba/sidestream/stream/log"
 	"github.com/seed-078801ba/sidestream/stream/log/logtest"
+	"github.com/seed-078801ba/sidestream/stream/redisconn"
 	"github.com/seed-078801ba/sidestream/stream/redisconn/redistest"
 )
 
@@ -23,7 +24,7 @@ func TestOrder(t *testing.T) {
 	const nodes, batches = 3, 40
 	var all [nodes]*node
 	for i := range all {
-		all[i] = newNode(t, Options{Addrs: []string{s.Addr}})
+		all[i] = newNode(t, Options{Address: redisconn.Address{Addrs: []string{s.Addr}}})
 	}
 	var group sync.WaitGroup
 	for i, n := range all {
@@ -75,7 +76,7 @@ func TestOrder(t *testing.T) {
 func TestStarts(t *testing.T) {
 	s := redistest.Start(t)
 	s.Kill()
-	n := newNode(t, Options{Addrs: []string{s.Addr}, Password: "hunter2"})
+	n := newNode(t, Options{Address: redisconn.Address{Addrs: []string{s.Addr}, Password: "hunter2"}})
 	if n.Head() != (event.Cursor{}) {
 		t.Errorf("head is %v", n.Head())
 	}
@@ -97,8 +98,8 @@ func TestStarts(t *testing.T) {
 // killed and syncs always, and nobody is told of a gap.
 func TestRestart(t *testing.T) {
 	s := redistest.Start(t)
-	a := newNode(t, Options{Addrs: []string{s.Addr}})
-	b := newNode(t, Options{Addrs: []string{s.Addr}})
+	a := newNode(t, Options{Address: redisconn.Address{Addrs: []string{s.Addr}}})
+	b := newNode(t, Options{Address: redisconn.Address{Addrs: []string{s.Addr}}})
 	for round := range 5 {
 		for i := range 20 {
 			a.say("a", fmt.Sprint(round, "-", i))
@@ -125,7 +126,7 @@ func TestRestart(t *testing.T) {
 // for it for ever, and it is found again.
 func TestHangs(t *testing.T) {
 	s := redistest.Start(t)
-	n := newNode(t, Options{Addrs: []string{s.Addr}})
+	n := newNode(t, Options{Address: redisconn.Address{Addrs: []string{s.Addr}}})
 	n.untilConnected(true)
 	n.say("a", "1")
 	s.Stop()
@@ -149,11 +150,11 @@ func TestHangs(t *testing.T) {
 func TestHangsAtStart(t *testing.T) {
 	s := redistest.Start(t)
 	s.Stop()
-	n := newNode(t, Options{Addrs: []string{s.Addr}})
+	n := newNode(t, Options{Address: redisconn.Address{Addrs: []string{s.Addr}}})
 	if n.Head() != (event.Cursor{}) {
 		t.Errorf("head is %v", n.Head())
 	}
-	other := openRedis(t, Options{Addrs: []string{s.Addr}, Hub: "h", Timeout: 100 * time.Millisecond})
+	other := openRedis(t, Options{Address: redisconn.Address{Addrs: []string{s.Addr}}, Hub: "h", Timeout: 100 * time.Millisecond})
 	logtest.Must(t, other.Close())
 	if _, err := other.dial(t.Context()); err == nil {
 		t.Error("a closed log connects")
@@ -166,8 +167,8 @@ func TestHangsAtStart(t *testing.T) {
 // TestFlush: who empties Redis begins a new log, and everybody is told.
 func TestFlush(t *testing.T) {
 	s := redistest.Start(t)
-	a := newNode(t, Options{Addrs: []string{s.Addr}})
-	b := newNode(t, Options{Addrs: []string{s.Addr}})
+	a := newNode(t, Options{Address: redisconn.Address{Addrs: []string{s.Addr}}})
+	b := newNode(t, Options{Address: redisconn.Address{Addrs: []string{s.Addr}}})
 	b.untilHead(a.cursor(a.say("a", "1")))
 	old := a.Head().Epoch
 	s.CLI("FLUSHALL")
@@ -189,7 +190,7 @@ func TestFlush(t *testing.T) {
 // that is gone.
 func TestLosesKeys(t *testing.T) {
 	s := redistest.Start(t)
-	n := newNode(t, Options{Addrs: []string{s.Addr}})
+	n := newNode(t, Options{Address: redisconn.Address{Addrs: []string{s.Addr}}})
 	if _, err := n.Append(nil, []event.Mark{{Source: "s", Value: "1"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +210,7 @@ func TestLosesKeys(t *testing.T) {
 // TestScriptFlush: a Redis that has forgotten the scripts is given them.
 func TestScriptFlush(t *testing.T) {
 	s := redistest.Start(t)
-	n := newNode(t, Options{Addrs: []string{s.Addr}})
+	n := newNode(t, Options{Address: redisconn.Address{Addrs: []string{s.Addr}}})
 	for i := range 5 {
 		s.CLI("SCRIPT", "FLUSH")
 		if _, err := n.Append([]event.Event{logtest.Message("a", fmt.Sprint(i), "x")}, nil); err != nil {
@@ -225,8 +226,8 @@ func TestScriptFlush(t *testing.T) {
 // TestKillsClients: connections that are cut all the time lose nothing.
 func TestKillsClients(t *testing.T) {
 	s := redistest.Start(t)
-	a := newNode(t, Options{Addrs: []string{s.Addr}})
-	b := newNode(t, Options{Addrs: []string{s.Addr}})
+	a := newNode(t, Options{Address: redisconn.Address{Addrs: []string{s.Addr}}})
+	b := newNode(t, Options{Address: redisconn.Address{Addrs: []string{s.Addr}}})
 	stop, killed := make(chan struct{}), make(chan int)
 	go func() {
 		tick := time.NewTicker(200 * time.Millisecond)
@@ -262,7 +263,7 @@ func TestFeedTrimmed(t *testing.T) {
 	s := redistest.Start(t, "--appendonly", "no")
 	for name, o := range map[string]Options{"events": {FeedEvents: 10}, "bytes": {FeedBytes: 1000}} {
 		t.Run(name, func(t *testing.T) {
-			o.Addrs, o.Hub = []string{s.Addr}, name
+			o.Address.Addrs, o.Hub = []string{s.Addr}, name
 			writer := openRedis(t, o)
 			l := &listener{t: t, seen: map[event.Cursor]event.Entry{}, at: writer.Head()}
 			after := writer.Head()
@@ -284,7 +285,7 @@ func TestFeedTrimmed(t *testing.T) {
 // in it.
 func TestReadOvertaken(t *testing.T) {
 	s := redistest.Start(t, "--appendonly", "no")
-	o := Options{Addrs: []string{s.Addr}, Hub: "h", Retention: log.Retention{Events: 3 * readEvents}}
+	o := Options{Address: redisconn.Address{Addrs: []string{s.Addr}}, Hub: "h", Retention: log.Retention{Events: 3 * readEvents}}
 	writer, reader := openRedis(t, o), openRedis(t, o)
 	done := make(chan struct{})
 	t.Cleanup(func() { <-done })
@@ -321,7 +322,7 @@ func TestReadOvertaken(t *testing.T) {
 // TestForeignEntries: what this version cannot read ends Follow.
 func TestForeignEntries(t *testing.T) {
 	s := redistest.Start(t, "--appendonly", "no")
-	r := openRedis(t, Options{Addrs: []string{s.Addr}, Hub: "h", Probe: testProbe})
+	r := openRedis(t, Options{Address: redisconn.Address{Addrs: []string{s.Addr}}, Hub: "h", Probe: testProbe})
 	s.CLI("XADD", r.keys[keyFeed], "1-0", "t", "1", "a", "1", "b", "0", "e", "future")
 	s.CLI("HSET", r.keys[keyHead], "feed", "1", "seq", "1", "tag", "1")
 	l := &listener{t: t, seen: map[event.Cursor]event.Entry{}}

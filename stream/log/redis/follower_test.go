@@ -5,6 +5,7 @@ package redis
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -26,7 +27,7 @@ type listener struct {
 	arrived chan time.Time               // if set, told of entries
 	resets  []event.Reason
 	up      bool
-	cuts    int // how often it was disconnected
+	causes  []string // why it is not up
 }
 
 func (l *listener) Entries(entries []event.Entry, head event.Cursor) {
@@ -54,16 +55,21 @@ func (l *listener) Reset(head event.Cursor, reason event.Reason) {
 	l.resets = append(l.resets, reason)
 }
 
-func (l *listener) Connected(yes bool) {
+func (l *listener) Connected(cause error) {
 	l.telling.Lock()
 	defer l.telling.Unlock()
-	if yes == l.up {
-		l.t.Errorf("told again that connected is %v", yes)
+	if cause == nil {
+		if l.up {
+			l.t.Error("told again that it is connected")
+		}
+		l.up, l.causes = true, nil
+		return
 	}
-	l.up = yes
-	if !yes {
-		l.cuts++
+	l.up = false
+	if slices.Contains(l.causes, cause.Error()) {
+		l.t.Errorf("told again: %v", cause)
 	}
+	l.causes = append(l.causes, cause.Error())
 }
 
 func (l *listener) is(f func() bool) func() bool {

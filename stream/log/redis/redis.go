@@ -5,35 +5,20 @@ package redis
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
-	"github.com/redis/rueidis"
-
 	"github.com/seed-078801ba/sidestream/stream/event"
 	"github.com/seed-078801ba/sidestream/stream/log"
+	"github.com/seed-078801ba/sidestream/stream/redisconn"
 )
 
 // Options say where a log in Redis is, and how it is kept.
 type Options struct {
-	// Addrs are host:port of the Redis; of the sentinels if Master is set; of
-	// some nodes of a Cluster if Cluster is.
-	Addrs []string
-	// Master is the name under which sentinels know the master.
-	Master string
-	// Cluster: Addrs are nodes of a Redis Cluster. All of a hub is kept in one
-	// slot, and so by one of its masters.
-	Cluster bool
-	// DB is the number of the database; a Cluster has only 0.
-	DB int
-
-	Username, Password                 string
-	SentinelUsername, SentinelPassword string
-	// TLS, if set, is used for every connection.
-	TLS *tls.Config
+	// Address is how to reach Redis. In a Cluster, all of a hub is kept in one
+	// slot, and so by one of its masters. Required.
+	Address redisconn.Address
 
 	// Hub names the log: processes with the same Hub and Prefix in one Redis
 	// share one. Required.
@@ -114,9 +99,9 @@ type Log struct {
 	dialing sync.Mutex // held while a client is made
 
 	mu        sync.Mutex
-	client    rueidis.Client // nil until Redis was reached first
-	lost      bool           // Follow says that it is not connected
-	head      event.Cursor   // the newest position known, of the epoch announced
+	link      *redisconn.Link  // nil until Redis was reached first
+	lost      *redisconn.Cause // why Follow is not connected, nil if it is
+	head      event.Cursor     // the newest position known, of the epoch announced
 	retention log.Retention
 	stats     log.Stats
 	clock     serverClock
@@ -133,11 +118,8 @@ var errOptions = errors.New("a log in Redis needs the address of a Redis and the
 // until Follow has reached it, Head is zero and everything else fails.
 func Open(o Options) (*Log, error) {
 	o = o.withDefaults()
-	if len(o.Addrs) == 0 || o.Hub == "" {
+	if len(o.Address.Addrs) == 0 || o.Hub == "" {
 		return nil, errOptions
-	}
-	if o.Cluster && (o.Master != "" || o.DB != 0) {
-		return nil, fmt.Errorf("a Redis Cluster has no sentinels and no databases but 0")
 	}
 	r := &Log{
 		options: o, keys: keyNames(o.Prefix, o.Hub), started: time.Now(), retention: o.Retention, scan: "0",
@@ -148,11 +130,14 @@ func Open(o Options) (*Log, error) {
 	r.life, r.end = context.WithCancel(context.Background())
 	ctx, cancel := context.WithTimeout(r.life, min(openPatience, o.Timeout))
 	defer cancel()
-	if client, err := r.dial(ctx); err == nil {
-		if s, err := r.state(ctx, client, event.Cursor{}); err == nil {
+	link, err := r.dial(ctx)
+	if err == nil {
+		var s answer
+		if s, err = r.state(ctx, link.Client, event.Cursor{}); err == nil {
 			r.announce(s)
 		}
 	}
+	r.lose(err)
 	return r, nil
 }
 
@@ -193,9 +178,9 @@ func (r *Log) Close() error {
 	defer r.dialing.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.client != nil {
-		r.client.Close()
-		r.client = nil
+	if r.link != nil {
+		r.link.Close()
+		r.link = nil
 	}
 	return nil
 }

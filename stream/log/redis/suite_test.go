@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-078801ba/sidestream/stream/log"
 	"github.com/seed-078801ba/sidestream/stream/log/logtest"
+	"github.com/seed-078801ba/sidestream/stream/redisconn"
 	"github.com/seed-078801ba/sidestream/stream/redisconn/redistest"
 )
 
@@ -24,7 +25,7 @@ func TestMain(m *testing.M) {
 // store runs the suite over a real Redis; each log is another hub in it.
 var store = logtest.Store{
 	Open: func(t testing.TB, r log.Retention, now func() time.Time) log.Log {
-		return openRedis(t, Options{Addrs: []string{suiteServer(t)}, Hub: suiteHub(), Retention: r, Now: now})
+		return openRedis(t, Options{Address: redisconn.Address{Addrs: []string{suiteServer(t)}}, Hub: suiteHub(), Retention: r, Now: now})
 	},
 	Reopen: func(t testing.TB, l log.Log, r log.Retention, now func() time.Time) log.Log {
 		o := l.(*Log).options

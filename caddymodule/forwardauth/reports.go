@@ -1,0 +1,93 @@
+package forwardauth
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// reportEvery bounds the lines about a backend that does not answer, and
+	// about one that answers again, to one of each in that time.
+	reportEvery = 10 * time.Second
+	// suspiciousAnswers is after how many answers, all of them 404, the
+	// configured address is doubted; doubtEvery is how often that is said.
+	suspiciousAnswers = 10
+	doubtEvery        = time.Hour
+)
+
+// reports writes to the log what an operator must know about the backend, and
+// not more often than that. Safe for concurrent use.
+type reports struct {
+	logger *slog.Logger
+
+	mu         sync.Mutex
+	failures   int // in a row
+	since      time.Time
+	warned     time.Time // of a backend that does not answer
+	unanswered bool      // that is what the log says
+	notFound   int       // answers, of those to questions about channels
+	found      bool      // there was another one
+	doubted    time.Time
+}
+
+// failed takes note of a question without an answer. The error holds no
+// secrets.
+func (r *reports) failed(err error) {
+	now := time.Now()
+	r.mu.Lock()
+	if r.failures == 0 {
+		r.since = now
+	}
+	r.failures++
+	level := slog.LevelDebug
+	if now.Sub(r.warned) >= reportEvery {
+		r.warned, r.unanswered, level = now, true, slog.LevelWarn
+	}
+	r.mu.Unlock()
+	r.logger.Log(context.Background(), level, "the backend did not say who may listen", "error", err)
+}
+
+// answered takes note of an answer, whatever it says.
+func (r *reports) answered(status int, q *request) {
+	now := time.Now()
+	r.mu.Lock()
+	failures, since := r.failures, r.since
+	back := r.unanswered && failures > 0
+	r.failures = 0
+	if back {
+		r.unanswered = false
+	}
+	doubt := r.doubts(status, q, now)
+	notFound := r.notFound
+	r.mu.Unlock()
+	if back {
+		r.logger.Info("the backend answers again", "questions_without_answer", failures, "since", since.Round(time.Second))
+	}
+	if doubt {
+		path, _, _ := strings.Cut(q.auth.config.URI, "?") // a query may hold a key
+		r.logger.Warn("the backend has answered 404 to all questions so far; is the address of auth right?",
+			"questions", notFound, "request", q.method+" "+path)
+	}
+}
+
+// doubts tells whether the answers so far look as if the address was wrong. A
+// login that is asked for, or not accepted, says nothing of it.
+func (r *reports) doubts(status int, q *request, now time.Time) bool {
+	switch {
+	case r.found || q.channel == "" && !q.list:
+	case status == http.StatusNotFound:
+		r.notFound++
+		if r.notFound >= suspiciousAnswers && (r.doubted.IsZero() || now.Sub(r.doubted) >= doubtEvery) {
+			r.doubted = now
+			return true
+		}
+	case status == http.StatusUnauthorized, status >= 300 && status <= 399, status >= 500:
+	default:
+		r.found = true
+	}
+	return false
+}
