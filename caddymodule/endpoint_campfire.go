@@ -3,6 +3,8 @@ package caddymodule
 import (
 	"net/http"
 	"strings"
+
+	"github.com/seed-078801ba/sidestream/stream/event"
 )
 
 // campfireEndpoint serves GET /room/{channel}/live.json and live.xml, as the
@@ -16,10 +18,7 @@ func (*campfireEndpoint) name() string    { return "campfire" }
 func (e *campfireEndpoint) realm() string { return e.title }
 
 func (e *campfireEndpoint) claims(line requestLine, r *http.Request) claim {
-	if line.segments != nil {
-		if _, _, ok := e.match(line.segments); !ok {
-			return notOurs
-		}
+	if _, _, ok := e.match(line.segments); ok {
 		switch r.Method {
 		case http.MethodGet, http.MethodHead, http.MethodOptions:
 			return ours
@@ -63,7 +62,7 @@ func (e *campfireEndpoint) resembles(segments []string) bool {
 func (e *campfireEndpoint) ask(line requestLine, r *http.Request) (ask, *refusal) {
 	channel, formatName, _ := e.match(line.segments)
 	a := ask{formatName: formatName, channels: []string{channel}}
-	if !isChannel(channel) {
+	if !event.ValidChannel(channel) {
 		return a, badRequest("there is no such room")
 	}
 	query, err := readQuery(r.URL.RawQuery, fromParameters...)

@@ -2,11 +2,14 @@ package caddymodule
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/valyala/fastjson"
+
+	"github.com/seed-078801ba/sidestream/stream/event"
 )
 
 // flowdockEndpoint serves GET /flows?filter= and /flows/{org}/{flow}, as
@@ -17,8 +20,6 @@ type flowdockEndpoint struct {
 	prefix      []string
 	title       string
 	maxChannels int
-	// opaqueIDs: an entry org:flow is a name of its own, not that of org/flow.
-	opaqueIDs bool
 }
 
 func (*flowdockEndpoint) name() string    { return "flowdock" }
@@ -35,16 +36,13 @@ func (e *flowdockEndpoint) claims(line requestLine, r *http.Request) claim {
 	if method != http.MethodGet && method != http.MethodHead && method != http.MethodOptions {
 		return notOurs
 	}
-	if line.segments != nil {
-		if !e.matches(line.segments) || isRESTQuery(r.URL.RawQuery) {
-			return notOurs
-		}
+	switch {
+	case isRESTQuery(r.URL.RawQuery):
+		return notOurs
+	case e.matches(line.segments):
 		return ours
-	}
-	for _, reading := range line.loose {
-		if e.matches(reading) && !isRESTQuery(r.URL.RawQuery) {
-			return crooked
-		}
+	case slices.ContainsFunc(line.loose, e.matches):
+		return crooked
 	}
 	return notOurs
 }
@@ -84,19 +82,15 @@ func (e *flowdockEndpoint) ask(line requestLine, r *http.Request) (ask, *refusal
 	a.formatName = flowdockFormat(r.Header, query["accept"])
 	a.private = truthy(query["user"])
 
-	filter := strings.Split(query["filter"], ",")
+	filter := splitFilter(r.URL.RawQuery)
 	if rest, _ := under(line.segments, e.prefix); len(rest) > 2 {
 		filter = append(filter, rest[1]+"/"+rest[2])
 	}
 	for _, entry := range filter {
-		entry = strings.TrimSpace(entry)
-		if entry == "" {
-			continue // "filter=" of a bot that has joined no flow yet
-		}
-		if !isChannel(entry) {
+		if !event.ValidChannel(entry) {
 			return a, badRequest("filter holds something that is no flow")
 		}
-		if entry = e.canonicalFlow(entry); !slices.Contains(a.channels, entry) {
+		if !slices.Contains(a.channels, entry) {
 			a.channels = append(a.channels, entry)
 		}
 		if len(a.channels) > e.maxChannels {
@@ -111,28 +105,39 @@ func (e *flowdockEndpoint) ask(line requestLine, r *http.Request) (ask, *refusal
 	return a, re
 }
 
-// canonicalFlow makes the name org/flow of an id org:flow, which is how flows
-// were named in filters before 27 May 2013. Other ids with colons, such as
-// Matrix rooms, are names of their own.
-func (e *flowdockEndpoint) canonicalFlow(entry string) string {
-	if e.opaqueIDs {
-		return entry
+// splitFilter lists the names in the filter of a query that readQuery has read:
+// there is one filter at most. The API's own clients write the commas between
+// names plainly, or escaped like everything else in the filter. So if there are
+// plain commas, only those separate names, and an escaped one is part of a name;
+// otherwise the escaped ones separate. A lone name with a comma is written with
+// a plain comma behind it: filter=a%2Cb,
+func splitFilter(rawQuery string) []string {
+	var names []string
+	for pair := range strings.SplitSeq(rawQuery, "&") {
+		key, value, _ := strings.Cut(pair, "=")
+		if key, err := url.QueryUnescape(key); err != nil || key != "filter" {
+			continue
+		}
+		if strings.Contains(value, ",") {
+			for entry := range strings.SplitSeq(value, ",") {
+				if entry, err := url.QueryUnescape(entry); err == nil && entry != "" {
+					names = append(names, entry)
+				}
+			}
+			continue
+		}
+		value, err := url.QueryUnescape(value)
+		if err != nil {
+			continue
+		}
+		for entry := range strings.SplitSeq(value, ",") {
+			// "filter=" is that of a bot that has joined no flow yet.
+			if entry = strings.TrimSpace(entry); entry != "" {
+				names = append(names, entry)
+			}
+		}
 	}
-	return flowName(entry)
-}
-
-// flowName is org/flow for an id of the form org:flow, and the id otherwise.
-func flowName(id string) string {
-	org, flow, ok := strings.Cut(id, ":")
-	if ok && isParameterized(org) && isParameterized(flow) {
-		return org + "/" + flow
-	}
-	return id
-}
-
-// isParameterized tells whether text is what Rails' parameterize may return.
-func isParameterized(text string) bool {
-	return text != "" && strings.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == ""
+	return names
 }
 
 // flowdockFormat chooses by the accept parameter, else by the Accept header:

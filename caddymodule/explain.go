@@ -304,6 +304,8 @@ func (s *Sidestream) provisionForExplaining(ctx caddy.Context) error {
 			return err
 		}
 	}
+	names := s.ownNames()
+	s.names = &names
 	return nil
 }
 

@@ -73,6 +73,7 @@ func (s *Sidestream) explain(r *http.Request, e endpoint, c claim, line requestL
 	re := screen(r, c)
 	if re == nil {
 		a, re = e.ask(line, r)
+		a.channels = s.names.CanonicalAll(a.channels)
 		x.Format, x.Channels, x.Private = a.formatName, a.channels, a.private
 	}
 	var ad *admission

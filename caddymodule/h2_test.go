@@ -22,7 +22,7 @@ func TestHTTP2(t *testing.T) {
 	}
 	s.post("1", "1", "hello")
 	readUntil(t, stream, "hello")
-	if resp := s.get("/room/1%2f2/live.json", asBasic); resp.StatusCode != http.StatusBadRequest {
+	if resp := s.get("/room/1%2f..%2f2/live.json", asBasic); resp.StatusCode != http.StatusBadRequest {
 		t.Errorf("a crooked path: %d", resp.StatusCode)
 	}
 	s.app.forbid("tok", "1")

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap/exp/zapslog"
 
 	"github.com/seed-078801ba/sidestream/stream"
+	"github.com/seed-078801ba/sidestream/stream/event"
 )
 
 func init() { caddy.RegisterModule(new(App)) }
@@ -90,6 +91,8 @@ type tenancy struct {
 	key       string // in the pool
 	history   History
 	settings  stream.Config
+	names     *event.Names // settled when all handlers have joined
+	named     bool         // a handler has said what they are
 	activates []func()
 	sources   sourceSet
 	gate      *pooledGate
@@ -120,7 +123,7 @@ func (a *App) join(name string, history History, settings stream.Config, activat
 	t := a.tenancies[name]
 	switch {
 	case t == nil:
-		t = &tenancy{history: history, settings: settings, key: name + "\x00" + history.place(), sources: sourceSet{}}
+		t = &tenancy{history: history, settings: settings, names: new(event.Names), key: name + "\x00" + history.place(), sources: sourceSet{}}
 		v, _, err := hubs.LoadOrNew(t.key, func() (caddy.Destructor, error) { return openHub(name, history, settings) })
 		if err != nil {
 			return nil, err
@@ -189,6 +192,7 @@ func (a *App) Stop() error {
 
 func (t *tenancy) apply() {
 	settings := t.settings
+	settings.Names = *t.names
 	settings.Logger = hubLogger()
 	t.hub.Configure(settings)
 	t.hub.Log().SetRetention(t.history.retention())

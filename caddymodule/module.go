@@ -84,7 +84,7 @@ type Sidestream struct {
 	origins   map[string]*originPolicy // by endpoint
 	auth      *forwardauth.Auth
 	hub       *stream.Hub
-	publisher event.Publisher // to the hub
+	names     *event.Names // the hub's, for all of its handlers
 	gate      *pooledGate
 	revoker   *forwardauth.Revoker
 	app       *App
@@ -161,11 +161,10 @@ func (s *Sidestream) joinHub(ctx caddy.Context, repl *caddy.Replacer) error {
 		return err
 	}
 	s.gate.activateFirst(app, s)
-	s.publisher = s.hub
-	if s.Flowdock != nil && !s.Flowdock.OpaqueIDs {
-		s.publisher = flowNames{s.hub}
-	}
 	t := app.tenancies[s.Hub]
+	if err := s.shareNames(t); err != nil {
+		return err
+	}
 	t.gate = s.gate
 	for _, h := range s.Webhooks {
 		h.counts = t.hub.counts(h.shownPath())
@@ -177,6 +176,25 @@ func (s *Sidestream) joinHub(ctx caddy.Context, repl *caddy.Replacer) error {
 		drainOnExit(server, s.hub)
 	}
 	return nil
+}
+
+// shareNames settles how the hub's channels are named. The one who has flows
+// says so for all: a channel has one name, whatever kind of client asks for it.
+func (s *Sidestream) shareNames(t *tenancy) error {
+	if s.Flowdock != nil {
+		own := s.ownNames()
+		if t.named && own != *t.names {
+			return fmt.Errorf("hub %q: of two handlers only one has flowdock with opaque_ids: make them the same, or give one of them another hub name", s.Hub)
+		}
+		*t.names, t.named = own, true
+	}
+	s.names = t.names
+	return nil
+}
+
+// ownNames is how a hub with this handler alone names its channels.
+func (s *Sidestream) ownNames() event.Names {
+	return event.Names{Flows: s.Flowdock != nil && !s.Flowdock.OpaqueIDs}
 }
 
 // provisionEndpoints sets up the kinds of clients.
@@ -214,7 +232,7 @@ func (s *Sidestream) provisionEndpoints() error {
 		}
 		e := &flowdockEndpoint{
 			prefix: prefixSegments(s.Flowdock.Prefix), title: s.Realm,
-			maxChannels: s.Limits.Channels, opaqueIDs: s.Flowdock.OpaqueIDs,
+			maxChannels: s.Limits.Channels,
 		}
 		anyToken := s.CORS == nil && !cookies && !s.Auth.None && !s.Auth.Anonymous
 		s.addEndpoint(e, &originPolicy{listed: listed, cookies: cookies, anyToken: anyToken}, flowdockJSON, eventStream)

@@ -6,15 +6,9 @@ import (
 	"net/url"
 	"path"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/seed-078801ba/sidestream/stream/event"
 )
-
-// maxName is the length of the longest channel name that a client may ask for,
-// in bytes.
-const maxName = 256
 
 // errLine is the error of a request line that is not in its one canonical
 // form. It says nothing of the line, which a stranger chose.
@@ -25,11 +19,12 @@ var errLine = errors.New("the request's address is not in canonical form")
 // that there is no second reading for an attacker to differ in.
 type requestLine struct {
 	// segments are the decoded parts of the path; a trailing slash is an
-	// empty last one. Nil if the path is not canonical.
+	// empty last one. A slash in a segment was escaped. Nil if the path is not
+	// canonical.
 	segments []string
-	// loose are the ways in which a careless reader could understand the
-	// path. They only serve to tell whether a path that is not canonical was
-	// meant for us.
+	// loose are the other ways in which a careless reader could understand the
+	// path. They only serve to tell whether a path that is not one of ours as
+	// it stands was meant for us, and is refused. Nil if there are none.
 	loose [][]string
 }
 
@@ -40,10 +35,14 @@ func readLine(r *http.Request) requestLine {
 	if !strings.HasPrefix(escaped, "/") {
 		return requestLine{} // CONNECT, OPTIONS *: nobody's path
 	}
-	if segments, ok := splitPath(escaped); ok && sameAuthority(r) {
+	segments, plain := splitPath(escaped)
+	if !sameAuthority(r) {
+		segments = nil
+	}
+	if segments != nil && plain {
 		return requestLine{segments: segments}
 	}
-	return requestLine{loose: looseReadings(escaped)}
+	return requestLine{segments: segments, loose: looseReadings(escaped)}
 }
 
 // sameAuthority tells whether the request names one host only, and no user. A
@@ -53,45 +52,32 @@ func sameAuthority(r *http.Request) bool {
 	return r.URL.User == nil && r.URL.Opaque == "" && (r.URL.Host == "" || strings.EqualFold(r.URL.Host, r.Host))
 }
 
-// splitPath decodes an escaped path into segments. One doubled slash is
-// allowed, at the very beginning: clients of 2010 were shown such a path. The
-// last segment may be empty. Everything else must be a name.
-func splitPath(escaped string) ([]string, bool) {
+// splitPath decodes an escaped path into segments, nil if one of them is no
+// text or leads elsewhere. One doubled slash is allowed, at the very beginning:
+// clients of 2010 were shown such a path. The last segment may be empty. plain:
+// there is no other way to read it.
+func splitPath(escaped string) (segments []string, plain bool) {
+	plain = true
 	rest, _ := strings.CutPrefix(escaped[1:], "/")
-	segments := strings.Split(rest, "/")
+	segments = strings.Split(rest, "/")
 	for i, segment := range segments {
 		decoded, err := url.PathUnescape(segment)
-		if err != nil {
+		if err != nil || strings.Contains(segment, ";") { // parameters, for some readers
 			return nil, false
 		}
-		if !isName(decoded) && !(decoded == "" && i == len(segments)-1) {
+		switch err := event.CheckChannel(decoded); err {
+		case nil, event.ErrNameReserved: // whoever makes a channel of it looks again
+		case event.ErrNameEmpty:
+			if i < len(segments)-1 {
+				return nil, false
+			}
+		default:
 			return nil, false
 		}
+		plain = plain && !strings.ContainsAny(decoded, `/\%?#;`)
 		segments[i] = decoded
 	}
-	return segments, true
-}
-
-// isName tells whether text can be one segment of a path that nobody
-// understands in another way: not after a second decoding, not with
-// parameters cut off, not with dots resolved.
-func isName(text string) bool {
-	if text == "" || text == "." || text == ".." || len(text) > maxName || !utf8.ValidString(text) {
-		return false
-	}
-	for _, c := range text {
-		if strings.ContainsRune(`/\%?#;`, c) || unicode.IsControl(c) || c == utf8.RuneError || c == '\u2028' || c == '\u2029' {
-			return false
-		}
-	}
-	return true
-}
-
-// isChannel tells whether a client may ask for a channel of this name: a name,
-// or a flow's `org/flow`, and no user's private channel.
-func isChannel(text string) bool {
-	org, flow, isFlow := strings.Cut(text, "/")
-	return len(text) <= maxName && isName(org) && (!isFlow || isName(flow)) && !strings.HasPrefix(text, event.UserPrefix)
+	return segments, plain
 }
 
 // looseReadings lists how a path might be read: decoded once, twice or thrice,

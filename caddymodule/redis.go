@@ -193,11 +193,11 @@ func (p *pooledHub) connected() bool {
 
 // redisSources makes the handler's sources.
 func (s *Sidestream) redisSources(app *App) error {
-	gate := s.gate // and not s: the source outlives it
+	gate, names := s.gate, s.names // and not s: the source outlives it
 	for _, rs := range s.Redis {
 		err := app.joinSource(s.Hub, rs, func(revocations []decode.Revocation) {
 			for _, r := range revocations {
-				gate.Revoke(r.User, r.Channel)
+				gate.Revoke(r.User, names.Canonical(r.Channel))
 			}
 		})
 		if err != nil {

@@ -43,7 +43,7 @@ func (s *Sidestream) provisionRevoke(repl *caddy.Replacer) error {
 		return fmt.Errorf("revoke %s: secret: %w", s.Revoke.Path, err)
 	}
 	s.revoker = forwardauth.NewRevoker(secrets, func(ctx context.Context, user, channel string) int {
-		revocation := s.gate.Revoke(user, channel)
+		revocation := s.gate.Revoke(user, s.names.Canonical(channel))
 		left := revocation.Wait(ctx)
 		if left > 0 {
 			s.logger.Warn("a revocation is not done: the backend has not answered all questions yet; they are asked until it does",

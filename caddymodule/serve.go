@@ -82,6 +82,7 @@ func (s *Sidestream) serveStream(w http.ResponseWriter, r *http.Request, e endpo
 		s.refuse(w, r, e, a.formatName, re)
 		return nil
 	}
+	a.channels = s.names.CanonicalAll(a.channels)
 	responder, re := s.open(w, r, policy, &a)
 	if re != nil {
 		s.refuse(w, r, e, a.formatName, re)

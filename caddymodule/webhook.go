@@ -1,17 +1,14 @@
 package caddymodule
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/seed-078801ba/sidestream/caddymodule/forwardauth"
-	"github.com/seed-078801ba/sidestream/stream/event"
 	"github.com/seed-078801ba/sidestream/webhook"
 )
 
@@ -173,10 +170,10 @@ func (s *Sidestream) serveIngest(w http.ResponseWriter, r *http.Request) bool {
 
 func (s *Sidestream) serveWebhook(w http.ResponseWriter, r *http.Request, h *Webhook, vars map[string]string) {
 	w.Header().Set("Cache-Control", "no-store")
-	outcome := h.hook.Serve(w, r, vars, s.publisher)
+	outcome := h.hook.Serve(w, r, vars, s.hub)
 	h.counts.add(outcome)
 	for _, revocation := range outcome.Revoke {
-		s.gate.Revoke(revocation.User, revocation.Channel)
+		s.gate.Revoke(revocation.User, s.names.Canonical(revocation.Channel))
 	}
 	switch {
 	case outcome.Status >= 500 && !h.counts.mayLog():
@@ -189,25 +186,4 @@ func (s *Sidestream) serveWebhook(w http.ResponseWriter, r *http.Request, h *Web
 		s.logger.Warn("a webhook brought messages that could not be mapped",
 			"webhook", h.Path, "messages", outcome.Unmapped, "reason", outcome.Reason)
 	}
-}
-
-// flowNames is a Publisher that gives messages in Flowdock's schema the
-// channel that streams ask for: org/flow, where the message has the old id
-// org:flow.
-type flowNames struct{ event.Publisher }
-
-// Publish implements event.Publisher.
-func (p flowNames) Publish(ctx context.Context, b event.Batch) ([]event.Receipt, error) {
-	copied := false
-	for i := range b.Events {
-		name := b.Events[i].Channel.Text
-		if b.Events[i].Shape != event.Flowdock || strings.HasPrefix(name, event.UserPrefix) || flowName(name) == name {
-			continue
-		}
-		if !copied {
-			b.Events, copied = slices.Clone(b.Events), true
-		}
-		b.Events[i].Channel.Text = flowName(name)
-	}
-	return p.Publisher.Publish(ctx, b)
 }

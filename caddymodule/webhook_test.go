@@ -1,14 +1,12 @@
 package caddymodule
 
 import (
-	"context"
 	"maps"
 	"net/http"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/seed-078801ba/sidestream/stream/event"
 	"github.com/seed-078801ba/sidestream/webhook"
 	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
@@ -47,36 +45,6 @@ func TestWebhookRoutes(t *testing.T) {
 		if _, err := parseRoute(path); err == nil {
 			t.Errorf("the path %q was taken", path)
 		}
-	}
-}
-
-// published notes the channels of what it is given.
-type published struct{ channels []string }
-
-func (p *published) Publish(_ context.Context, b event.Batch) ([]event.Receipt, error) {
-	for _, e := range b.Events {
-		p.channels = append(p.channels, e.Channel.Text)
-	}
-	return nil, nil
-}
-
-func TestFlowdockMessagesGoToTheirFlow(t *testing.T) {
-	var got published
-	batch := event.Batch{Events: []event.Event{
-		{Channel: event.String("acme:main"), Shape: event.Flowdock}, {Channel: event.String("acme:main")},
-		{Channel: event.String("user:7"), Shape: event.Flowdock}, {Channel: event.String("a/b"), Shape: event.Flowdock},
-	}}
-	if _, err := (flowNames{&got}).Publish(t.Context(), batch); err != nil {
-		t.Fatal(err)
-	}
-	want := []string{"acme/main", "acme:main", "user:7", "a/b"}
-	for i, channel := range want {
-		if got.channels[i] != channel {
-			t.Errorf("event %d went to %s, want %s", i, got.channels[i], channel)
-		}
-	}
-	if batch.Events[0].Channel.Text != "acme:main" {
-		t.Error("the event was changed under its owner")
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seed-078801ba/sidestream/stream/conn"
+	"github.com/seed-078801ba/sidestream/stream/event"
 )
 
 // Config is what a hub can be told anew while it runs. Zero values mean the
@@ -15,6 +16,8 @@ type Config struct {
 	Lag Lag
 	// Limits bound what strangers can open.
 	Limits Limits
+	// Names is how the names of channels are read. Default: as they are.
+	Names event.Names
 	// WindowEvents and WindowBytes bound the recent events of a channel that
 	// are kept in memory, encoded, for its streams. Defaults: 1024 events and
 	// 1 MiB. Bytes are never less than twice Lag.Bytes, so that a client within

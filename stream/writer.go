@@ -49,6 +49,10 @@ type publication struct {
 // share its next commit, unless the log has nothing to gain from that: then each
 // sender writes for itself, and no goroutine waits for another.
 func (h *Hub) Publish(ctx context.Context, b event.Batch) ([]event.Receipt, error) {
+	var err error
+	if b.Events, err = h.named(b.Events); err != nil {
+		return nil, err
+	}
 	if !h.log.Grouped() {
 		return h.publishAtOnce(b)
 	}

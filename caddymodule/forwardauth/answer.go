@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/valyala/fastjson"
 
@@ -155,7 +153,7 @@ func (j *judgement) user() (id string) {
 		}
 		j.trace.step("user json %s: there is %s", c.UserJSON, found(j.json, j.auth.userPath))
 	}
-	if !isUserID(id) {
+	if event.CheckUser(id) != nil {
 		return ""
 	}
 	return id
@@ -193,19 +191,4 @@ func retryAfter(h http.Header) time.Duration {
 		return 0
 	}
 	return min(time.Duration(seconds)*time.Second, 5*time.Minute)
-}
-
-// maxName is the length of the longest name of a user's private channel, in
-// bytes.
-const maxName = 256
-
-// isUserID tells whether a backend's name for a user can name that user's
-// private channel.
-func isUserID(text string) bool {
-	if text == "" || text == "." || text == ".." || len(event.UserChannel(text)) > maxName || !utf8.ValidString(text) {
-		return false
-	}
-	return !strings.ContainsFunc(text, func(c rune) bool {
-		return strings.ContainsRune(`/\%?#;`, c) || unicode.IsControl(c) || c == utf8.RuneError || c == '\u2028' || c == '\u2029'
-	})
 }

@@ -3,6 +3,8 @@ package forwardauth
 import (
 	"net/url"
 	"testing"
+
+	"github.com/seed-078801ba/sidestream/stream/event"
 )
 
 func FuzzTemplate(f *testing.F) {
@@ -46,7 +48,7 @@ func FuzzReadRevocation(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		user, channel, ok := readRevocation(body)
-		if ok && ((user == "" && channel == "") || len(user) > maxName || len(channel) > maxName) {
+		if ok && ((user == "" && channel == "") || len(user) > event.MaxName || len(channel) > event.MaxName) {
 			t.Errorf("%q: user %q, channel %q", body, user, channel)
 		}
 	})
@@ -63,7 +65,7 @@ func FuzzAnswer(f *testing.F) {
 			t.Fatal(err)
 		}
 		v := a.judge(&reply{status: status, body: body}, &request{auth: a, channel: channel, client: &Client{}}, new(Trace))
-		if v.Outcome.String() == "allowed" && (status < 200 || status > 299 || (v.User != "" && !isUserID(v.User))) {
+		if v.Outcome.String() == "allowed" && (status < 200 || status > 299 || (v.User != "" && event.CheckUser(v.User) != nil)) {
 			t.Errorf("%d %q: %+v", status, body, v)
 		}
 	})

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/valyala/fastjson"
+
+	"github.com/seed-078801ba/sidestream/stream/event"
 )
 
 const (
@@ -103,7 +105,7 @@ func readRevocation(body []byte) (user, channel string, ok bool) {
 			return "", true
 		}
 		text, ok := scalarText(field)
-		return text, ok && len(text) <= maxName
+		return text, ok && len(text) <= event.MaxName
 	}
 	user, userOK := read("user")
 	channel, channelOK := read("channel")

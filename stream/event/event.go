@@ -79,20 +79,13 @@ func Number(literal string) Scalar { return Scalar{Text: literal, Number: true} 
 // IsZero tells whether nothing was mapped.
 func (s Scalar) IsZero() bool { return s.Text == "" }
 
-// UserPrefix begins the name of a user's private channel. No other channel
-// may have a name that begins with it.
-const UserPrefix = "user:"
-
-// UserChannel is the name of the private channel of a user.
-func UserChannel(user string) string { return UserPrefix + user }
-
 // Event is one message on its way from the backend to the streams.
 //
 // Events are values: whoever holds one may read it, nobody changes it once it
 // was given to a Publisher.
 type Event struct {
-	// Channel is where the event goes. Required. For an event addressed to a
-	// user it is UserChannel(user).
+	// Channel is where the event goes. Required, and a name that CheckChannel
+	// takes. For an event addressed to a user it is UserChannel(user).
 	Channel Scalar
 	// ID is the backend's id of the message; zero if it has none.
 	ID Scalar

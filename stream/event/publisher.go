@@ -39,10 +39,12 @@ type Receipt struct {
 // Publisher is where every ingest puts its events.
 type Publisher interface {
 	// Publish returns when the events are as durable as the store promises and
-	// were handed to every stream, with one Receipt for each event. If it
-	// returns an error, then nothing was stored, or (any other error than the
-	// ones below) the outcome is unknown; the sender may repeat the same
-	// events. Safe for concurrent use.
+	// were handed to every stream, with one Receipt for each event. Channels
+	// get the canonical form of their names there; a batch with a name that
+	// CheckChannel refuses is refused with that error, whole. If Publish
+	// returns an error, then nothing was stored, or (any other error than
+	// those of CheckChannel and the ones below) the outcome is unknown; the
+	// sender may repeat the same events. Safe for concurrent use.
 	Publish(ctx context.Context, b Batch) ([]Receipt, error)
 }
 

@@ -184,8 +184,8 @@ func compileRule(f field, r MapRule) (rule, error) {
 		if _, ok := event.ParseOp(constant); !ok {
 			return out, fmt.Errorf("unknown op %q; the ops are create, edit and delete", constant)
 		}
-	case f == fieldChannel && (!ValidName(constant) || !validChannel(constant)):
-		return out, fmt.Errorf("%q cannot be a channel: at most %d bytes without control characters, not beginning with %q", constant, MaxName, event.UserPrefix)
+	case f == fieldChannel && !event.ValidChannel(constant):
+		return out, fmt.Errorf("%q cannot be a channel: %w", constant, event.CheckChannel(constant))
 	}
 	return out, nil
 }

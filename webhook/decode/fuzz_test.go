@@ -38,11 +38,8 @@ func checkEvent(t *testing.T, e *event.Event) {
 		if channel != event.UserChannel(e.To.Text) {
 			t.Errorf("private, and in channel %q", channel)
 		}
-	} else if strings.HasPrefix(channel, event.UserPrefix) || channel == "." || channel == ".." {
-		t.Errorf("in channel %q", channel)
-	}
-	if !ValidName(channel) {
-		t.Errorf("channel %q", channel)
+	} else if err := event.CheckChannel(channel); err != nil {
+		t.Errorf("channel %q: %v", channel, err)
 	}
 	for _, s := range []event.Scalar{e.ID, e.User, e.To, e.Thread, {Text: e.Version}, {Text: e.Delivery}} {
 		if s.Text != "" && !ValidName(s.Text) {

@@ -333,11 +333,10 @@ func (d *Decoder) address(s *Payload, out *Decoded, e *event.Event) error {
 	before, reason := len(out.Events), "the channel is missing"
 	v.elements(func(name Value) bool {
 		id, ok := name.identity()
-		switch {
-		case id.IsZero() && ok:
+		if ok && id.IsZero() {
 			return true
-		case !ok, private && len(id.Text) > MaxName-len(event.UserPrefix), !private && !validChannel(id.Text):
-			reason = "the channel or user is no id"
+		}
+		if reason = unaddressable(name, private); reason != "" {
 			return false
 		}
 		addressed := *e
@@ -349,12 +348,7 @@ func (d *Decoder) address(s *Payload, out *Decoded, e *event.Event) error {
 			d.digest(s, &addressed)
 		}
 		out.Events = append(out.Events, addressed)
-		if len(out.Events) > d.maxBatch {
-			reason = ""
-			return false
-		}
-		reason = "" // from now on, only what is wrong counts
-		return true
+		return len(out.Events) <= d.maxBatch
 	})
 	switch {
 	case len(out.Events) > d.maxBatch:
@@ -364,6 +358,26 @@ func (d *Decoder) address(s *Payload, out *Decoded, e *event.Event) error {
 		out.unmapped(reason)
 	}
 	return nil
+}
+
+// unaddressable says, in a constant text, why an event cannot go to a channel or
+// user; empty if it can.
+func unaddressable(v Value, private bool) (reason string) {
+	check, what := event.CheckChannel, "the channel is no id"
+	if private {
+		check, what = event.CheckUser, "the user that the message is for is no id"
+	}
+	if v.kind != text && v.kind != number {
+		return what
+	}
+	err := check(v.text)
+	switch {
+	case err == nil:
+		return ""
+	case private:
+		return what
+	}
+	return err.Error()
 }
 
 // digest puts a digest of the message where its id or version is the word hash.

@@ -113,7 +113,7 @@ func (v *Value) elements(f func(Value) bool) {
 }
 
 // MaxName is the length of the longest name of a channel, id or user, in bytes.
-const MaxName = 256
+const MaxName = event.MaxName
 
 // identity makes the name of a channel, message or user. An empty text is as
 // good as none: apps write "" for "not in a thread". ok is false for what
@@ -137,13 +137,6 @@ func ValidName(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool {
 		return r < 0x20 || (r >= 0x7f && r < 0xa0) || r == '\u2028' || r == '\u2029'
 	})
-}
-
-// validChannel tells whether the backend may name a channel so: what begins
-// like a user's private channel could reach private streams, and a dot segment
-// could leave the path of the question that the backend is asked about it.
-func validChannel(s string) bool {
-	return !strings.HasPrefix(s, event.UserPrefix) && s != "." && s != ".."
 }
 
 // Show is the value as JSON, for people; an object is not shown whole.
