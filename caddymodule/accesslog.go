@@ -71,7 +71,7 @@ func secretFree(r *http.Request) string {
 	path, query, found := strings.Cut(full, "?")
 	shown := withoutUser(path)
 	if found {
-		shown += "?" + forwardauth.MaskedQuery(query)
+		shown += "?" + new(forwardauth.Mask).Query(query)
 	}
 	referer := r.Header.Get("Referer")
 	if shown == full && referer == maskedReferer(referer) {
@@ -100,7 +100,7 @@ func maskedReferer(referer string) string {
 	if err != nil || u.RawQuery == "" {
 		return referer
 	}
-	if shown := forwardauth.MaskedQuery(u.RawQuery); shown != u.RawQuery {
+	if shown := new(forwardauth.Mask).Query(u.RawQuery); shown != u.RawQuery {
 		u.RawQuery = shown
 		return u.String()
 	}

@@ -14,7 +14,7 @@ import (
 
 // authOptions lists what may stand in the block of auth.
 var authOptions = []string{
-	"allow", "anonymous", "cache", "cookies", "deny", "filter", "form", "grace", "header", "hide", "identity",
+	"allow", "anonymous", "cache", "cookies", "credential", "deny", "filter", "form", "grace", "header", "hide", "identity",
 	"list", "max_in_flight", "negative", "recheck", "timeout", "user",
 }
 
@@ -25,6 +25,7 @@ var authOptions = []string{
 //	auth GET|POST <uri> {
 //	    header   <name> <value>         # {channel} {org} {flow} {token} {username} {password}
 //	    form     <name> <value>         # of a POST
+//	    credential header|query <name>  # where clients carry their token
 //	    cookies  <names...>
 //	    anonymous                       # ask without credentials, too
 //	    allow    status <status...>
@@ -85,6 +86,15 @@ func (p *parser) authOption(a *Auth) error {
 		return p.field(&a.Headers)
 	case "form":
 		return p.field(&a.Form)
+	case "credential":
+		var place forwardauth.Place
+		if !p.AllArgs(&place.In, &place.Name) {
+			return p.Errf("credential is: credential header <name>, or: credential query <name>")
+		}
+		if err := place.Check(); err != nil {
+			return p.WrapErr(err)
+		}
+		a.Credentials = append(a.Credentials, place)
 	case "cookies":
 		names := p.RemainingArgs()
 		if len(names) == 0 {

@@ -103,7 +103,7 @@ func (s *Sidestream) explainAccess(r *http.Request, policy *originPolicy, a *ask
 		return v.Verdict
 	})}}
 	defer s.gate.Close()
-	ad, re := s.admit(r.Context(), a, forwardauth.NewClient(r, credential))
+	ad, re := s.admit(r.Context(), a, s.auth.Client(r, credential))
 	if !s.Auth.None {
 		x.Exchanges = rec.inOrder()
 	}

@@ -114,7 +114,7 @@ func (s *Sidestream) open(w http.ResponseWriter, r *http.Request, policy *origin
 	if re != nil {
 		return nil, re
 	}
-	client := forwardauth.NewClient(r, credential)
+	client := s.auth.Client(r, credential)
 	client.Address, client.Foreign = clientAddress(r), policy.otherSite(r)
 	claim := stream.Claim{Address: client.Address, Channels: a.channels, Credential: credential.Who()}
 	ticket, err := s.hub.Admit(claim)

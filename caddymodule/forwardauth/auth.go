@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -120,12 +119,4 @@ func (a *Auth) ask(ctx context.Context, q access.Question, t *Trace) access.Verd
 		v.Outcome, v.Cause = access.Denied, access.Forbidden
 	}
 	return v
-}
-
-// Credential reads who asks. Where nobody is asked about, nothing is read.
-func (a *Auth) Credential(r *http.Request) (Credential, error) {
-	if a.config.None {
-		return Credential{}, nil
-	}
-	return readCredential(r, a.config.Cookies)
 }

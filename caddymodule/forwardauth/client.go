@@ -27,11 +27,12 @@ type Client struct {
 	forwarded http.Header
 }
 
-// NewClient takes from a request what the backend may learn.
-func NewClient(r *http.Request, c Credential) *Client {
+// Client takes from a request what the backend may learn.
+func (a *Auth) Client(r *http.Request, c Credential) *Client {
+	mask := a.Mask()
 	cl := &Client{
 		Credential: c, host: r.Host, remote: r.RemoteAddr, tls: r.TLS != nil,
-		uri: shownURI(r.URL),
+		uri: mask.uri(r.URL),
 	}
 	for _, name := range []string{"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host"} {
 		if values := r.Header[name]; len(values) > 0 {
@@ -52,14 +53,15 @@ func (c *Client) tlsState() *tls.ConnectionState {
 	return &tls.ConnectionState{HandshakeComplete: true}
 }
 
-// Inputs are all that tells two clients apart for the backend: authorization
-// holds token and password.
+// Inputs are all that tells two clients apart for the backend. The header
+// authorization holds token and password.
 func (c *Client) Inputs() access.Credential {
-	inputs := make([]access.Input, 0, 3)
+	inputs := make([]access.Input, 0, 4)
 	for _, in := range []access.Input{
 		{Name: "host", Value: c.host},
 		{Name: "authorization", Value: c.Credential.authorization},
 		{Name: "cookie", Value: c.Credential.cookie},
+		{Name: c.Credential.place.In + ":" + c.Credential.place.Name, Value: c.Credential.placed()},
 	} {
 		if in.Value != "" {
 			inputs = append(inputs, in)

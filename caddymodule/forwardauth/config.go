@@ -29,9 +29,9 @@ type Config struct {
 	// client's token, which is what follows Bearer, or access_token, or the
 	// user of Basic; `{username}` and `{password}` for the two parts of Basic.
 	URI string `json:"uri,omitempty"`
-	// Headers are sent along. If one of them uses `{token}`, the client's own
-	// Authorization header is not sent; a header with `{token}` is left out
-	// for clients that have none.
+	// Headers are sent along. Where the request uses `{token}`, `{username}` or
+	// `{password}`, the client's credential is not sent as it came; a header
+	// with one of them is left out for clients that have no token.
 	Headers []Field `json:"headers,omitempty"`
 	// Form is the body of a POST.
 	Form []Field `json:"form,omitempty"`
@@ -41,6 +41,11 @@ type Config struct {
 	// (`user=1`) without any channel.
 	Identity string `json:"identity,omitempty"`
 
+	// Credentials are places where clients carry their token, other than
+	// Authorization and `access_token`: headers, or parameters of the query. The
+	// token is passed on in the same place, unless the request uses `{token}`.
+	// Default: none.
+	Credentials []Place `json:"credentials,omitempty"`
 	// Cookies are the names of the cookies that the backend knows a browser
 	// by. They are sent to it only for clients without a token, and other
 	// cookies never are. Default: none.
@@ -119,6 +124,11 @@ func (a *Auth) read() error {
 			return fmt.Errorf("an answer with status %d cannot allow; use one from 200 to 299", status)
 		}
 	}
+	for _, place := range c.Credentials {
+		if err := place.Check(); err != nil {
+			return err
+		}
+	}
 	for _, read := range []func() error{a.readRequest, a.readConditions, a.readPaths} {
 		if err := read(); err != nil {
 			return err
@@ -141,8 +151,7 @@ func (a *Auth) readRequest() error {
 	}
 	for _, h := range c.Headers {
 		name := textproto.CanonicalMIMEHeaderKey(h.Name)
-		switch name {
-		case "Connection", "Upgrade", "Te", "Trailer", "Transfer-Encoding", "Content-Length", "Cookie", "Range", "Accept-Encoding", CheckHeader:
+		if notYours(name) {
 			return fmt.Errorf("header %s is not yours to set", name)
 		}
 		t, err := parseTemplate(h.Value, questionVariables)
@@ -161,6 +170,16 @@ func (a *Auth) readRequest() error {
 	a.translates = a.uri.uses(secretVariables...) || a.identity.uses(secretVariables...) ||
 		slices.ContainsFunc(slices.Concat(a.headers, a.form), func(f fieldTemplate) bool { return f.value.uses(secretVariables...) })
 	return nil
+}
+
+// notYours tells whether a header of the question belongs to us or to the
+// connection.
+func notYours(name string) bool {
+	switch name {
+	case "Connection", "Upgrade", "Te", "Trailer", "Transfer-Encoding", "Content-Length", "Cookie", "Range", "Accept-Encoding", CheckHeader:
+		return true
+	}
+	return false
 }
 
 func (a *Auth) readConditions() error {

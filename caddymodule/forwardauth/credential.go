@@ -1,18 +1,13 @@
 package forwardauth
 
 import (
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
+	"net/textproto"
 	"net/url"
 	"strings"
-	"sync"
 )
 
 // errCredential is the error of credentials that could be understood in two
@@ -23,12 +18,63 @@ var errCredential = errors.New("credentials are given more than once, or cannot 
 // is open, in bytes.
 const maxCredential = 8 << 10
 
-// Credential is what a client proves itself with, in the one form that the
-// configuration lets pass. It holds secrets: it is never logged, and what is
-// counted or cached is its digest.
+// Place is where an app's clients carry their token, other than Authorization,
+// access_token and cookies.
+type Place struct {
+	// In is `header` or `query`.
+	In string `json:"in"`
+	// Name of the header, or of the query's parameter.
+	Name string `json:"name"`
+}
+
+const (
+	inHeader = "header"
+	inQuery  = "query"
+)
+
+// Check says what is wrong with a place.
+func (p Place) Check() error {
+	switch {
+	case p.In != inHeader && p.In != inQuery:
+		return fmt.Errorf("a credential is in a header or in the query; write for example: credential header X-Api-Key")
+	case p.Name == "" || strings.ContainsAny(p.Name, " \t\r\n:;&=?#{}"):
+		return fmt.Errorf("credential %s: %q is no name", p.In, p.Name)
+	case p.In == inQuery && p.Name == "access_token":
+		return fmt.Errorf("access_token is read anyway")
+	case p.In == inQuery:
+		return nil
+	}
+	switch name := textproto.CanonicalMIMEHeaderKey(p.Name); name {
+	case "Authorization":
+		return fmt.Errorf("the header Authorization is read anyway")
+	case "Cookie":
+		return fmt.Errorf("cookies have their own option; write for example: cookies chat_session")
+	default:
+		if notYours(name) {
+			return fmt.Errorf("the header %s is no place for a credential", name)
+		}
+	}
+	return nil
+}
+
+// of are the values in the place, as a request has them.
+func (p Place) of(r *http.Request, query url.Values) []string {
+	values := query[p.Name]
+	if p.In == inHeader {
+		values = r.Header[textproto.CanonicalMIMEHeaderKey(p.Name)]
+	}
+	if len(values) == 1 && values[0] == "" {
+		return nil // an empty one is none
+	}
+	return values
+}
+
+// Credential is what a client proves itself with, in the one form in which it
+// is passed on. It holds secrets: it prints as a description of itself.
 type Credential struct {
-	// token is the client's secret: the user of Basic, what follows Bearer,
-	// or access_token. Empty for cookies.
+	// token is the client's secret: the user of Basic, what follows another
+	// scheme, access_token, or what stood in the place. Empty for cookies, and
+	// for schemes that have parameters instead of a token.
 	token string
 	// password is what stood beside a Basic user. Campfire and Flowdock ignore
 	// it for tokens; a login with a name needs it.
@@ -36,69 +82,82 @@ type Credential struct {
 	// authorization is the header as the backend gets it if the configuration
 	// translates nothing.
 	authorization string
+	// place is where the token stood, if the configuration named the place.
+	place Place
 	// cookie is the Cookie header for the backend: the configured ones only,
-	// and only if there is no token.
+	// and only if there is nothing else.
 	cookie string
+	// unused: there was an Authorization header without a token, which the
+	// configured request needs.
+	unused bool
 }
 
 // IsZero tells that the client gave nothing.
-func (c *Credential) IsZero() bool { return c.token == "" && c.cookie == "" }
+func (c *Credential) IsZero() bool { return c.token == "" && c.authorization == "" && c.cookie == "" }
 
 // Ambient tells that a browser sends these credentials by itself, whatever
 // page asks.
 func (c *Credential) Ambient() bool { return c.cookie != "" }
 
-// readCredential reads a request's credentials. There must be one kind: a
+// Credential reads what a client proves itself with. There must be one: a
 // client that sends a token in the header and another in the query is refused,
-// and so is a repeated one, since two readers may not choose the same.
-func readCredential(r *http.Request, cookies []string) (Credential, error) {
-	tokens, err := accessTokens(r.URL.RawQuery)
+// and so is a repeated one, since two readers may not choose the same. Where
+// nobody is asked about, nothing is read.
+func (a *Auth) Credential(r *http.Request) (Credential, error) {
+	if a.config.None {
+		return Credential{}, nil
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return Credential{}, errCredential
 	}
-	headers := r.Header["Authorization"]
-	if len(headers)+len(tokens) > 1 {
-		return Credential{}, errCredential
+	c, err := readToken(r, query, a.config.Credentials)
+	if err != nil {
+		return Credential{}, err
 	}
-	var c Credential
-	switch {
-	case len(headers) == 1:
-		if c, err = readAuthorization(headers[0]); err != nil {
-			return Credential{}, err
-		}
-	case len(tokens) == 1:
-		if !isToken(tokens[0]) {
-			return Credential{}, errCredential
-		}
-		c.token, c.authorization = tokens[0], "Bearer "+tokens[0]
+	if a.translates && c.token == "" {
+		c = Credential{unused: c.authorization != ""}
 	}
-	if c.IsZero() && len(cookies) > 0 {
-		if c.cookie, err = pickCookies(r, cookies); err != nil {
+	if c.IsZero() && len(a.config.Cookies) > 0 {
+		if c.cookie, err = pickCookies(r, a.config.Cookies); err != nil {
 			return Credential{}, err
 		}
 	}
-	if len(c.token)+len(c.password)+len(c.cookie) > maxCredential {
+	if len(c.token)+len(c.password)+len(c.authorization)+len(c.cookie) > maxCredential {
 		return Credential{}, errCredential
 	}
 	return c, nil
 }
 
-// accessTokens are the non-empty values of access_token, read without losing
-// one to a parameter next to it that cannot be parsed.
-func accessTokens(raw string) ([]string, error) {
-	values, err := url.ParseQuery(raw)
-	if err != nil {
-		return nil, err
+// readToken reads the one credential that is no cookie.
+func readToken(r *http.Request, query url.Values, places []Place) (Credential, error) {
+	bearer := Place{inQuery, "access_token"}
+	headers, tokens := r.Header["Authorization"], bearer.of(r, query)
+	count := len(headers) + len(tokens)
+	var c Credential
+	for _, p := range places {
+		if values := p.of(r, query); len(values) > 0 {
+			count += len(values)
+			c = Credential{token: values[0], place: p}
+		}
 	}
-	tokens := values["access_token"]
-	if len(tokens) == 1 && tokens[0] == "" {
-		return nil, nil
+	switch {
+	case count > 1:
+		return Credential{}, errCredential
+	case len(headers) == 1:
+		return readAuthorization(headers[0])
+	case len(tokens) == 1:
+		c = Credential{token: tokens[0], authorization: "Bearer " + tokens[0]}
 	}
-	return tokens, nil
+	if !isToken(c.token) {
+		return Credential{}, errCredential
+	}
+	return c, nil
 }
 
 // readAuthorization reads Basic with a token as user, with or without a colon
-// and with any password, and Bearer, in any case.
+// and with any password, Bearer, and whatever scheme the app has: that is
+// passed on as it came.
 func readAuthorization(header string) (Credential, error) {
 	scheme, rest, _ := strings.Cut(strings.TrimSpace(header), " ")
 	rest = strings.TrimSpace(rest)
@@ -117,20 +176,26 @@ func readAuthorization(header string) (Credential, error) {
 		if c.token == "" {
 			return Credential{}, nil
 		}
-		if !isToken(c.token) || !isToken(c.password) {
-			return Credential{}, errCredential
-		}
 		c.authorization = "Basic " + base64.StdEncoding.EncodeToString([]byte(c.token+":"+c.password))
 	case "bearer":
 		if c.token = rest; c.token == "" {
 			return Credential{}, nil
 		}
-		if !isToken(c.token) || strings.ContainsAny(c.token, " ,") {
+		if strings.ContainsAny(c.token, " ,") {
 			return Credential{}, errCredential
 		}
 		c.authorization = "Bearer " + c.token
 	default:
-		return c, nil // a scheme that we do not pass on is no credential
+		c.authorization = strings.TrimSpace(header)
+		switch {
+		case rest == "": // a token without a scheme
+			c.token = scheme
+		case isToken68(rest):
+			c.token = rest
+		}
+	}
+	if !isToken(c.token) || !isToken(c.password) || !isToken(c.authorization) {
+		return Credential{}, errCredential
 	}
 	return c, nil
 }
@@ -143,6 +208,19 @@ func isToken(text string) bool {
 		}
 	}
 	return true
+}
+
+// isToken68 tells a scheme's token from its parameters (RFC 9110, 11.2).
+func isToken68(text string) bool {
+	text = strings.TrimRight(text, "=")
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.IndexByte("-._~+/:", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return text != ""
 }
 
 // pickCookies makes a Cookie header of the named cookies. One that comes twice
@@ -168,44 +246,46 @@ func pickCookies(r *http.Request, names []string) (string, error) {
 	return strings.Join(picked, "; "), nil
 }
 
-// digestKey makes the digests worthless outside of this process. It is one for
-// all configurations, so that a stream counts as the same client after a
-// reload.
-var digestKey = sync.OnceValue(func() []byte {
-	key := make([]byte, sha256.Size)
-	rand.Read(key) // never fails (crypto/rand)
-	return key
-})
-
-// Who is a digest of who the client is, as far as it cannot vary that for free:
-// its token or its cookies, but not the password that stands beside a token, nor
-// the way in which the token was sent. Limits and turns go by it. It is empty
-// for a client without credentials. Every part is written with its length, so
-// that no two clients make the same bytes.
-func (c *Credential) Who() string {
-	if c.IsZero() {
+// placed is what stood in a place that the configuration named.
+func (c *Credential) placed() string {
+	if c.place.In == "" {
 		return ""
 	}
-	h := hmac.New(sha256.New, digestKey())
-	var size [8]byte
-	for _, part := range []string{c.token, c.cookie} {
-		binary.BigEndian.PutUint64(size[:], uint64(len(part)))
-		h.Write(size[:])
-		io.WriteString(h, part)
+	return c.token
+}
+
+// scheme is the scheme of the Authorization header, empty if it has none that
+// may be shown.
+func (c *Credential) scheme() string {
+	scheme, rest, _ := strings.Cut(c.authorization, " ")
+	if rest == "" || len(scheme) > 20 || strings.ContainsFunc(scheme, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r != '-'
+	}) {
+		return ""
 	}
-	return string(h.Sum(nil))
+	return scheme
 }
 
 // String says in words what kind of credential it is, and nothing that is
 // secret.
 func (c Credential) String() string {
-	switch {
-	case c.token != "" && strings.HasPrefix(c.authorization, "Basic"):
+	switch scheme := c.scheme(); {
+	case c.place.In == inHeader:
+		return fmt.Sprintf("a token of %d characters, in the header %s", len(c.token), c.place.Name)
+	case c.place.In == inQuery:
+		return fmt.Sprintf("a token of %d characters, in the query as %s", len(c.token), c.place.Name)
+	case scheme == "Basic":
 		return fmt.Sprintf("a token of %d characters as the user of Basic, a password of %d", len(c.token), len(c.password))
-	case c.token != "":
+	case scheme == "Bearer":
 		return fmt.Sprintf("a token of %d characters, as Bearer or access_token", len(c.token))
+	case scheme != "":
+		return fmt.Sprintf("an Authorization header of %d characters with the scheme %s, as it came", len(c.authorization), scheme)
+	case c.authorization != "":
+		return fmt.Sprintf("an Authorization header of %d characters without a scheme, as it came", len(c.authorization))
 	case c.cookie != "":
 		return "by cookie: " + strings.Join(cookieNames(c.cookie), ", ")
+	case c.unused:
+		return "none: there is an Authorization header, but no token in it for {token}"
 	}
 	return "none"
 }
@@ -226,10 +306,9 @@ func cookieNames(header string) []string {
 // hidden is the credential with its secrets masked: what is made of it may be
 // shown.
 func (c *Credential) hidden() Credential {
-	h := Credential{token: Masked, password: Masked}
+	h := Credential{token: Masked, password: Masked, place: c.place}
 	if c.authorization != "" {
-		scheme, _, _ := strings.Cut(c.authorization, " ")
-		h.authorization = scheme + " " + Masked
+		h.authorization = strings.TrimSpace(c.scheme() + " " + Masked)
 	}
 	if c.cookie != "" {
 		names := cookieNames(c.cookie)
@@ -243,7 +322,12 @@ func (c *Credential) hidden() Credential {
 
 // mask takes the credential's secrets out of a text.
 func (c *Credential) mask(text string) string {
-	for _, secret := range []string{c.token, c.password, c.cookie} {
+	secrets := []string{c.authorization, c.token, c.password, c.cookie}
+	for pair := range strings.SplitSeq(c.cookie, "; ") {
+		_, value, _ := strings.Cut(pair, "=")
+		secrets = append(secrets, value)
+	}
+	for _, secret := range secrets {
 		if len(secret) > 3 { // shorter ones are none, and would garble the text
 			text = strings.ReplaceAll(text, secret, Masked)
 		}

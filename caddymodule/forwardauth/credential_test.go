@@ -11,9 +11,13 @@ import (
 func basic(text string) string { return "Basic " + base64.StdEncoding.EncodeToString([]byte(text)) }
 
 func TestReadCredential(t *testing.T) {
+	a, err := New(Config{URI: "/{channel}", Credentials: []Place{{"header", "x-api-key"}, {"query", "api_key"}}}, "", nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name, query string
-		header      []string
+		header, key []string
 		want        Credential
 		fails       bool
 	}{
@@ -28,7 +32,21 @@ func TestReadCredential(t *testing.T) {
 		{name: "bearer", header: []string{"BEARER  tok"}, want: Credential{token: "tok", authorization: "Bearer tok"}},
 		{name: "empty bearer", header: []string{"Bearer "}},
 		{name: "empty header", header: []string{""}},
-		{name: "other scheme", header: []string{"Digest x=y"}},
+		{name: "scheme of the app", header: []string{" Token  abc "}, want: Credential{token: "abc", authorization: "Token  abc"}},
+		{name: "scheme with parameters", header: []string{`Token token="abc", nonce="d"`}, want: Credential{authorization: `Token token="abc", nonce="d"`}},
+		{name: "no scheme", header: []string{"abc"}, want: Credential{token: "abc", authorization: "abc"}},
+		{name: "line break in a scheme", header: []string{"Token a\r\nX: y"}, fails: true},
+		{name: "scheme and query", header: []string{"Token a"}, query: "access_token=a", fails: true},
+		{name: "scheme twice", header: []string{"Token a", "Token b"}, fails: true},
+		{name: "long scheme", header: []string{"Token " + strings.Repeat("a,", maxCredential)}, fails: true},
+		{name: "header of its own", header: []string{}, key: []string{"k3y"}, want: Credential{token: "k3y", place: Place{"header", "x-api-key"}}},
+		{name: "empty header of its own", key: []string{""}},
+		{name: "header of its own twice", key: []string{"a", "a"}, fails: true},
+		{name: "header of its own and Authorization", header: []string{"Bearer a"}, key: []string{"a"}, fails: true},
+		{name: "header of its own and query", query: "api_key=a", key: []string{"a"}, fails: true},
+		{name: "line break in a header of its own", key: []string{"a\nb"}, fails: true},
+		{name: "query of its own", query: "api_key=k3y", want: Credential{token: "k3y", place: Place{"query", "api_key"}}},
+		{name: "query of its own twice", query: "api_key=a&api%5fkey=b", fails: true},
 		{name: "query", query: "access_token=tok", want: Credential{token: "tok", authorization: "Bearer tok"}},
 		{name: "empty query", query: "access_token="},
 		{name: "bad base64", header: []string{"Basic !!"}, fails: true},
@@ -47,7 +65,10 @@ func TestReadCredential(t *testing.T) {
 		for _, h := range c.header {
 			r.Header.Add("Authorization", h)
 		}
-		got, err := readCredential(r, nil)
+		if c.key != nil {
+			r.Header["X-Api-Key"] = c.key
+		}
+		got, err := a.Credential(r)
 		if (err != nil) != c.fails || got != c.want {
 			t.Errorf("%s: %+v, %v", c.name, got, err)
 		}
@@ -76,43 +97,124 @@ func TestCookies(t *testing.T) {
 		if c.authorization != "" {
 			r.Header.Set("Authorization", c.authorization)
 		}
-		got, err := readCredential(r, names)
+		a := &Auth{config: Config{Cookies: names}}
+		got, err := a.Credential(r)
 		if (err != nil) != c.fails || got.cookie != c.want || got.Ambient() != (c.want != "") {
 			t.Errorf("%s: %+v, %v", c.cookie, got, err)
 		}
 	}
 }
 
-// Who is the same for all that a client can vary for free, and different for
-// everything else.
-func TestWhoCountsClientsAndNotSpellings(t *testing.T) {
-	read := func(header string) Credential {
-		c, err := readAuthorization(header)
+// A limit by client counts who the client is, however it spells its credential.
+func TestClientsAreCountedByWhoTheyAre(t *testing.T) {
+	a := &Auth{config: Config{Cookies: []string{"session"}, Credentials: []Place{{"header", "X-Api-Key"}}}}
+	who := func(lines ...string) string {
+		r := stranger(t, "/flows")
+		for _, line := range lines {
+			name, value, _ := strings.Cut(line, ": ")
+			if name == "Query" {
+				r.URL.RawQuery = value
+				continue
+			}
+			if name == "Host" {
+				r.Host = value
+				continue
+			}
+			r.Header.Add(name, value)
+		}
+		c, err := a.Credential(r)
+		if err != nil {
+			t.Fatalf("%q: %v", lines, err)
+		}
+		if w := c.Who(); strings.Contains(w, "tok") {
+			t.Errorf("%q: the digest shows the token", lines)
+		}
+		return c.Who()
+	}
+	seen := map[string]int{}
+	for i, same := range [][][]string{
+		{
+			{"Authorization: " + basic("tok:1")}, {"Authorization: " + basic("tok:2")}, {"Authorization: " + basic("tok")},
+			{"Authorization: Bearer tok"}, {"Authorization: bEARER  tok"}, {"Query: access_token=tok"}, {"Query: access_token=tok&x=1"},
+			{"Authorization: Token tok"}, {"Authorization: tOKEN tok"}, {"X-Api-Key: tok"},
+			{"Authorization: Bearer tok", "Host: A.example"}, {"Authorization: Bearer tok", "Host: a.example.:1"},
+		},
+		{{"Authorization: Bearer tok2"}, {"Authorization: " + basic("tok2:tok")}},
+		{{`Authorization: Digest username="a", nonce="b"`}, {`Authorization: DIGEST username="a", nonce="b"`}},
+		{{"Cookie: session=tok"}, {`Cookie: session="tok"`}, {"Cookie: session=tok; other=1"}, {"Cookie: x=y; session=tok"}},
+		{{"Host: a.example"}, {"Host: b.example"}},
+	} {
+		for _, lines := range same {
+			w := who(lines...)
+			if w != who(same[0]...) {
+				t.Errorf("%q counts apart from %q", lines, same[0])
+			}
+			if (w == "") != (i == 4) {
+				t.Errorf("%q is somebody: %t", lines, w != "")
+			}
+			if j, ok := seen[w]; ok && j != i {
+				t.Errorf("%q counts as another client", lines)
+			}
+			seen[w] = i
+		}
+	}
+}
+
+// A credential is passed on as it came, or translated; never both, and what is
+// shown of it has no secret.
+func TestCredentialsArePassedOn(t *testing.T) {
+	places := []Place{{"header", "X-Api-Key"}, {"query", "K"}}
+	asItCame := Config{URI: "/r/{channel}?x=1", Credentials: places}
+	translated := Config{URI: "/r/{channel}", Credentials: places, Headers: []Field{{"Authorization", "Bearer {token}"}}}
+	for _, c := range []struct {
+		name, query string
+		header      [2]string
+		config      Config
+		uri         string
+		want        [2]string
+		found       string
+	}{
+		{"scheme", "", [2]string{"Authorization", "Token s3cr3t"}, asItCame, "/r/1?x=1", [2]string{"Authorization", "Token s3cr3t"}, "scheme Token, as it came"},
+		{"scheme, translated", "", [2]string{"Authorization", "Token s3cr3t"}, translated, "/r/1", [2]string{"Authorization", "Bearer s3cr3t"}, "scheme Token"},
+		{"parameters", "", [2]string{"Authorization", `Digest response="s3cr3t"`}, asItCame, "/r/1?x=1", [2]string{"Authorization", `Digest response="s3cr3t"`}, "scheme Digest"},
+		{"parameters, translated", "", [2]string{"Authorization", `Digest response="s3cr3t"`}, translated, "/r/1", [2]string{"Authorization", ""}, "no token in it"},
+		{"no scheme", "", [2]string{"Authorization", "s3cr3t"}, asItCame, "/r/1?x=1", [2]string{"Authorization", "s3cr3t"}, "without a scheme"},
+		{"header", "", [2]string{"X-Api-Key", "s3cr3t"}, asItCame, "/r/1?x=1", [2]string{"X-Api-Key", "s3cr3t"}, "in the header X-Api-Key"},
+		{"header, translated", "", [2]string{"X-Api-Key", "s3cr3t"}, translated, "/r/1", [2]string{"Authorization", "Bearer s3cr3t"}, "in the header X-Api-Key"},
+		{"query", "K=s3cr3t%26", [2]string{"X", "y"}, asItCame, "/r/1?x=1&K=s3cr3t%26", [2]string{"Authorization", ""}, "in the query as K"},
+		{"query, translated", "K=s3cr3t", [2]string{"X", "y"}, translated, "/r/1", [2]string{"Authorization", "Bearer s3cr3t"}, "in the query as K"},
+	} {
+		a, err := New(c.config, "", nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return c
-	}
-	one := read(basic("token-1:X"))
-	for _, header := range []string{basic("token-1"), basic("token-1:"), basic("token-1:another"), "Bearer token-1", "bearer  token-1"} {
-		if c := read(header); c.Who() != one.Who() {
-			t.Errorf("%q is somebody else", header)
+		r := stranger(t, "/flows?"+c.query)
+		r.Header.Set(c.header[0], c.header[1])
+		found, err := a.Credential(r)
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		client := a.Client(r, found)
+		asked := a.request("1", false, client)
+		uri := asked.uri
+		if asked.secret.uri != nil {
+			uri = asked.secret.uri.RequestURI()
+		}
+		if uri != c.uri || asked.secret.header.Get(c.want[0]) != c.want[1] {
+			t.Errorf("%s: asks %s with %v", c.name, uri, asked.secret.header)
+		}
+		if !strings.Contains(found.String(), c.found) {
+			t.Errorf("%s: it is said to be %s", c.name, found)
+		}
+		for _, shown := range []string{found.String(), asked.uri, client.uri} {
+			if strings.Contains(shown, "s3cr3t") {
+				t.Errorf("%s: %q shows the secret", c.name, shown)
+			}
 		}
 	}
-	seen := map[string]int{one.Who(): -1}
-	for i, c := range []Credential{
-		{token: "token-2"}, {token: "ab"}, {token: "b"}, {token: "a\x00b"}, {cookie: "ab"}, {token: "a", cookie: "b"}, {},
-	} {
-		who := c.Who()
-		if j, ok := seen[who]; ok {
-			t.Errorf("%d and %d are the same", i, j)
-		}
-		seen[who] = i
-		if len(c.token) > 1 && strings.Contains(who, c.token) {
-			t.Errorf("%d shows the token", i)
-		}
-		if (who == "") != c.IsZero() {
-			t.Errorf("%d: %q", i, who)
+	for _, p := range []Place{{"header", ""}, {"header", "Authorization"}, {"header", "cookie"}, {"header", "connection"}, {"query", "access_token"}, {"form", "x"}, {"query", "a b"}} {
+		if _, err := New(Config{URI: "/{channel}", Credentials: []Place{p}}, "", nil, nil); err == nil {
+			t.Errorf("%+v was taken", p)
 		}
 	}
 }
@@ -123,7 +225,7 @@ func TestMaskedQuery(t *testing.T) {
 		"acces%73_token=x": "acces%73_token=REDACTED", "ACCESS_TOKEN=x": "ACCESS_TOKEN=REDACTED", "%zz&access_token=x": "%zz&access_token=REDACTED",
 		"access_token%zz=x": "access_token%zz=x", "access_token": "access_token=REDACTED", "access_token=x&access_token=y": "access_token=REDACTED&access_token=REDACTED",
 	} {
-		if got := MaskedQuery(raw); got != want {
+		if got := new(Mask).Query(raw); got != want {
 			t.Errorf("%s: %s, want %s", raw, got, want)
 		}
 	}
@@ -146,7 +248,7 @@ func FuzzReadAuthorization(f *testing.F) {
 				t.Errorf("%q gives %q", header, text)
 			}
 		}
-		if (c.token == "") != (c.authorization == "") {
+		if c.token != "" && c.authorization == "" {
 			t.Errorf("%q: token and header disagree", header)
 		}
 	})

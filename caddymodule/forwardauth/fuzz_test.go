@@ -29,7 +29,7 @@ func FuzzMaskedQuery(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
-		shown := MaskedQuery(raw)
+		shown := new(Mask).Query(raw)
 		values, err := url.ParseQuery(shown)
 		if err != nil {
 			return

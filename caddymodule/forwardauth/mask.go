@@ -1,33 +1,49 @@
 package forwardauth
 
 import (
+	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
-
-// secretParameters are masked wherever an address is passed on or logged.
-var secretParameters = []string{"access_token", "token", "secret", "api_key", "apikey", "password"}
 
 // Masked stands for what is not shown.
 const Masked = "REDACTED"
 
-// maxShownURI bounds the address that is kept of a stream's request, in bytes:
-// a filter of hundreds of flows tells the backend nothing.
-const maxShownURI = 1 << 10
-
-// shownURI is a request's address as the backend may see it: without the
-// secrets in its query, and without a query that is very long.
-func shownURI(u *url.URL) string {
-	path := u.EscapedPath()
-	if u.RawQuery == "" || len(path)+len(u.RawQuery) > maxShownURI {
-		return path
-	}
-	return path + "?" + MaskedQuery(u.RawQuery)
+// Mask hides what has secrets in it, wherever something is logged or passed on.
+// The zero value hides what is a secret everywhere.
+type Mask struct {
+	query   []string // names of parameters, beside the secret ones
+	headers []string // canonical names
 }
 
-// MaskedQuery replaces the values of secret parameters, however their names
-// are escaped, and leaves everything else as it is.
-func MaskedQuery(raw string) string {
+// secretParameters are masked in every query.
+var secretParameters = []string{"access_token", "token", "secret", "api_key", "apikey", "password"}
+
+// AddQuery hides a parameter of the query as well.
+func (m *Mask) AddQuery(name string) { m.query = append(m.query, name) }
+
+// AddHeader hides a header as well.
+func (m *Mask) AddHeader(name string) {
+	m.headers = append(m.headers, http.CanonicalHeaderKey(name))
+}
+
+// Mask is what the configuration of auth says of secrets.
+func (a *Auth) Mask() Mask {
+	var m Mask
+	for _, place := range a.config.Credentials {
+		if place.In == inQuery {
+			m.AddQuery(place.Name)
+		} else {
+			m.AddHeader(place.Name)
+		}
+	}
+	return m
+}
+
+// Query replaces the values of secret parameters, however their names are
+// escaped, and leaves everything else as it is.
+func (m *Mask) Query(raw string) string {
 	pairs := strings.Split(raw, "&")
 	for i, pair := range pairs {
 		key, _, _ := strings.Cut(pair, "=")
@@ -35,11 +51,27 @@ func MaskedQuery(raw string) string {
 		if err != nil {
 			continue // no reader makes one of the names of it
 		}
-		for _, secret := range secretParameters {
-			if strings.EqualFold(strings.TrimSpace(name), secret) {
-				pairs[i] = key + "=" + Masked
-			}
+		is := func(secret string) bool { return strings.EqualFold(strings.TrimSpace(name), secret) }
+		if slices.ContainsFunc(secretParameters, is) || slices.ContainsFunc(m.query, is) {
+			pairs[i] = key + "=" + Masked
 		}
 	}
 	return strings.Join(pairs, "&")
+}
+
+// Headers are the names of the headers that are hidden.
+func (m *Mask) Headers() []string { return m.headers }
+
+// maxShownURI bounds the address that is kept of a stream's request, in bytes:
+// a filter of hundreds of flows tells the backend nothing.
+const maxShownURI = 1 << 10
+
+// uri is a request's address as the backend may see it: without the secrets in
+// its query, and without a query that is very long.
+func (m *Mask) uri(u *url.URL) string {
+	path := u.EscapedPath()
+	if u.RawQuery == "" || len(path)+len(u.RawQuery) > maxShownURI {
+		return path
+	}
+	return path + "?" + m.Query(u.RawQuery)
 }

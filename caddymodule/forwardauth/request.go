@@ -45,24 +45,39 @@ func (a *Auth) request(channel string, list bool, c *Client) *request {
 	case channel == "":
 		uri, r.method = a.identity, http.MethodGet
 	}
-	known := variables{channel, &c.Credential}
-	r.uri = uri.expand(known, escapeURI)
-	if uri.uses(secretVariables...) {
-		if full, err := url.ParseRequestURI(r.uri); err == nil {
-			r.secret.uri = full
+	hidden := c.Credential.hidden()
+	r.uri = a.address(uri, channel, &hidden)
+	if full := a.address(uri, channel, &c.Credential); full != r.uri {
+		if parsed, err := url.ParseRequestURI(full); err == nil {
+			r.secret.uri = parsed
 		}
-		hidden := c.Credential.hidden()
-		r.uri = uri.expand(variables{channel, &hidden}, escapeURI)
 	}
 	r.secret.header, r.secret.body = a.secrets(r.method, channel, &c.Credential)
 	return r
 }
 
+// address makes the path and query of a request for a credential.
+func (a *Auth) address(uri *template, channel string, c *Credential) string {
+	text := uri.expand(variables{channel, c}, escapeURI)
+	if a.translates || c.place.In != inQuery {
+		return text
+	}
+	separator := "?"
+	if strings.Contains(text, "?") {
+		separator = "&"
+	}
+	return text + separator + url.QueryEscape(c.place.Name) + "=" + url.QueryEscape(c.token)
+}
+
 // secrets makes the header and the form of a request for a credential.
 func (a *Auth) secrets(method, channel string, c *Credential) (header http.Header, form string) {
 	header = http.Header{}
-	if !a.translates && c.authorization != "" {
+	switch {
+	case a.translates:
+	case c.authorization != "":
 		header.Set("Authorization", c.authorization)
+	case c.place.In == inHeader:
+		header.Set(c.place.Name, c.token)
 	}
 	if c.cookie != "" {
 		header.Set("Cookie", c.cookie)
