@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"os/exec"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -135,36 +134,6 @@ func TestTLSReadAheadIsHeard(t *testing.T) {
 	}
 }
 
-// No goroutine stays with a peer that has said something, or half of something.
-func TestHearingTLSEndsItsGoroutine(t *testing.T) {
-	client, server := tlsPair(t)
-	c := TakeOver(server, Plain, Options{})
-	defer c.Close()
-	p, err := NewPoller()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Close()
-	if err := c.Watch(p, 7); err != nil {
-		t.Fatal(err)
-	}
-	go client.Write([]byte("hello"))
-	hears(t, p, c, 5)
-	client.(*tls.Conn).NetConn().Write([]byte{23, 3, 3, 0, 40, 1, 2, 3}) // a record begins
-	until(t, p, c, "readable", func(e Event) bool { return e.Readable })
-	idle := func() bool {
-		a := c.(*tlsSocket).arrivals
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		return !a.reading
-	}
-	for deadline := time.Now().Add(20 * time.Second); !idle(); runtime.Gosched() {
-		if time.Now().After(deadline) {
-			t.Fatal("a goroutine waits for the rest of a record")
-		}
-	}
-}
-
 // A TLS 1.3 client may change its keys at any time, and ask the server to do the
 // same (RFC 8446, 4.6.3). crypto/tls answers when it reads.
 func TestClientChangesItsKeys(t *testing.T) {
@@ -241,8 +210,8 @@ func TestClientChangesItsKeys(t *testing.T) {
 	}
 	say("before")
 	for _, round := range []string{"one", "two", "three"} {
-		server.SetWriteDeadline(longAgo) // as it is when a stream was silent for a while
-		io.WriteString(stdin, "K\n")     // new keys, and the server's as well, please
+		server.SetWriteDeadline(time.Unix(1, 0)) // as it is when a stream was silent for a while
+		io.WriteString(stdin, "K\n")             // new keys, and the server's as well, please
 		await("KEYUPDATE\n")
 		io.WriteString(stdin, "still here\n")
 		if got := hears(t, p, c, len("still here\n")); string(got) != "still here\n" {

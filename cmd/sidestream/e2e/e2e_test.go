@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/seed-078801ba/sidestream/stream/redisconn/redistest"
 )
 
 // The end-to-end tests run the built command as its users do, and talk to it
@@ -98,8 +100,7 @@ func runWithInput(t *testing.T, in *os.File, env []string, dir, name string, arg
 		return strings.HasSuffix(key, "_proxy") // all is on this machine
 	}), env...)
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = in, p.out, p.errOut
-	// Nothing is left behind if the test is killed.
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	redistest.EndWithTest(p.cmd, syscall.SIGTERM)
 	if err := p.cmd.Start(); err != nil {
 		t.Fatalf("starting %s: %v", name, err)
 	}

@@ -1,5 +1,3 @@
-//go:build unix
-
 package redistest
 
 import (
@@ -86,7 +84,7 @@ func (s *Server) start() {
 
 func (s *Server) launch(cmd *exec.Cmd) {
 	s.t.Helper()
-	cmd.SysProcAttr = dieWithParent()
+	EndWithTest(cmd, syscall.SIGKILL)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	s.mu.Lock()
@@ -133,21 +131,6 @@ func (s *Server) Kill() {
 	<-exited
 }
 
-// Stop halts the process (SIGSTOP): connections stay open, nothing is answered.
-func (s *Server) Stop() { s.signal(syscall.SIGSTOP) }
-
-// Cont lets a stopped process go on.
-func (s *Server) Cont() { s.signal(syscall.SIGCONT) }
-
-func (s *Server) signal(sig syscall.Signal) {
-	s.t.Helper()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.cmd.Process.Signal(sig); err != nil {
-		s.t.Errorf("sending %v to redis-server: %v", sig, err)
-	}
-}
-
 // Restart kills the process, if it runs, and starts it again on the same
 // address with the same files. It is ready when Restart returns.
 func (s *Server) Restart() {
@@ -171,7 +154,7 @@ func (s *Server) CLI(args ...string) string {
 func (s *Server) Try(args ...string) (string, error) {
 	host, port, _ := net.SplitHostPort(s.Addr)
 	cmd := exec.Command("timeout", append([]string{"-s", "KILL", "5", "redis-cli", "-e", "-h", host, "-p", port}, args...)...)
-	cmd.SysProcAttr = dieWithParent()
+	EndWithTest(cmd, syscall.SIGKILL)
 	cmd.Env = os.Environ()
 	if s.auth != "" {
 		cmd.Env = append(cmd.Env, "REDISCLI_AUTH="+s.auth)
