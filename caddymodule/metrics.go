@@ -3,8 +3,6 @@ package caddymodule
 import (
 	"strconv"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -16,31 +14,27 @@ import (
 
 // webhookCounts count what came to one webhook. They live as long as the hub.
 type webhookCounts struct {
-	logged atomic.Int64 // when a failure was, in Unix seconds
+	failed, refused, unmappable occasional // lines of the log
 
-	mu                         sync.Mutex
-	requests                   map[int]uint64 // by status
-	unmapped, dropped, untimed uint64
+	mu               sync.Mutex
+	requests         map[int]uint64    // by status
+	unmapped         map[string]uint64 // by reason
+	dropped, untimed uint64
 }
 
 // counts are those of a path, which the configuration names.
 func (p *pooledHub) counts(path string) *webhookCounts {
-	v, _ := p.webhooks.LoadOrStore(path, &webhookCounts{requests: map[int]uint64{}})
+	v, _ := p.webhooks.LoadOrStore(path, &webhookCounts{requests: map[int]uint64{}, unmapped: map[string]uint64{}})
 	return v.(*webhookCounts)
-}
-
-// mayLog bounds the log lines of a webhook's failures to one a second. The
-// counts have them all.
-func (c *webhookCounts) mayLog() bool {
-	now := time.Now().Unix()
-	return c.logged.Swap(now) != now
 }
 
 func (c *webhookCounts) add(o webhook.Outcome) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.requests[o.Status]++
-	c.unmapped += uint64(o.Unmapped)
+	for reason, n := range o.UnmappedFor {
+		c.unmapped[reason] += uint64(n)
+	}
 	c.dropped += uint64(o.Dropped)
 	c.untimed += uint64(o.Untimed)
 }
@@ -77,7 +71,7 @@ var (
 	descFile       = desc("history_file_bytes", "Size of the history's file.")
 	descBehind     = desc("streams_behind", "Streams whose client has not taken everything yet.")
 	descWebhooks   = desc("webhook_requests_total", "Requests to webhooks, by status of the answer.", "webhook", "status")
-	descUnmapped   = desc("webhook_unmapped_total", "Messages that could not be mapped.", "webhook")
+	descUnmapped   = desc("webhook_unmapped_total", "Messages that could not be mapped, by reason.", "webhook", "reason")
 	descDropped    = desc("webhook_dropped_total", "Messages that a rule dropped.", "webhook")
 	descUntimed    = desc("webhook_untimed_total", "Messages whose time could not be read; that of their arrival stands in.", "webhook")
 	descAsked      = desc("backend_questions_total", "Questions to the backend, re-checks included.")
@@ -88,6 +82,7 @@ var (
 	descRechkBack  = desc("access_recheck_behind_seconds", "How long the most overdue re-check has been waiting.")
 	descReceived   = desc("redis_received_total", "Messages that came from Redis.", "source")
 	descTaken      = desc("redis_published_total", "Events that came of them.", "source")
+	descUnmappedR  = desc("redis_unmapped_total", "Messages that could not be mapped, by reason.", "source", "reason")
 	descLost       = desc("redis_lost_total", "Messages that were lost because they came faster than they could be stored.", "source")
 	descGaps       = desc("redis_gaps_total", "Times that events may have been missed, and listeners were told.", "source")
 	descReconnects = desc("redis_reconnects_total", "Connections to Redis that were made anew.", "source")
@@ -102,7 +97,7 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 		descConflicts, descCommits, descFailed, descCommitTime, descLoops, descLoopTime, descChannels, descWindow,
 		descHistory, descHistoryB, descFile, descHealthy, descBehind, descWebhooks, descUnmapped, descDropped, descUntimed,
 		descAsked, descRechecked, descUnanswered, descRemembered, descWatched, descRechkBack,
-		descReceived, descTaken, descLost, descGaps, descReconnects, descConnected,
+		descReceived, descTaken, descUnmappedR, descLost, descGaps, descReconnects, descConnected,
 	} {
 		ch <- d
 	}
@@ -192,7 +187,9 @@ func (m measured) webhook(path string, c *webhookCounts) {
 	for status, n := range c.requests {
 		m.counter(descWebhooks, n, path, strconv.Itoa(status))
 	}
-	m.counter(descUnmapped, c.unmapped, path)
+	for reason, n := range c.unmapped {
+		m.counter(descUnmapped, n, path, reason)
+	}
 	m.counter(descDropped, c.dropped, path)
 	m.counter(descUntimed, c.untimed, path)
 }
@@ -209,6 +206,9 @@ func (m measured) gate(st access.Stats) {
 func (m measured) redis(source string, st redis.Stats) {
 	m.counter(descReceived, st.Received, source)
 	m.counter(descTaken, st.Published, source)
+	for reason, n := range st.UnmappedFor {
+		m.counter(descUnmappedR, n, source, reason)
+	}
 	m.counter(descLost, st.Lost, source)
 	m.counter(descGaps, st.Gaps, source)
 	m.counter(descReconnects, st.Reconnects, source)

@@ -1,10 +1,13 @@
 package caddymodule
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -175,15 +178,32 @@ func (s *Sidestream) serveWebhook(w http.ResponseWriter, r *http.Request, h *Web
 	for _, revocation := range outcome.Revoke {
 		s.gate.Revoke(revocation.User, s.names.Canonical(revocation.Channel))
 	}
+	s.logWebhook(h, &outcome)
+}
+
+// logWebhook writes what the operator has to know of a delivery: what fails, one
+// line a second, and what cannot be mapped, one a minute. The counts have all.
+func (s *Sidestream) logWebhook(h *Webhook, o *webhook.Outcome) {
+	var (
+		turn  = &h.counts.unmappable
+		every = time.Minute
+		level = slog.LevelWarn
+		text  = "a webhook brought messages that could not be mapped"
+		args  = []any{"webhook", h.Path, "reason", o.Reason}
+	)
 	switch {
-	case outcome.Status >= 500 && !h.counts.mayLog():
-		// A busy app and a full disk: one line a second says as much.
-	case outcome.Status >= 500:
-		s.logger.Error("a webhook could not be stored", "webhook", h.Path, "status", outcome.Status, "reason", outcome.Reason)
-	case outcome.Err != nil:
-		s.logger.Info("a webhook was refused", "webhook", h.Path, "status", outcome.Status, "reason", outcome.Reason)
-	case outcome.Unmapped > 0:
-		s.logger.Warn("a webhook brought messages that could not be mapped",
-			"webhook", h.Path, "messages", outcome.Unmapped, "reason", outcome.Reason)
+	case o.Status >= 500:
+		turn, every, level, text = &h.counts.failed, time.Second, slog.LevelError, "a webhook could not be stored"
+		args = append(args, "status", o.Status)
+	case o.Err != nil:
+		turn, every, level, text = &h.counts.refused, time.Second, slog.LevelInfo, "a webhook was refused"
+		args = append(args, "status", o.Status)
+	case o.Unmapped > 0:
+		args = append(args, "messages", o.Unmapped)
+	default:
+		return
+	}
+	if times, ok := turn.turn(every); ok {
+		s.logger.Log(context.Background(), level, text, append(args, "times", times)...)
 	}
 }

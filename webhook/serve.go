@@ -17,8 +17,9 @@ type Outcome struct {
 	// Events counts what was stored; Duplicates and Conflicts what was there
 	// already, with the same content or with other content.
 	Events, Duplicates, Conflicts int
-	// Unmapped, Dropped and Untimed are as in decode.Decoded.
+	// Unmapped, UnmappedFor, Dropped and Untimed are as in decode.Decoded.
 	Unmapped, Dropped, Untimed int
+	UnmappedFor                map[string]int
 	// Revoke are the users whose access is to be asked for again. It is set
 	// only after the events were published.
 	Revoke []decode.Revocation
@@ -163,6 +164,7 @@ func (h *Hook) delivery(header http.Header) (string, error) {
 
 func (h *Hook) publish(decoded *decode.Decoded, pub event.Publisher, out *Outcome) (answer, error) {
 	out.Unmapped, out.Dropped, out.Untimed, out.Reason = decoded.Unmapped, decoded.Dropped, decoded.Untimed, decoded.Reason
+	out.UnmappedFor = decoded.UnmappedFor
 	if h.reject && decoded.Unmapped > 0 {
 		return answer{}, fmt.Errorf("%w: %s", errUnmapped, decoded.Reason)
 	}

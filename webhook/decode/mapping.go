@@ -64,8 +64,10 @@ type Decoded struct {
 	Revoke []Revocation
 	// Dropped counts the messages that a drop condition took.
 	Dropped int
-	// Unmapped counts the messages that could not be mapped.
-	Unmapped int
+	// Unmapped counts the messages that could not be mapped, UnmappedFor by the
+	// reason, which is a constant text.
+	Unmapped    int
+	UnmappedFor map[string]int
 	// Untimed counts the events whose time was there but not readable; the
 	// time of their arrival stands in.
 	Untimed int
@@ -79,9 +81,10 @@ type Decoded struct {
 // unmapped counts a message that cannot be mapped.
 func (d *Decoded) unmapped(reason string) {
 	if d.Unmapped == 0 {
-		d.Reason = reason
+		d.Reason, d.UnmappedFor = reason, map[string]int{}
 	}
 	d.Unmapped++
+	d.UnmappedFor[reason]++
 }
 
 // mapItems maps every item of the payload.

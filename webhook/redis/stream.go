@@ -237,7 +237,7 @@ func (r *reader) decode(entry *rueidis.XRangeEntry) {
 	payload, ok := entry.FieldValues[plan.Field]
 	switch {
 	case !ok:
-		c.unmapped.Add(1)
+		c.addUnmapped(map[string]int{"the entry has no payload": 1})
 		r.s.trouble.report("an entry of the stream has no payload", "field", plan.Field)
 		return
 	case int64(len(payload)) > plan.decoder.MaxBody():

@@ -218,10 +218,10 @@ func (w *worker) add(in decode.Input) {
 		w.s.trouble.report("a message from Redis cannot be read", "reason", err)
 		return
 	}
-	c.unmapped.Add(uint64(decoded.Unmapped))
+	c.addUnmapped(decoded.UnmappedFor)
 	c.dropped.Add(uint64(decoded.Dropped))
 	if decoded.Unmapped > 0 {
-		w.s.trouble.report("a message from Redis cannot be mapped", "reason", decoded.Reason)
+		w.s.trouble.report("a message from Redis cannot be mapped", "channel", in.Redis["channel"], "reason", decoded.Reason)
 	}
 	for _, e := range decoded.Events {
 		if gap, due := w.gaps.before(e.Channel); due {
