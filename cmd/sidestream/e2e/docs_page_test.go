@@ -37,6 +37,8 @@ type page struct {
 	blocks   []block
 	sections []section
 	links    []string
+	// code is all that stands as code in the text, a line each.
+	code string
 }
 
 // block is a fenced block of a page.
@@ -104,6 +106,8 @@ func readPage(name string, source []byte) page {
 		switch n := n.(type) {
 		case *ast.Heading:
 			p.sections = append(p.sections, section{heading: plainText(n, source)})
+		case *ast.CodeSpan:
+			p.code += plainText(n, source) + "\n"
 		case *ast.Link:
 			p.links = append(p.links, string(n.Destination))
 		case *ast.CodeBlock, *ast.FencedCodeBlock:
@@ -151,8 +155,11 @@ func codeWords(n ast.Node, source []byte) []string {
 	var found []string
 	_ = ast.Walk(n, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
 		if code, ok := n.(*ast.CodeSpan); ok && entering {
-			first, _, _ := strings.Cut(plainText(code, source), " ")
-			found = append(found, first)
+			text := plainText(code, source)
+			if i := strings.IndexAny(text, " :<,"); i >= 0 {
+				text = text[:i]
+			}
+			found = append(found, strings.Trim(text, "{}"))
 		}
 		return ast.WalkContinue, nil
 	})

@@ -1,0 +1,345 @@
+package e2e
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "github.com/seed-078801ba/sidestream/caddymodule"
+	"github.com/seed-078801ba/sidestream/stream"
+)
+
+// The reference has every word that the parser knows, and no other. Nobody keeps
+// a list of them for this test: it tries every word that stands as a string in
+// the source, in every place, and looks at whether the parser takes it.
+
+// places are where words may stand. Each has a Caddyfile with %s for the word,
+// and the sections that list the words of this place.
+var places = []struct {
+	name     string
+	config   string
+	page     string
+	sections []string
+	// symbols are words that are not names, to be tried as well.
+	symbols []string
+	// elsewhere are words that another section explains.
+	elsewhere []string
+	// named: the words are values of an option. It is enough that the page names
+	// them.
+	named bool
+}{
+	{
+		name: "options of the directive", config: "sidestream localhost:3000 {\n%s\n}",
+		page: "caddymodule/README.md", sections: []string{"#"},
+	},
+	{
+		name: "options of campfire", config: inDirective("campfire {\n%s\n}"),
+		page: "caddymodule/README.md", sections: []string{"campfire"},
+	},
+	{
+		name: "options of flowdock", config: inDirective("flowdock {\n%s\n}"),
+		page: "caddymodule/README.md", sections: []string{"flowdock"},
+	},
+	{
+		name: "options of auth", config: "sidestream localhost:3000 {\nauth GET /room/{channel}.json {\n%s\n}\n}",
+		page: "caddymodule/README.md", sections: []string{"Options of auth"},
+	},
+	{
+		name: "presets of auth", config: "sidestream localhost:3000 {\nauth preset %s\n}",
+		page: "caddymodule/README.md", sections: []string{"Presets of auth"},
+	},
+	{
+		name: "options of limits", config: inDirective("limits {\n%s\n}"),
+		page: "caddymodule/README.md", sections: []string{"limits"},
+	},
+	{
+		name: "options of cors", config: inDirective("cors {\n%s\n}"),
+		page: "caddymodule/README.md", sections: []string{"cors"},
+	},
+	{
+		name: "options of revoke", config: inDirective("revoke /hooks/revoke {\n%s\n}"),
+		page: "caddymodule/README.md", sections: []string{"revoke"},
+	},
+	{
+		name: "options of history", config: inDirective("history {\n%s\n}"),
+		page: "stream/log/README.md", sections: []string{"Options"},
+	},
+	{
+		name: "options of store redis", config: inDirective("history {\nstore redis redis://localhost {\n%s\n}\n}"),
+		page: "stream/log/README.md", sections: []string{"Options of store redis"},
+	},
+	{
+		name: "options of a webhook", config: inDirective("webhook /hooks/x {\n%s\n}"),
+		page: "webhook/README.md", sections: []string{"Options of a webhook"},
+	},
+	{
+		name: "presets of a webhook", config: inWebhook("preset %s"),
+		page: "webhook/README.md", sections: []string{"Presets"},
+	},
+	{
+		name: "schemes of verify", config: inWebhook("verify %s"),
+		page: "webhook/README.md", sections: []string{"verify"},
+	},
+	{
+		name: "options of verify hmac", config: inWebhook("verify hmac header X-S %s hex"),
+		page: "webhook/README.md", sections: []string{"Options of verify hmac"},
+	},
+	{
+		name: "options of verify token", config: inWebhook("verify token %s {json.x}"),
+		page: "webhook/README.md", sections: []string{"Options of verify token"},
+	},
+	{
+		name: "options of verify bearer", config: inWebhook("verify bearer %s name"),
+		page: "webhook/README.md", sections: []string{"Options of verify bearer"}, elsewhere: []string{"tolerance"},
+	},
+	{
+		name: "options of verify path", config: inWebhook("verify path %s name"),
+		page: "webhook/README.md", sections: []string{"Options of verify path"}, elsewhere: []string{"tolerance"},
+	},
+	{
+		name: "fields of map", config: inWebhook("map %s {json.x}"),
+		page: "webhook/README.md", sections: []string{"map"},
+	},
+	{
+		name: "sources", config: inWebhook("map body {%s.x}\nmap body {%[1]s}"),
+		page: "webhook/README.md", sections: []string{"The mapping language"},
+		elsewhere: []string{"dir", "file"}, // Caddy's own names for parts of a path
+	},
+	{
+		name: "filters", config: inWebhook("map body {json.x|%s}\nmap body {json.x|%[1]s:x}"),
+		page: "webhook/README.md", sections: []string{"Filters"},
+	},
+	{
+		name: "comparisons", config: inWebhook("drop {json.x} %s x\ndrop {json.x} %[1]s\ndrop {json.x} %[1]s exists"),
+		page: "webhook/README.md", sections: []string{"Conditions"}, symbols: []string{"==", "!="},
+	},
+	{
+		name: "options of redis", config: inDirective("redis redis://localhost {\n%s\n}"),
+		page: "webhook/README.md", sections: []string{"Options of redis"},
+	},
+	{name: "formats", config: inWebhook("format %s"), page: "webhook/README.md", named: true},
+	{name: "on_unmapped", config: inWebhook("on_unmapped %s"), page: "webhook/README.md", named: true},
+	{name: "stores", config: inDirective("history {\nstore %s\n}"), page: "stream/log/README.md", named: true},
+	{name: "heartbeats", config: inDirective("heartbeat %s 1s"), page: "caddymodule/README.md", named: true},
+	{name: "kinds of allow", config: inAuth("allow %s 200"), page: "caddymodule/README.md", named: true},
+	{name: "kinds of user", config: inAuth("user %s x"), page: "caddymodule/README.md", named: true},
+	{name: "comparisons of auth", config: inAuth("allow json x %s y\nallow json x %[1]s"), page: "caddymodule/README.md", named: true},
+}
+
+func inAuth(text string) string {
+	return "sidestream localhost:3000 {\nauth GET /room/{channel}.json {\n" + text + "\n}\n}"
+}
+
+func inDirective(text string) string {
+	return "sidestream localhost:3000 {\nauth GET /room/{channel}.json\n" + text + "\n}"
+}
+
+func inWebhook(text string) string {
+	return inDirective("webhook /hooks/x {\nsecret 0123456789abcdef0123456789abcdef\n" + text + "\n}")
+}
+
+// unknown is how the parser says that it does not know a word.
+var unknown = regexp.MustCompile(`(?i)unknown|neither .* nor|belongs to|is no option`)
+
+// knows tells whether the parser takes a word in a place. It may want more of
+// it, as long as the word itself is known. Where a place has several ways to
+// write it, one of them is enough.
+func knows(config, word string) bool {
+	variants := variantsOf(config)
+	for _, variant := range variants {
+		adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte("http://localhost {\n"+fmt.Sprintf(variant, word)+"\n}\n"), nil)
+		switch {
+		case err != nil && unknown.MatchString(err.Error()):
+		case strings.Contains(string(adapted), `"`+word+`","name"`), strings.Contains(string(adapted), `"`+word+`","hex"`),
+			strings.Contains(string(adapted), `"`+word+`","{json.x}"`): // taken for a secret
+		default:
+			return true
+		}
+	}
+	return false
+}
+
+// variantsOf makes as many configurations of one as it has lines that name the
+// word.
+func variantsOf(config string) []string {
+	lines := strings.Split(config, "\n")
+	naming := func(l string) bool { return strings.Contains(l, "%s") || strings.Contains(l, "%[1]s") }
+	var variants []string
+	for _, chosen := range lines {
+		if naming(chosen) {
+			kept := slices.DeleteFunc(slices.Clone(lines), func(l string) bool { return naming(l) && l != chosen })
+			variants = append(variants, strings.ReplaceAll(strings.Join(kept, "\n"), "%[1]s", "%s"))
+		}
+	}
+	return variants
+}
+
+// sourceWords are all words of the strings of the packages that read a
+// configuration.
+var sourceWords = sync.OnceValues(func() ([]string, error) {
+	words := map[string]bool{}
+	word := regexp.MustCompile(`[a-z][a-z0-9_]*`)
+	for _, folder := range []string{"caddymodule", "webhook", "stream/redisconn", "stream/log"} {
+		err := filepath.WalkDir(filepath.Join(root, folder), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+			if err != nil {
+				return err
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				if literal, ok := n.(*ast.BasicLit); ok && literal.Kind == token.STRING {
+					text, _ := strconv.Unquote(literal.Value)
+					for _, w := range word.FindAllString(text, -1) {
+						words[w] = true
+					}
+				}
+				return true
+			})
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return slices.Sorted(maps.Keys(words)), nil
+})
+
+func TestDocsReference(t *testing.T) {
+	words, err := sourceWords()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := pages(t)
+	for _, place := range places {
+		t.Run(place.name, func(t *testing.T) {
+			p := all[slices.IndexFunc(all, func(p page) bool { return p.name == place.page })]
+			documented := documentedIn(t, p, place.sections)
+			known := 0
+			for _, w := range slices.Concat(words, place.symbols) {
+				if strings.HasSuffix(w, "_") || slices.Contains(place.elsewhere, w) || !knows(place.config, w) {
+					continue
+				}
+				known++
+				if place.named && !regexp.MustCompile(`\b`+w+`\b`).MatchString(p.code) || !place.named && !slices.Contains(documented, w) {
+					t.Errorf("the parser knows %q, and %s does not, under %q", w, place.page, place.sections)
+				}
+			}
+			for _, w := range documented {
+				if !knows(place.config, w) {
+					t.Errorf("%s has %q under %q, and the parser does not know it", place.page, w, place.sections)
+				}
+			}
+			if place.named && known == 0 {
+				t.Error("the parser seems to know nothing here")
+			}
+			t.Logf("%d words", known)
+		})
+	}
+}
+
+// documentedIn are the words that sections of a page explain. The section "#"
+// stands for the headings of the page that are words of a configuration.
+func documentedIn(t *testing.T, p page, headings []string) []string {
+	t.Helper()
+	var words []string
+	for _, heading := range headings {
+		found := false
+		for _, s := range p.sections {
+			switch {
+			case heading == "#" && regexp.MustCompile(`^[a-z_]+$`).MatchString(s.heading) && s.heading != "sidestream":
+				words, found = append(words, s.heading), true
+			case s.heading == heading:
+				words, found = append(words, s.defined...), true
+			}
+		}
+		if !found {
+			t.Fatalf("%s has no section %q", p.name, heading)
+		}
+	}
+	return words
+}
+
+// The page of metrics has all of them, and all reasons why a stream ends.
+func TestDocsMetrics(t *testing.T) {
+	var names []string
+	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, "caddymodule/metrics.go"), nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		if call, ok := n.(*ast.CallExpr); ok {
+			if f, ok := call.Fun.(*ast.Ident); ok && f.Name == "desc" {
+				name, _ := strconv.Unquote(call.Args[0].(*ast.BasicLit).Value)
+				names = append(names, name)
+			}
+		}
+		return true
+	})
+	documented := documentedIn(t, pageNamed(t, "caddymodule/README.md"), []string{"Metrics"})
+	reasons := documentedIn(t, pageNamed(t, "caddymodule/README.md"), []string{"Why streams end"})
+	for _, reason := range stream.Reasons {
+		if !slices.Contains(reasons, string(reason)) {
+			t.Errorf("nothing says when a stream ends as %s", reason)
+		}
+	}
+	for _, name := range names {
+		if !slices.Contains(documented, name) {
+			t.Errorf("the metric %s is not documented", name)
+		}
+	}
+	for _, name := range documented {
+		if !slices.Contains(names, name) {
+			t.Errorf("the metric %s is documented, and there is none", name)
+		}
+	}
+	if len(names) < 30 || len(reasons) != len(stream.Reasons) {
+		t.Errorf("%d metrics, %d reasons", len(names), len(reasons))
+	}
+}
+
+// The page of the commands has all their flags.
+func TestDocsFlags(t *testing.T) {
+	p := pageNamed(t, "cmd/sidestream/README.md")
+	flag := regexp.MustCompile(`--[a-z][a-z-]*`)
+	for _, name := range []string{"demo", "backend", "explain", "tail", "log"} {
+		help := run(t, nil, "", command(t), name, "--help")
+		<-help.exited
+		said, _, _ := help.out.state()
+		_, flags, ok := strings.Cut(said, "\nFlags:\n")
+		if !ok {
+			t.Fatalf("%s --help has no flags: %s", name, said)
+		}
+		var known []string
+		for line := range strings.Lines(flags) {
+			if f := flag.FindString(line); f != "" && f != "--help" && f != "--version" && strings.Index(line, f) < 8 {
+				known = append(known, f)
+			}
+		}
+		var documented []string
+		for _, w := range documentedIn(t, p, []string{name}) {
+			if strings.HasPrefix(w, "--") {
+				documented = append(documented, strings.TrimSuffix(w, ","))
+			}
+		}
+		slices.Sort(known)
+		slices.Sort(documented)
+		if !slices.Equal(known, documented) {
+			t.Errorf("sidestream %s has the flags %q, and its page %q", name, known, documented)
+		}
+	}
+}
