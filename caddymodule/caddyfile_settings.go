@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/seed-078801ba/sidestream/caddymodule/suggest"
+	"github.com/seed-078801ba/sidestream/webhook"
 )
 
 var errNotPositive = errors.New("not above zero")
@@ -255,17 +257,17 @@ func (p *parser) secretsOf(target *[]string) error {
 	return nil
 }
 
-// resolveSecrets replaces the placeholders of secrets. One that is empty or
-// unknown is refused: it would let everybody in, or nobody.
+// resolveSecrets replaces the placeholders of secrets. One that is unknown, or
+// that can be guessed, is refused.
 func resolveSecrets(repl *caddy.Replacer, secrets []string) ([]string, error) {
 	resolved := make([]string, len(secrets))
 	for i, secret := range secrets {
 		value, err := repl.ReplaceOrErr(secret, true, true)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("secret %d: %w", i+1, err)
 		}
-		if value == "" {
-			return nil, errors.New("a secret is empty")
+		if err := webhook.CheckSecret(value); err != nil {
+			return nil, fmt.Errorf("secret %d: %w", i+1, err)
 		}
 		resolved[i] = value
 	}

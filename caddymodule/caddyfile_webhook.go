@@ -6,13 +6,13 @@ package caddymodule
 //	webhook <path> {
 //	    preset  <name>
 //	    secret  <secrets...>
-//	    verify  <scheme> [<secrets...>] [<option> <value>...]
+//	    verify  <scheme> [<option> <value>...]
 //	    format  json|form|cloudevents|msgpack|text
 //	    each    {json.<path>}
 //	    map     <field> <value> [when <condition>]
 //	    drop    <condition>
 //	    revoke  <user> [<channel>] [when <condition>]
-//	    ack     <status> [<content_type> <body>]
+//	    ack     <status> [<content_type> [<body>]]
 //	    on_unmapped ack|reject
 //	    max_body <size>
 //	    max_batch <count>

@@ -61,7 +61,7 @@ func TestRevoke(t *testing.T) {
 	s := newSite(t)
 	s.load(basics + `
 		revoke /hooks/revoke {
-			secret old new
+			secret old-secret new-secret
 		}`)
 	s.app.allow("tok", "1", "2")
 	stays, goes := s.open("/room/2/live.json", asBasic), s.open("/room/1/live.json", asBasic)
@@ -72,12 +72,12 @@ func TestRevoke(t *testing.T) {
 	}{
 		{"POST", `{"channel":"1"}`, "Authorization: Bearer wrong", 401},
 		{"POST", `{"channel":"1"}`, "X: y", 401},
-		{"GET", ``, "Authorization: Bearer new", 405},
-		{"POST", `{}`, "Authorization: Bearer new", 400},
-		{"POST", `{"channel":{}}`, "Authorization: Bearer new", 400},
-		{"POST", `nonsense`, "Authorization: Bearer new", 400},
-		{"POST", strings.Repeat(" ", 64<<10+1), "Authorization: Bearer new", 413},
-		{"POST", `{"channel":1}`, "Authorization: Bearer new", 204},
+		{"GET", ``, "Authorization: Bearer new-secret", 405},
+		{"POST", `{}`, "Authorization: Bearer new-secret", 400},
+		{"POST", `{"channel":{}}`, "Authorization: Bearer new-secret", 400},
+		{"POST", `nonsense`, "Authorization: Bearer new-secret", 400},
+		{"POST", strings.Repeat(" ", 64<<10+1), "Authorization: Bearer new-secret", 413},
+		{"POST", `{"channel":1}`, "Authorization: Bearer new-secret", 204},
 	} {
 		resp := s.request(c.method, "/hooks/revoke", c.body, c.header)
 		if got := body(t, resp); resp.StatusCode != c.status || got != "" {
@@ -93,12 +93,12 @@ func TestIntersectDropsOneChannel(t *testing.T) {
 	s := newSite(t)
 	s.load(strings.Replace(basics, "auth GET /room/{channel}.json", "auth GET /room/{channel}.json {\n filter intersect\n}", 1) + `
 		revoke /hooks/revoke {
-			secret new
+			secret new-secret
 		}`)
 	s.app.allow("tok", "a%2Fb", "c%2Fd")
 	stream := s.open("/flows?filter=a/b,c/d", asBasic)
 	s.app.forbid("tok", "a%2Fb")
-	s.request("POST", "/hooks/revoke", `{"channel":"a/b"}`, "Authorization: Bearer new")
+	s.request("POST", "/hooks/revoke", `{"channel":"a/b"}`, "Authorization: Bearer new-secret")
 	id := 0
 	eventually(t, "the stream is without the channel", func() bool {
 		id++
@@ -108,7 +108,7 @@ func TestIntersectDropsOneChannel(t *testing.T) {
 		return !strings.Contains(readUntil(t, stream, "allowed "+n+"."), "denied "+n+".")
 	})
 	s.app.forbid("tok", "c%2Fd")
-	s.request("POST", "/hooks/revoke", `{"channel":"c/d"}`, "Authorization: Bearer new")
+	s.request("POST", "/hooks/revoke", `{"channel":"c/d"}`, "Authorization: Bearer new-secret")
 	readToEnd(t, stream)
 }
 
@@ -119,9 +119,12 @@ func TestConfigsThatAreRefused(t *testing.T) {
 		hooks + inMemory: "auth is missing",
 		strings.Replace(basics, "hook-secret", "{env.SIDESTREAM_NOT_SET}", 1): "SIDESTREAM_NOT_SET",
 		strings.Replace(basics, "hook-secret", "{file./nowhere/at/all}", 1):   "secret",
-		basics + "\nhub ../x": "is no name",
-		basics + "\nrevoke /r {\n secret {env.SIDESTREAM_NOT_SET}\n}":                                                    "SIDESTREAM_NOT_SET",
-		strings.Replace(basics, "verify bearer hook-secret", "verify bearer short\n secret {env.SIDESTREAM_NOT_SET}", 1): "SIDESTREAM_NOT_SET",
+		basics + "\nhub ../x":                                                                           "is no name",
+		basics + "\nrevoke /r {\n secret x\n}":                                                          "openssl rand",
+		basics + "\nrevoke /r {\n secret \"   \"\n}":                                                    "openssl rand",
+		strings.Replace(basics, "hook-secret", "short", 1):                                              "openssl rand",
+		basics + "\nrevoke /r {\n secret {env.SIDESTREAM_NOT_SET}\n}":                                   "SIDESTREAM_NOT_SET",
+		strings.Replace(basics, "secret hook-secret", "secret another-one {env.SIDESTREAM_NOT_SET}", 1): "SIDESTREAM_NOT_SET",
 	} {
 		if err := s.tryLoad(block); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s\nerror %v, want one with %q", block, err, want)

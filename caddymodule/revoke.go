@@ -40,7 +40,7 @@ func (s *Sidestream) provisionRevoke(repl *caddy.Replacer) error {
 	}
 	secrets, err := resolveSecrets(repl, s.Revoke.Secrets)
 	if err != nil {
-		return fmt.Errorf("revoke %s: secret: %w", s.Revoke.Path, err)
+		return fmt.Errorf("revoke %s: %w", s.Revoke.Path, err)
 	}
 	s.revoker = forwardauth.NewRevoker(secrets, func(ctx context.Context, user, channel string) int {
 		revocation := s.gate.Revoke(user, s.names.Canonical(channel))

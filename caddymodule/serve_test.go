@@ -15,7 +15,8 @@ const basics = hooks + `
 
 const hooks = `
 		webhook /hooks/own {
-			verify bearer hook-secret
+			verify bearer
+			secret hook-secret
 			map channel {json.room}
 			map id {json.id}
 			map user {json.user}

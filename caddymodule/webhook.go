@@ -54,7 +54,7 @@ func (h *Webhook) provision(repl *caddy.Replacer) error {
 	}
 	config := h.Config // the secrets stay unresolved in what is stored
 	if config.Secrets, err = resolveSecrets(repl, h.Secrets); err != nil {
-		return fmt.Errorf("webhook %s: secret: %w", h.Path, err)
+		return fmt.Errorf("webhook %s: %w", h.Path, err)
 	}
 	if h.hook, err = webhook.New(config); err != nil {
 		return fmt.Errorf("webhook %s: %w", h.Path, err)

@@ -53,12 +53,13 @@ func TestFlowdockWebhookToStream(t *testing.T) {
 	s.load(basics + `
 		webhook /hooks/flowdock {
 			preset flowdock
-			verify bearer fd-secret
+			verify bearer
+			secret fd-secret-1
 		}`)
 	s.app.allow("tok", "acme%2Fmain")
 	stream := s.open("/flows?filter=acme:main", asBearer)
 	resp := s.request(http.MethodPost, "/hooks/flowdock", `{"event":"message","flow":"acme:main","id":5,"content":"whole","user":"7","sent":1317715309000,"uuid":"x","tags":[]}`,
-		"Authorization: Bearer fd-secret", "Content-Type: application/json")
+		"Authorization: Bearer fd-secret-1", "Content-Type: application/json")
 	if resp.StatusCode/100 != 2 {
 		t.Fatalf("webhook: %d", resp.StatusCode)
 	}
@@ -67,7 +68,7 @@ func TestFlowdockWebhookToStream(t *testing.T) {
 		method, header string
 		status         int
 	}{
-		{"GET", "Authorization: Bearer fd-secret", 405}, {"POST", "Authorization: Bearer no", 401},
+		{"GET", "Authorization: Bearer fd-secret-1", 405}, {"POST", "Authorization: Bearer no", 401},
 		{"POST", "Origin: https://evil.test", 403},
 	} {
 		resp := s.request(c.method, "/hooks/flowdock", "", c.header)

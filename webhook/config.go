@@ -73,6 +73,10 @@ type Verify struct {
 	// `base64url`. Default: `hex`.
 	Encoding string `json:"encoding,omitempty"`
 
+	// For `hmac`: how the secrets are written: `text` for the key itself, or
+	// `hex`, `base64` or `base64url`. Default: `text`.
+	Key string `json:"key,omitempty"`
+
 	// For `hmac`: the hash: `sha256`, `sha512`, `sha384` or `sha1`. Default:
 	// `sha256`.
 	Algorithm string `json:"algorithm,omitempty"`

@@ -18,7 +18,7 @@ import (
 //
 //	preset NAME
 //	secret SECRET...
-//	verify SCHEME [SECRET...] [header NAME] [prefix TEXT] [encoding NAME] [algorithm NAME]
+//	verify SCHEME [header NAME] [prefix TEXT] [encoding NAME] [key NAME] [algorithm NAME]
 //	       [signed TEXT] [timestamp TEXT] [field TEXT] [query NAME] [parameter NAME] [tolerance DURATION]
 //	format json|form|cloudevents|msgpack|text
 //	max_body SIZE
@@ -30,7 +30,7 @@ import (
 //	drop CONDITION
 //	revoke USER [CHANNEL] [when CONDITION]
 //	on_unmapped ack|reject
-//	ack STATUS [CONTENT-TYPE BODY]
+//	ack STATUS [CONTENT-TYPE [BODY]]
 //	tolerance DURATION
 //	allow_browser
 func (c *Config) Option(name string, args []string) error {
@@ -91,29 +91,66 @@ func (c *Config) setVerify(args []string) error {
 		return fmt.Errorf("unknown way to verify, %q; the ways are %s", args[0], strings.Join(schemes, ", "))
 	}
 	for i := 1; i < len(args); i++ {
-		to, scheme := v.option(args[i])
-		if args[i] == "tolerance" && i+1 < len(args) {
-			i++
+		word := args[i]
+		if isSecret(v.Scheme, word) {
+			c.Secrets = append(c.Secrets, word)
+			continue
+		}
+		to, scheme := v.option(word)
+		switch {
+		case to == nil && word != "tolerance":
+			return fmt.Errorf("a word behind %s is no option of it; %s. A secret stands in a line of its own: secret {env.HOOK_SECRET}", args[0], optionsOf(v.Scheme))
+		case to != nil && scheme != v.Scheme:
+			return fmt.Errorf("%s belongs to %s, not to %s; %s", word, scheme, v.Scheme, optionsOf(v.Scheme))
+		case i+1 == len(args):
+			return fmt.Errorf("nothing stands behind %s", word)
+		}
+		i++
+		if to == nil {
 			if err := decode.SetDuration(&c.Tolerance, args[i:i+1]); err != nil {
 				return err
 			}
 			continue
 		}
-		switch {
-		case to == nil:
-			c.Secrets = append(c.Secrets, args[i])
-			continue
-		case scheme != v.Scheme:
-			return fmt.Errorf("%s belongs to %s, not to %s", args[i], scheme, v.Scheme)
-		case i+1 == len(args):
-			return fmt.Errorf("nothing stands behind %s", args[i])
+		if *to != "" {
+			return fmt.Errorf("%s is set twice", word)
 		}
-		i++
 		*to = args[i]
 	}
 	c.Verify = v
 	return nil
 }
+
+// isSecret tells whether a word behind a scheme can be nothing but a secret: a
+// placeholder, or a key with the prefix of its scheme. Every other word could be
+// an option that is spelled wrong, and a secret must not be made of it.
+func isSecret(scheme, word string) bool {
+	for _, prefix := range []string{"{env.", "{file."} {
+		if strings.HasPrefix(word, prefix) {
+			return true
+		}
+	}
+	return scheme == "standardwebhooks" && (strings.HasPrefix(word, "whsec_") || strings.HasPrefix(word, "whpk_"))
+}
+
+// optionsOf lists the options of a scheme, for errors.
+func optionsOf(scheme string) string {
+	var names []string
+	for _, name := range verifyOptions {
+		if _, of := new(Verify).option(name); of == scheme {
+			names = append(names, name)
+		}
+	}
+	if scheme == "hmac" || scheme == "standardwebhooks" || scheme == "slack" || scheme == "stripe" {
+		names = append(names, "tolerance")
+	}
+	if len(names) == 0 {
+		return scheme + " has no options"
+	}
+	return "the options of " + scheme + " are " + strings.Join(names, ", ")
+}
+
+var verifyOptions = []string{"header", "prefix", "encoding", "key", "algorithm", "signed", "timestamp", "field", "query", "parameter"}
 
 // option is the place of an option and the scheme that it belongs to.
 func (v *Verify) option(name string) (to *string, scheme string) {
@@ -124,6 +161,8 @@ func (v *Verify) option(name string) (to *string, scheme string) {
 		return &v.Prefix, "hmac"
 	case "encoding":
 		return &v.Encoding, "hmac"
+	case "key":
+		return &v.Key, "hmac"
 	case "algorithm":
 		return &v.Algorithm, "hmac"
 	case "signed":
@@ -144,8 +183,10 @@ func (c *Config) setAck(args []string) error {
 	switch {
 	case c.Ack != nil:
 		return fmt.Errorf("it is set twice")
+	case len(args) == 2 && args[1] == "json":
+		args = append(args, "{}")
 	case len(args) != 1 && len(args) != 3:
-		return fmt.Errorf("expected a status, or a status, a content type and a body, as in ack 200 json {}")
+		return fmt.Errorf("expected a status, or a status, a content type and a body, as in ack 204 or ack 200 json \"{}\"")
 	}
 	status, err := strconv.Atoi(args[0])
 	if err != nil {

@@ -45,8 +45,8 @@ func mustWords(line string) []string {
 
 func TestOptions(t *testing.T) {
 	got, err := lines(`
-		verify hmac_sha512 header X-Sig prefix "sha512=" encoding base64 signed "{header.X-Ts}.{body}" timestamp {header.X-Ts} one tolerance 2m
-		secret two three
+		verify hmac_sha512 header X-Sig prefix "sha512=" encoding base64 signed "{header.X-Ts}.{body}" timestamp {header.X-Ts} tolerance 2m
+		secret one-long-one two-long-one {env.THREE}
 		format json
 		max_body 2MiB
 		body_timeout 3s
@@ -63,7 +63,7 @@ func TestOptions(t *testing.T) {
 		drop {item.text} == "a b"
 		revoke {item.user.id} {item.room.id} when {item.kind} == left
 		on_unmapped reject
-		ack 200 json {}
+		ack 200 json
 		allow_browser
 	`)
 	if err != nil {
@@ -87,15 +87,17 @@ func TestOptions(t *testing.T) {
 			Scheme: "hmac", Algorithm: "sha512", Header: "X-Sig", Prefix: "sha512=", Encoding: "base64", Signed: "{header.X-Ts}.{body}",
 			Timestamp: "{header.X-Ts}",
 		},
-		Secrets: []string{"one", "two", "three"}, BodyTimeout: decode.Duration(3 * time.Second), Gzip: true,
+		Secrets: []string{"one-long-one", "two-long-one", "{env.THREE}"}, BodyTimeout: decode.Duration(3 * time.Second), Gzip: true,
 		OnUnmapped: "reject", Ack: &Ack{200, "application/json", "{}"}, Tolerance: decode.Duration(2 * time.Minute), AllowBrowser: true,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
+	got.Secrets[2] = "three-long-one"
 	if _, err := New(got); err != nil {
 		t.Error(err)
 	}
+	got.Secrets[2] = "{env.THREE}"
 	b, err := json.Marshal(got)
 	if err != nil {
 		t.Fatal(err)
@@ -110,12 +112,12 @@ func TestOptions(t *testing.T) {
 func TestExamples(t *testing.T) {
 	for _, text := range []string{
 		"preset campfire\nsecret " + pathSecret,
-		"preset mattermost\nsecret one two",
+		"preset mattermost\nsecret one-long-one two-long-one",
 		"verify standardwebhooks " + signKey + "\neach {json.events}\nmap channel {item.room.id}\nmap id {item.id}\nmap user {item.user.id}\nmap time {item.sent_at}\nmap type TextMessage\nmap body {item.text}",
 		"verify svix " + signKey + "\nmap channel {json.c}",
 		"verify none\nmap to {json.user}\nmap body {json.text}",
-		"preset cloudevents\nverify github k",
-		"preset slack_legacy\nsecret t",
+		"preset cloudevents\nverify github\nsecret k-secret",
+		"preset slack_legacy\nsecret t-secret",
 	} {
 		cfg, err := lines(text)
 		if err == nil {
@@ -131,71 +133,71 @@ func TestExamples(t *testing.T) {
 func TestMistakes(t *testing.T) {
 	const short = "hush-hush"
 	for text, hint := range map[string]string{
-		"preset chat":                      "the presets are actioncable, anycable, campfire",
-		"preset":                           "expected one word",
-		"preset slack\npreset zulip":       "set twice",
-		"presets slack":                    "the options are preset",
-		"secret":                           "write secret {env.HOOK_SECRET}",
-		"verify":                           "expected one of standardwebhooks",
-		"verify magic":                     "the ways are standardwebhooks",
-		"verify none\nverify none":         "set twice",
-		"verify slack header X " + short:   "belongs to hmac",
-		"verify hmac " + short + " header": "nothing stands behind header",
-		"format yaml":                      "the formats are json",
-		"max_body big":                     "512KiB",
-		"max_body 9999999999GiB":           "512KiB",
-		"max_body 0B":                      "512KiB",
-		"body_timeout soon":                "10s",
-		"tolerance -5m":                    "5m",
-		"gzip on":                          "stands alone",
-		"each events":                      "{json.events}",
-		"each {item.x}":                    "{json.events}",
-		"max_batch none":                   "no number",
-		"map channel":                      "as in map channel {json.room.id}",
-		"map room {json.room}":             "map channel",
-		"map chanel {json.room}":           "the fields are channel",
-		"map id 5":                         "the id of every message",
-		"map type Message":                 "the types are TextMessage",
-		"map op remove":                    "create, edit and delete",
-		"map time now":                     "the time of every message",
-		"map data hello":                   "one place in the payload",
-		"map data {json.a}{json.b}":        "one place in the payload",
-		"map data {json.a|trim}":           "data must be JSON",
-		"map channel user:7":               "cannot be a channel",
-		"map channel {json.a} when":        "write {value}",
-		"map channel {json.a|upper}":       "the filters are",
-		"map channel {room}":               "the names are",
-		"drop":                             "write {value}",
-		"drop {json.a} is 1":               "unknown comparison",
-		"revoke":                           "expected a user",
-		"revoke bob":                       "no user of the payload",
-		"on_unmapped ignore":               "neither ack nor reject",
-		"ack ok":                           "no status",
-		"ack 500":                          "from 200 to 299",
-		"ack 204 json {}":                  "neither content type nor body",
-		"ack 200 json":                     "ack 200 json {}",
+		"preset chat":                "the presets are actioncable, anycable, campfire",
+		"preset":                     "expected one word",
+		"preset slack\npreset zulip": "set twice",
+		"presets slack":              "the options are preset",
+		"secret":                     "write secret {env.HOOK_SECRET}",
+		"verify":                     "expected one of standardwebhooks",
+		"verify magic":               "the ways are standardwebhooks",
+		"verify none\nverify none":   "set twice",
+		"verify slack header X":      "belongs to hmac",
+		"secret " + short + "\nverify hmac header": "nothing stands behind header",
+		"format yaml":                "the formats are json",
+		"max_body big":               "512KiB",
+		"max_body 9999999999GiB":     "512KiB",
+		"max_body 0B":                "512KiB",
+		"body_timeout soon":          "10s",
+		"tolerance -5m":              "5m",
+		"gzip on":                    "stands alone",
+		"each events":                "{json.events}",
+		"each {item.x}":              "{json.events}",
+		"max_batch none":             "no number",
+		"map channel":                "as in map channel {json.room.id}",
+		"map room {json.room}":       "map channel",
+		"map chanel {json.room}":     "the fields are channel",
+		"map id 5":                   "the id of every message",
+		"map type Message":           "the types are TextMessage",
+		"map op remove":              "create, edit and delete",
+		"map time now":               "the time of every message",
+		"map data hello":             "one place in the payload",
+		"map data {json.a}{json.b}":  "one place in the payload",
+		"map data {json.a|trim}":     "data must be JSON",
+		"map channel user:7":         "cannot be a channel",
+		"map channel {json.a} when":  "write {value}",
+		"map channel {json.a|upper}": "the filters are",
+		"map channel {room}":         "the names are",
+		"drop":                       "write {value}",
+		"drop {json.a} is 1":         "unknown comparison",
+		"revoke":                     "expected a user",
+		"revoke bob":                 "no user of the payload",
+		"on_unmapped ignore":         "neither ack nor reject",
+		"ack ok":                     "no status",
+		"ack 500":                    "from 200 to 299",
+		"ack 204 json {}":            "neither content type nor body",
+		"ack 200 text":               `ack 200 json "{}"`,
 
-		"map channel {json.a}":                                                    "write verify and one of",
-		"preset campfire":                                                         "write secret {env.HOOK_SECRET}, or verify none",
-		"preset campfire\nsecret " + short:                                        "at least 32 characters",
-		"preset campfire\nsecret " + pathSecret + "/":                             "none of /",
-		"preset mattermost\nsecret \"\"":                                          "is its environment variable set",
-		"preset mattermost\nsecret {env.X}":                                       "is its environment variable set",
-		"preset mattermost\nverify none\nsecret x":                                "contradict each other",
-		"preset standardwebhooks\nsecret " + short:                                "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-		"preset standardwebhooks\nsecret whsec_aGk=":                              "24 to 64 random ones",
-		"preset standardwebhooks\nsecret whpk_aGk=":                               "ed25519 has 32",
-		"preset stripe\nsecret " + short:                                          "map channel {json.room.id}",
-		"preset flowdock":                                                         "write verify and one of",
-		"verify none\nmap id {json.id}":                                           "map channel {json.room.id}",
-		"verify hmac " + short + "\nmap channel c":                                "which header",
-		"verify hmac header X " + short + " encoding base32\nmap channel c":       "hex, base64 and base64url",
-		"verify hmac header X " + short + " algorithm md5\nmap channel c":         "sha256, sha384",
-		"verify hmac header X " + short + " signed {header.T}\nmap channel c":     "leaves the body out",
-		"verify hmac header X " + short + " signed {body}{json.a}\nmap channel c": "can be signed",
-		"verify hmac header X " + short + " signed {body|trim}\nmap channel c":    "neither ?? nor filters",
-		"verify hmac header X " + short + " timestamp {json.t}\nmap channel c":    "no place of the timestamp",
-		"verify token field token " + short + "\nmap channel c":                   "no place in the payload",
+		"map channel {json.a}":                                                            "write verify and one of",
+		"preset campfire":                                                                 "write secret {env.HOOK_SECRET}, or verify none",
+		"preset campfire\nsecret " + short:                                                "at least 32 characters",
+		"preset campfire\nsecret " + pathSecret + "/":                                     "none of /",
+		"preset mattermost\nsecret \"\"":                                                  "is its environment variable set",
+		"preset mattermost\nsecret {env.X}":                                               "is its environment variable set",
+		"preset mattermost\nverify none\nsecret x":                                        "contradict each other",
+		"preset standardwebhooks\nsecret " + short:                                        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+		"preset standardwebhooks\nsecret whsec_aGk=":                                      "24 to 64 random ones",
+		"preset standardwebhooks\nsecret whpk_aGk=":                                       "ed25519 has 32",
+		"preset stripe\nsecret " + short:                                                  "map channel {json.room.id}",
+		"preset flowdock":                                                                 "write verify and one of",
+		"verify none\nmap id {json.id}":                                                   "map channel {json.room.id}",
+		"secret " + short + "\nverify hmac\nmap channel c":                                "which header",
+		"secret " + short + "\nverify hmac header X encoding base32\nmap channel c":       "hex, base64 and base64url",
+		"secret " + short + "\nverify hmac header X algorithm md5\nmap channel c":         "sha256, sha384",
+		"secret " + short + "\nverify hmac header X signed {header.T}\nmap channel c":     "leaves the body out",
+		"secret " + short + "\nverify hmac header X signed {body}{json.a}\nmap channel c": "can be signed",
+		"secret " + short + "\nverify hmac header X signed {body|trim}\nmap channel c":    "neither ?? nor filters",
+		"secret " + short + "\nverify hmac header X timestamp {json.t}\nmap channel c":    "no place of the timestamp",
+		"secret " + short + "\nverify token field token\nmap channel c":                   "no place in the payload",
 	} {
 		cfg, err := lines(text)
 		if err == nil {

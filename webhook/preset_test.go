@@ -134,26 +134,26 @@ func TestPresetsVerify(t *testing.T) {
 		headers      []string
 		status       int
 	}{
-		{"mattermost", `{"token":"k"}`, nil, 200},
-		{"mattermost", `token=k`, []string{"Content-Type", formType}, 200},
+		{"mattermost", `{"token":"k-secret"}`, nil, 200},
+		{"mattermost", `token=k-secret`, []string{"Content-Type", formType}, 200},
 		{"mattermost", `{"token":"l"}`, nil, 401},
-		{"rocketchat", `{"token":"k"}`, nil, 200},
+		{"rocketchat", `{"token":"k-secret"}`, nil, 200},
 		{"rocketchat", `{}`, nil, 401},
-		{"zulip", `{"token":"k"}`, nil, 200},
-		{"slack", `token=k`, []string{"Content-Type", ""}, 200},
-		{"slack", `token=k&token=k`, []string{"Content-Type", ""}, 400},
-		{"discourse", `{}`, []string{"X-Discourse-Event-Signature", "sha256=" + sign("k", "{}")}, 200},
+		{"zulip", `{"token":"k-secret"}`, nil, 200},
+		{"slack", `token=k-secret`, []string{"Content-Type", ""}, 200},
+		{"slack", `token=k-secret&token=k-secret-secret`, []string{"Content-Type", ""}, 400},
+		{"discourse", `{}`, []string{"X-Discourse-Event-Signature", "sha256=" + sign("k-secret", "{}")}, 200},
 		{"discourse", `{}`, []string{"X-Discourse-Event-Signature", "sha256=" + sign("l", "{}")}, 401},
-		{"github", `{}`, []string{"X-Hub-Signature-256", "sha256=" + sign("k", "{}")}, 200},
+		{"github", `{}`, []string{"X-Hub-Signature-256", "sha256=" + sign("k-secret", "{}")}, 200},
 		{"github", `{}`, nil, 401},
-		{"slack_events", `{}`, []string{"X-Slack-Request-Timestamp", "1000", "X-Slack-Signature", "v0=" + sign("k", "v0:1000:{}")}, 200},
+		{"slack_events", `{}`, []string{"X-Slack-Request-Timestamp", "1000", "X-Slack-Signature", "v0=" + sign("k-secret", "v0:1000:{}")}, 200},
 		{"slack_events", `{"type":"url_verification","challenge":"x"}`, nil, 401},
-		{"stripe", `{}`, []string{"Stripe-Signature", "t=1000,v1=" + sign("k", "1000.{}")}, 200},
-		{"anycable", `[]`, []string{"Authorization", "Bearer k"}, 201},
+		{"stripe", `{}`, []string{"Stripe-Signature", "t=1000,v1=" + sign("k-secret", "1000.{}")}, 200},
+		{"anycable", `[]`, []string{"Authorization", "Bearer k-secret"}, 201},
 		{"anycable", `[]`, nil, 401},
 	} {
 		cfg := presetConfig(c.preset)
-		cfg.Verify, cfg.Secrets = nil, []string{"k"}
+		cfg.Verify, cfg.Secrets = nil, []string{"k-secret"}
 		resp, out := serve(at(t, mustNew(t, cfg), 1000), post(c.body, c.headers...), nil, new(memory))
 		if resp.StatusCode != c.status {
 			t.Errorf("%s %s: got %d (%s), want %d", c.preset, c.body, resp.StatusCode, out.Reason, c.status)
@@ -181,28 +181,28 @@ func TestPresetWithOwnRules(t *testing.T) {
 }
 
 func TestMatrixNeighbours(t *testing.T) {
-	h := mustNew(t, Config{Config: decode.Config{Preset: "matrix"}, Secrets: []string{"hs"}})
+	h := mustNew(t, Config{Config: decode.Config{Preset: "matrix"}, Secrets: []string{"hs-token-1"}})
 	for _, c := range []struct {
 		method, target, token string
 		status                int
 		body                  string
 	}{
-		{"PUT", "/m/_matrix/app/v1/transactions/1", "hs", 200, "{}"},
-		{"PUT", "/m/transactions/1?access_token=hs", "", 200, "{}"},
+		{"PUT", "/m/_matrix/app/v1/transactions/1", "hs-token-1", 200, "{}"},
+		{"PUT", "/m/transactions/1?access_token=hs-token-1", "", 200, "{}"},
 		{"PUT", "/m/transactions/1?access_token=no", "", 401, ""},
-		{"PUT", "/m/transactions/1?access_token=hs&access_token=hs", "", 401, ""},
-		{"PUT", "/m/transactions/1?access_token=hs", "no", 401, ""},
+		{"PUT", "/m/transactions/1?access_token=hs-token-1&access_token=hs-token-1", "", 401, ""},
+		{"PUT", "/m/transactions/1?access_token=hs-token-1", "no", 401, ""},
 		{"PUT", "/m/transactions/1", "", 401, ""},
-		{"PUT", "/m/transactions/", "hs", 404, ""},
-		{"POST", "/m/transactions/1", "hs", 405, ""},
-		{"GET", "/m/transactions/1", "hs", 405, ""},
-		{"GET", "/m/_matrix/app/v1/users/@a:x", "hs", 404, "{}"},
-		{"GET", "/m/_matrix/app/v1/rooms/%23a%2Fb:x", "hs", 404, "{}"},
+		{"PUT", "/m/transactions/", "hs-token-1", 404, ""},
+		{"POST", "/m/transactions/1", "hs-token-1", 405, ""},
+		{"GET", "/m/transactions/1", "hs-token-1", 405, ""},
+		{"GET", "/m/_matrix/app/v1/users/@a:x", "hs-token-1", 404, "{}"},
+		{"GET", "/m/_matrix/app/v1/rooms/%23a%2Fb:x", "hs-token-1", 404, "{}"},
 		{"GET", "/m/rooms/%23a:x", "no", 401, ""},
-		{"PUT", "/m/rooms/%23a:x", "hs", 405, ""},
-		{"GET", "/m/_matrix/app/v1/thirdparty/protocol/irc", "hs", 404, "{}"},
-		{"POST", "/m/_matrix/app/v1/ping", "hs", 200, "{}"},
-		{"GET", "/m", "hs", 404, ""},
+		{"PUT", "/m/rooms/%23a:x", "hs-token-1", 405, ""},
+		{"GET", "/m/_matrix/app/v1/thirdparty/protocol/irc", "hs-token-1", 404, "{}"},
+		{"POST", "/m/_matrix/app/v1/ping", "hs-token-1", 200, "{}"},
+		{"GET", "/m", "hs-token-1", 404, ""},
 	} {
 		r := httptest.NewRequest(c.method, c.target, strings.NewReader(`{"events":[]}`))
 		if c.token != "" {
@@ -217,7 +217,7 @@ func TestMatrixNeighbours(t *testing.T) {
 }
 
 func TestCloudEventsHandshake(t *testing.T) {
-	h := mustNew(t, Config{Config: decode.Config{Preset: "cloudevents"}, Secrets: []string{"k"}})
+	h := mustNew(t, Config{Config: decode.Config{Preset: "cloudevents"}, Secrets: []string{"k-secret"}})
 	r := httptest.NewRequest(http.MethodOptions, "/hook", nil)
 	r.Header.Set("WebHook-Request-Origin", "eventemitter.example.com")
 	r.Header.Set("WebHook-Request-Rate", "120")

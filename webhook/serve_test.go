@@ -19,12 +19,12 @@ import (
 	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
 
-const goodBody = `{"room":"1","id":"5","text":"hi","token":"good","n":1}`
+const goodBody = `{"room":"1","id":"5","text":"hi","token":"good-token","n":1}`
 
 // Bad input is refused at the door, with a status and nothing else.
 func TestBadInput(t *testing.T) {
 	long := strings.Repeat("x", 1<<20)
-	token := own("secret good", "verify token")
+	token := own("secret good-token", "verify token")
 	batch := own("each {json.events}", "max_batch 3", "map channel {item.room}", "map id {item.id}")
 	for _, c := range []struct {
 		name   string
@@ -38,11 +38,11 @@ func TestBadInput(t *testing.T) {
 		{"an OPTIONS", own(), httptest.NewRequest("OPTIONS", "/hook", nil), 405},
 		{"no token", token, post(`{"room":"1"}`), 401},
 		{"a wrong token", token, post(`{"room":"1","token":"bad"}`), 401},
-		{"a token twice", token, post(`{"token":"bad","token":"good"}`), 400},
-		{"a token twice, escaped", token, post(`{"token":"good","\u0074oken":"bad"}`), 400},
-		{"a token in another case", token, post(`{"Token":"good"}`), 401},
-		{"a token that is a number", own("secret 5", "verify token"), post(`{"token":5}`), 401},
-		{"a token twice in a form", token, post("token=good&token=bad", "Content-Type", "application/x-www-form-urlencoded"), 400},
+		{"a token twice", token, post(`{"token":"bad","token":"good-token"}`), 400},
+		{"a token twice, escaped", token, post(`{"token":"good-token","\u0074oken":"bad"}`), 400},
+		{"a token in another case", token, post(`{"Token":"good-token"}`), 401},
+		{"a token that is a number", own("secret 12345678", "verify token"), post(`{"token":12345678}`), 401},
+		{"a token twice in a form", token, post("token=good-token&token=bad", "Content-Type", "application/x-www-form-urlencoded"), 400},
 		{"an origin", own(), post(goodBody, "Origin", "https://chat.example.com"), 403},
 		{"a browser, same origin", own(), post(goodBody, "Sec-Fetch-Site", "same-origin"), 403},
 		{"a browser, cross-site", own(), post(goodBody, "Sec-Fetch-Site", "cross-site"), 403},
@@ -278,17 +278,17 @@ func TestAnswersOnTheWire(t *testing.T) {
 			"HTTP/1.1 204 No Content\r\n\r\n"},
 		{Config{Config: decode.Config{Preset: "campfire"}, Secrets: []string{pathSecret}}, "wrong", "POST", `{}`, "",
 			"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"},
-		{Config{Config: decode.Config{Preset: "mattermost"}, Secrets: []string{"t"}}, "", "POST", `{"token":"t","channel_id":"c","post_id":"p"}`, "",
+		{Config{Config: decode.Config{Preset: "mattermost"}, Secrets: []string{"t-secret"}}, "", "POST", `{"token":"t-secret","channel_id":"c","post_id":"p"}`, "",
 			"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: application/json\r\n\r\n{}"},
-		{Config{Config: decode.Config{Preset: "mattermost"}, Secrets: []string{"t"}}, "", "POST", `{"token":"x"}`, "",
+		{Config{Config: decode.Config{Preset: "mattermost"}, Secrets: []string{"t-secret"}}, "", "POST", `{"token":"x"}`, "",
 			"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"},
-		{Config{Config: decode.Config{Preset: "mattermost"}, Secrets: []string{"t"}}, "", "GET", ``, "",
+		{Config{Config: decode.Config{Preset: "mattermost"}, Secrets: []string{"t-secret"}}, "", "GET", ``, "",
 			"HTTP/1.1 405 Method Not Allowed\r\nAllow: POST\r\nContent-Length: 0\r\n\r\n"},
-		{Config{Config: decode.Config{Preset: "rocketchat"}, Secrets: []string{"t"}}, "", "POST", `{"token":"t"}`, "",
+		{Config{Config: decode.Config{Preset: "rocketchat"}, Secrets: []string{"t-secret"}}, "", "POST", `{"token":"t-secret"}`, "",
 			"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: application/json\r\n\r\n{}"},
-		{Config{Config: decode.Config{Preset: "zulip"}, Secrets: []string{"t"}}, "", "POST", `{"token":"t","message":{"id":1,"stream_id":2}}`, "",
+		{Config{Config: decode.Config{Preset: "zulip"}, Secrets: []string{"t-secret"}}, "", "POST", `{"token":"t-secret","message":{"id":1,"stream_id":2}}`, "",
 			"HTTP/1.1 200 OK\r\nContent-Length: 30\r\nContent-Type: application/json\r\n\r\n{\"response_not_required\":true}"},
-		{Config{Config: decode.Config{Preset: "anycable"}, Secrets: []string{"t"}}, "", "POST", `{"stream":"a","data":"{\"id\":1}"}`, "Authorization: bearer t\r\n",
+		{Config{Config: decode.Config{Preset: "anycable"}, Secrets: []string{"t-secret"}}, "", "POST", `{"stream":"a","data":"{\"id\":1}"}`, "Authorization: bearer t-secret\r\n",
 			"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"},
 	} {
 		hook := mustNew(t, c.cfg)

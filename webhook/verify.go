@@ -66,11 +66,8 @@ func newVerifier(cfg *Config, sender *decode.Sender) (verifier, error) {
 		return nil, fmt.Errorf("verify %s needs a secret; write secret {env.HOOK_SECRET}, or verify none if anybody may post", v.Scheme)
 	}
 	for i, secret := range cfg.Secrets {
-		switch {
-		case strings.TrimSpace(secret) == "":
-			return nil, fmt.Errorf("secret %d is empty; is its environment variable set?", i+1)
-		case strings.HasPrefix(secret, "{env.") || strings.HasPrefix(secret, "{$") || strings.HasPrefix(secret, "{file."):
-			return nil, fmt.Errorf("secret %d is a placeholder that was not filled in; is its environment variable set?", i+1)
+		if err := CheckSecret(secret); err != nil {
+			return nil, fmt.Errorf("secret %d: %w", i+1, err)
 		}
 	}
 	tolerance := time.Duration(cfg.Tolerance)

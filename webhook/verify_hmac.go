@@ -43,7 +43,7 @@ var head = &decode.Vocabulary{Groups: []string{"header", "query", "path"}}
 
 func newHMACVerifier(v *Verify, secrets []string, tolerance time.Duration) (*hmacVerifier, error) {
 	h := &hmacVerifier{
-		keys: keysOf(secrets), header: v.Header, prefix: v.Prefix, decode: encodings[v.Encoding], hash: hashes[v.Algorithm],
+		header: v.Header, prefix: v.Prefix, decode: encodings[v.Encoding], hash: hashes[v.Algorithm],
 		tolerance: tolerance,
 	}
 	switch {
@@ -53,6 +53,9 @@ func newHMACVerifier(v *Verify, secrets []string, tolerance time.Duration) (*hma
 		return nil, fmt.Errorf("verify hmac: unknown encoding %q; the encodings are hex, base64 and base64url", v.Encoding)
 	case h.hash == nil:
 		return nil, fmt.Errorf("verify hmac: unknown algorithm %q; the algorithms are sha256, sha384, sha512 and sha1", v.Algorithm)
+	}
+	if err := h.setKeys(v.Key, secrets); err != nil {
+		return nil, err
 	}
 	signed := v.Signed
 	if signed == "" {
@@ -76,6 +79,29 @@ func newHMACVerifier(v *Verify, secrets []string, tolerance time.Duration) (*hma
 		}
 	}
 	return h, nil
+}
+
+// setKeys makes keys of the secrets, which may be written in an encoding.
+func (h *hmacVerifier) setKeys(encoding string, secrets []string) error {
+	switch encoding {
+	case "", "text":
+		h.keys = keysOf(secrets)
+		return nil
+	case "hex", "base64", "base64url":
+	default:
+		return fmt.Errorf("verify hmac: unknown key %q; a key is written as text, hex, base64 or base64url", encoding)
+	}
+	for i, secret := range secrets {
+		key, err := encodings[encoding](secret)
+		switch {
+		case err != nil:
+			return fmt.Errorf("verify hmac: secret %d is no %s, which key says it is", i+1, encoding)
+		case len(key) < minSecret:
+			return fmt.Errorf("verify hmac: secret %d is a key of %d bytes; use at least 16 random ones: openssl rand -%s 32", i+1, len(key), strings.TrimSuffix(encoding, "url"))
+		}
+		h.keys = append(h.keys, key)
+	}
+	return nil
 }
 
 func (*hmacVerifier) needs() stage { return stageBody }

@@ -86,26 +86,26 @@ func TestVerify(t *testing.T) {
 		{"slack, no time", &Verify{Scheme: "slack"}, []string{slackSecret}, slackTime, slackBody, []string{"Content-Type", form, "X-Slack-Signature", slackV0}, 401},
 		{"slack, no prefix", &Verify{Scheme: "slack"}, []string{slackSecret}, slackTime, slackBody,
 			[]string{"Content-Type", form, "X-Slack-Request-Timestamp", fmt.Sprint(slackTime), "X-Slack-Signature", slackV0[3:]}, 401},
-		{"stripe", &Verify{Scheme: "stripe"}, []string{"whsec_x"}, 1000, standardBody, []string{"Stripe-Signature", "t=1000,v1=00,v0=11,v1=" + hmacHex("whsec_x", "1000."+standardBody)}, 200},
-		{"stripe, second secret", &Verify{Scheme: "stripe"}, []string{"a", "whsec_x"}, 1000, standardBody, []string{"Stripe-Signature", "t=1000,v1=" + hmacHex("whsec_x", "1000."+standardBody)}, 200},
-		{"stripe, two times", &Verify{Scheme: "stripe"}, []string{"whsec_x"}, 1000, standardBody, []string{"Stripe-Signature", "t=1000,t=1000,v1=" + hmacHex("whsec_x", "1000."+standardBody)}, 401},
-		{"stripe, stale", &Verify{Scheme: "stripe"}, []string{"whsec_x"}, 5000, standardBody, []string{"Stripe-Signature", "t=1000,v1=" + hmacHex("whsec_x", "1000."+standardBody)}, 401},
-		{"stripe, only v0", &Verify{Scheme: "stripe"}, []string{"whsec_x"}, 1000, standardBody, []string{"Stripe-Signature", "t=1000,v0=" + hmacHex("whsec_x", "1000."+standardBody)}, 401},
-		{"discourse", &Verify{Scheme: "discourse"}, []string{"k"}, 0, standardBody, []string{"X-Discourse-Event-Signature", "sha256=" + hmacHex("k", standardBody)}, 200},
-		{"discourse, other key", &Verify{Scheme: "discourse"}, []string{"l"}, 0, standardBody, []string{"X-Discourse-Event-Signature", "sha256=" + hmacHex("k", standardBody)}, 401},
-		{"hmac with time", &Verify{Scheme: "hmac", Header: "X-Sig", Prefix: "s=", Signed: "{header.X-Ts}.{body}", Timestamp: "{header.X-Ts}"}, []string{"k"}, 1000, standardBody,
-			[]string{"X-Ts", "1000", "X-Sig", "s=" + hmacHex("k", "1000."+standardBody)}, 200},
-		{"hmac with Caddy's names", &Verify{Scheme: "hmac", Header: "X-Sig", Signed: "{http.request.header.X-Ts}.{body}", Timestamp: "{http.request.header.X-Ts}"}, []string{"k"}, 1000, standardBody,
-			[]string{"X-Ts", "1000", "X-Sig", hmacHex("k", "1000."+standardBody)}, 200},
-		{"hmac, a time twice", &Verify{Scheme: "hmac", Header: "X-Sig", Signed: "{header.X-Ts}.{body}"}, []string{"k"}, 1000, standardBody,
-			[]string{"X-Ts", "1000", "X-Ts", "1000", "X-Sig", hmacHex("k", "1000."+standardBody)}, 401},
-		{"bearer", &Verify{Scheme: "bearer"}, []string{"a", "b"}, 0, standardBody, []string{"Authorization", "bEARER b"}, 200},
-		{"bearer, wrong", &Verify{Scheme: "bearer"}, []string{"a"}, 0, standardBody, []string{"Authorization", "Bearer aa"}, 401},
-		{"bearer, empty", &Verify{Scheme: "bearer"}, []string{"a"}, 0, standardBody, []string{"Authorization", "Bearer "}, 401},
-		{"bearer, basic", &Verify{Scheme: "bearer"}, []string{"a"}, 0, standardBody, []string{"Authorization", "Basic a"}, 401},
-		{"bearer, twice", &Verify{Scheme: "bearer"}, []string{"a"}, 0, standardBody, []string{"Authorization", "Bearer a", "Authorization", "Bearer a"}, 401},
-		{"bearer, none", &Verify{Scheme: "bearer"}, []string{"a"}, 0, standardBody, nil, 401},
-		{"token elsewhere", &Verify{Scheme: "token", Field: "{header.X-Token}"}, []string{"a"}, 0, standardBody, []string{"X-Token", "a"}, 200},
+		{"stripe", &Verify{Scheme: "stripe"}, []string{"whsec_xyz"}, 1000, standardBody, []string{"Stripe-Signature", "t=1000,v1=00,v0=11,v1=" + hmacHex("whsec_xyz", "1000."+standardBody)}, 200},
+		{"stripe, second secret", &Verify{Scheme: "stripe"}, []string{"a-secret", "whsec_xyz"}, 1000, standardBody, []string{"Stripe-Signature", "t=1000,v1=" + hmacHex("whsec_xyz", "1000."+standardBody)}, 200},
+		{"stripe, two times", &Verify{Scheme: "stripe"}, []string{"whsec_xyz"}, 1000, standardBody, []string{"Stripe-Signature", "t=1000,t=1000,v1=" + hmacHex("whsec_xyz", "1000."+standardBody)}, 401},
+		{"stripe, stale", &Verify{Scheme: "stripe"}, []string{"whsec_xyz"}, 5000, standardBody, []string{"Stripe-Signature", "t=1000,v1=" + hmacHex("whsec_xyz", "1000."+standardBody)}, 401},
+		{"stripe, only v0", &Verify{Scheme: "stripe"}, []string{"whsec_xyz"}, 1000, standardBody, []string{"Stripe-Signature", "t=1000,v0=" + hmacHex("whsec_xyz", "1000."+standardBody)}, 401},
+		{"discourse", &Verify{Scheme: "discourse"}, []string{"k-secret"}, 0, standardBody, []string{"X-Discourse-Event-Signature", "sha256=" + hmacHex("k-secret", standardBody)}, 200},
+		{"discourse, other key", &Verify{Scheme: "discourse"}, []string{"l-secret"}, 0, standardBody, []string{"X-Discourse-Event-Signature", "sha256=" + hmacHex("k-secret", standardBody)}, 401},
+		{"hmac with time", &Verify{Scheme: "hmac", Header: "X-Sig", Prefix: "s=", Signed: "{header.X-Ts}.{body}", Timestamp: "{header.X-Ts}"}, []string{"k-secret"}, 1000, standardBody,
+			[]string{"X-Ts", "1000", "X-Sig", "s=" + hmacHex("k-secret", "1000."+standardBody)}, 200},
+		{"hmac with Caddy's names", &Verify{Scheme: "hmac", Header: "X-Sig", Signed: "{http.request.header.X-Ts}.{body}", Timestamp: "{http.request.header.X-Ts}"}, []string{"k-secret"}, 1000, standardBody,
+			[]string{"X-Ts", "1000", "X-Sig", hmacHex("k-secret", "1000."+standardBody)}, 200},
+		{"hmac, a time twice", &Verify{Scheme: "hmac", Header: "X-Sig", Signed: "{header.X-Ts}.{body}"}, []string{"k-secret"}, 1000, standardBody,
+			[]string{"X-Ts", "1000", "X-Ts", "1000", "X-Sig", hmacHex("k-secret", "1000."+standardBody)}, 401},
+		{"bearer", &Verify{Scheme: "bearer"}, []string{"a-secret", "b-secret"}, 0, standardBody, []string{"Authorization", "bEARER b-secret"}, 200},
+		{"bearer, wrong", &Verify{Scheme: "bearer"}, []string{"a-secret"}, 0, standardBody, []string{"Authorization", "Bearer aa-secret"}, 401},
+		{"bearer, empty", &Verify{Scheme: "bearer"}, []string{"a-secret"}, 0, standardBody, []string{"Authorization", "Bearer "}, 401},
+		{"bearer, basic", &Verify{Scheme: "bearer"}, []string{"a-secret"}, 0, standardBody, []string{"Authorization", "Basic a-secret"}, 401},
+		{"bearer, twice", &Verify{Scheme: "bearer"}, []string{"a-secret"}, 0, standardBody, []string{"Authorization", "Bearer a-secret", "Authorization", "Bearer a-secret"}, 401},
+		{"bearer, none", &Verify{Scheme: "bearer"}, []string{"a-secret"}, 0, standardBody, nil, 401},
+		{"token elsewhere", &Verify{Scheme: "token", Field: "{header.X-Token}"}, []string{"a-secret"}, 0, standardBody, []string{"X-Token", "a-secret"}, 200},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := own("map channel c")
@@ -129,7 +129,7 @@ func TestVerify(t *testing.T) {
 
 // GitHub's own example has a body that is no JSON.
 func TestVerifyGitHubVector(t *testing.T) {
-	h := mustNew(t, Config{Config: decode.Config{Preset: "github"}, Secrets: []string{"x", githubSecret}})
+	h := mustNew(t, Config{Config: decode.Config{Preset: "github"}, Secrets: []string{"x-secret", githubSecret}})
 	for body, status := range map[string]int{"Hello, World!": 400, "Hello, World?": 401} {
 		if resp, _ := serve(h, post(body, "X-Hub-Signature-256", githubSHA256), nil, new(memory)); resp.StatusCode != status {
 			t.Errorf("%q: got %d, want %d", body, resp.StatusCode, status)
@@ -138,10 +138,10 @@ func TestVerifyGitHubVector(t *testing.T) {
 }
 
 func TestVerifyHMACSpellings(t *testing.T) {
-	sum256 := hmac.New(sha256.New, []byte("k"))
-	sum512 := hmac.New(sha512.New, []byte("k"))
-	sum384 := hmac.New(sha512.New384, []byte("k"))
-	sum1 := hmac.New(sha1.New, []byte("k"))
+	sum256 := hmac.New(sha256.New, []byte("k-secret"))
+	sum512 := hmac.New(sha512.New, []byte("k-secret"))
+	sum384 := hmac.New(sha512.New384, []byte("k-secret"))
+	sum1 := hmac.New(sha1.New, []byte("k-secret"))
 	for _, m := range []interface{ Write([]byte) (int, error) }{sum256, sum512, sum384, sum1} {
 		_, _ = m.Write([]byte(goodBody))
 	}
@@ -152,12 +152,96 @@ func TestVerifyHMACSpellings(t *testing.T) {
 		{"verify hmac header X-Sig algorithm sha384 encoding base64url", base64.URLEncoding.EncodeToString(sum384.Sum(nil))},
 		{"verify hmac_sha1 header X-Sig prefix sha1=", "sha1=" + strings.ToUpper(hex.EncodeToString(sum1.Sum(nil)))},
 	} {
-		h := mustNew(t, own(c.line+" k"))
+		h := mustNew(t, own(c.line, "secret k-secret"))
 		if resp, out := serve(h, post(goodBody, "X-Sig", c.signature), nil, new(memory)); resp.StatusCode != 200 {
 			t.Errorf("%s: %d %s", c.line, resp.StatusCode, out.Reason)
 		}
 		if resp, _ := serve(h, post(goodBody+" ", "X-Sig", c.signature), nil, new(memory)); resp.StatusCode != 401 {
 			t.Errorf("%s: another body got %d", c.line, resp.StatusCode)
+		}
+	}
+}
+
+// A key can be written in hex or base64, as Microsoft Teams shows it.
+func TestKeysInAnEncoding(t *testing.T) {
+	key := []byte("\x00\x01\xfe\xff0123456789ab")
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(goodBody))
+	sum := mac.Sum(nil)
+	for _, c := range []struct {
+		key, secret string
+	}{
+		{"base64", base64.StdEncoding.EncodeToString(key)}, {"hex", hex.EncodeToString(key)}, {"hex", strings.ToUpper(hex.EncodeToString(key))},
+		{"base64url", base64.RawURLEncoding.EncodeToString(key)},
+	} {
+		cfg := own("secret " + c.secret)
+		cfg.Verify = nil
+		if err := cfg.Option("verify", []string{"hmac", "header", "Authorization", "prefix", "HMAC ", "encoding", "base64", "key", c.key}); err != nil {
+			t.Fatal(err)
+		}
+		h := mustNew(t, cfg)
+		signature := "HMAC " + base64.StdEncoding.EncodeToString(sum)
+		if resp, out := serve(h, post(goodBody, "Authorization", signature), nil, new(memory)); resp.StatusCode != 200 {
+			t.Errorf("%s: %d %s", c.key, resp.StatusCode, out.Reason)
+		}
+		if resp, _ := serve(h, post(goodBody+" ", "Authorization", signature), nil, new(memory)); resp.StatusCode != 401 {
+			t.Errorf("%s: another body got %d", c.key, resp.StatusCode)
+		}
+	}
+	for _, c := range [][3]string{
+		{"base64", "not base64!", "no base64"}, {"hex", "0g0123456789abcdef", "no hex"}, {"hex", "00112233", "4 bytes"}, {"base32", "0123456789", "text, hex, base64"},
+	} {
+		cfg := own("map channel c")
+		cfg.Verify, cfg.Secrets = &Verify{Scheme: "hmac", Header: "X", Key: c[0]}, []string{c[1]}
+		if _, err := New(cfg); err == nil || !strings.Contains(err.Error(), c[2]) || strings.Contains(err.Error(), c[1]) {
+			t.Errorf("key %s: %v", c[0], err)
+		}
+	}
+}
+
+// A word behind a scheme is one of its options or an error that lists them. Never
+// does it become a secret, unless it can be nothing else.
+func TestWordsBehindAScheme(t *testing.T) {
+	for _, scheme := range append([]string{"hmac_sha512", "svix"}, schemes...) {
+		for _, word := range []string{"sha256", "prefx", "header=X", "secret", "HEADER", "good-enough-secret", "{header.X-Token}", "tolerence"} {
+			cfg := Config{}
+			err := cfg.Option("verify", []string{scheme, word, "x"})
+			if err == nil || len(cfg.Secrets) > 0 || !strings.Contains(err.Error(), "option") {
+				t.Errorf("verify %s %s: %v, secrets %q", scheme, word, err, cfg.Secrets)
+			}
+			if err != nil && word == "good-enough-secret" && (strings.Contains(err.Error(), word) || !strings.Contains(err.Error(), "secret {env.")) {
+				t.Errorf("verify %s %s: %v", scheme, word, err)
+			}
+		}
+		cfg := Config{}
+		if err := cfg.Option("verify", []string{scheme, "{env.HOOK_SECRET}", "{file./run/secret}"}); scheme != "none" && (err != nil || len(cfg.Secrets) != 2) {
+			t.Errorf("verify %s with placeholders: %v %q", scheme, err, cfg.Secrets)
+		}
+	}
+	if err := new(Config).Option("verify", []string{"hmac", "header", "X", "header", "Y"}); err == nil {
+		t.Error("an option twice was taken")
+	}
+}
+
+// What can be guessed is no secret, whatever the scheme.
+func TestGuessableSecrets(t *testing.T) {
+	for _, scheme := range schemes {
+		if scheme == "none" {
+			continue
+		}
+		for _, secret := range []string{"", " ", "\t", "\u00a0\u00a0\u00a0\u00a0\u00a0", "x", "12", "abc", "secret", "1234567", "aaaaaaaaaaaa", "        ", "      x       ", "{env.X}", "{$X}"} {
+			cfg := own("map channel c")
+			cfg.Verify, cfg.Secrets = &Verify{Scheme: scheme, Header: "X-Sig"}, []string{"0123456789abcdef0123456789abcdef", secret}
+			if scheme == "standardwebhooks" {
+				cfg.Secrets[0] = signKey
+			}
+			_, err := New(cfg)
+			if err == nil || !strings.Contains(err.Error(), "secret 2") || strings.Contains(err.Error(), "1234567") {
+				t.Errorf("verify %s took the secret %q: %v", scheme, secret, err)
+			}
+			if err != nil && secret != "" && secret[0] != '{' && !strings.Contains(err.Error(), "openssl rand") {
+				t.Errorf("verify %s: %v does not say how to make one", scheme, err)
+			}
 		}
 	}
 }
@@ -196,7 +280,7 @@ func mustDecode(s string) []byte {
 }
 
 func TestPathSecret(t *testing.T) {
-	second := strings.Repeat("b", 40)
+	second := strings.Repeat("bc", 20)
 	h := mustNew(t, Config{Config: decode.Config{Preset: "campfire"}, Secrets: []string{pathSecret, second}})
 	if name, ok := h.PathSecret(); name != "secret" || !ok {
 		t.Errorf("PathSecret is %q, %v", name, ok)
@@ -234,8 +318,8 @@ func TestReplay(t *testing.T) {
 func FuzzVerify(f *testing.F) {
 	hooks := []*Hook{}
 	for _, v := range []struct{ line, secret string }{
-		{"standardwebhooks", signKey}, {"stripe", "k"}, {"slack", "k"}, {"github", "k"}, {"bearer", "a key"},
-		{"hmac header X-Signature signed {header.Webhook-Timestamp}.{body}", "k"},
+		{"standardwebhooks", signKey}, {"stripe", "k-secret"}, {"slack", "k-secret"}, {"github", "k-secret"}, {"bearer", "a-key-of-ours"},
+		{"hmac header X-Signature signed {header.Webhook-Timestamp}.{body}", "k-secret"},
 	} {
 		h, err := New(own("verify "+v.line, "secret "+v.secret, "map channel c"))
 		if err != nil {

@@ -1,0 +1,31 @@
+package webhook
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// minSecret is the shortest secret that is taken, in characters. A stranger can
+// try millions of them a day.
+const minSecret = 8
+
+// HowToMakeASecret is the command that errors name.
+const HowToMakeASecret = "openssl rand -hex 32"
+
+// CheckSecret refuses what is no secret: a text that is empty, or so short or
+// plain that it can be guessed, or a placeholder that was not filled in. The
+// error says how to make a good one, and nothing of this one but its length.
+func CheckSecret(secret string) error {
+	switch {
+	case strings.TrimSpace(secret) == "":
+		return fmt.Errorf("it is empty; is its environment variable set? Make one with: %s", HowToMakeASecret)
+	case strings.HasPrefix(secret, "{env.") || strings.HasPrefix(secret, "{$") || strings.HasPrefix(secret, "{file."):
+		return fmt.Errorf("it is a placeholder that was not filled in; is its environment variable set?")
+	case utf8.RuneCountInString(strings.TrimSpace(secret)) < minSecret:
+		return fmt.Errorf("it has %d characters, and whoever guesses it can post; use at least %d random ones: %s", utf8.RuneCountInString(strings.TrimSpace(secret)), minSecret, HowToMakeASecret)
+	case strings.Trim(secret, string([]rune(secret)[:1])) == "":
+		return fmt.Errorf("it is one character again and again, and whoever guesses it can post; make one with: %s", HowToMakeASecret)
+	}
+	return nil
+}
