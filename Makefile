@@ -6,28 +6,61 @@ GO ?= go
 # "make test".
 FUZZTIME ?= 60s
 SMOKETIME ?= 1000x
+# Systems for which the code and the tests are at least vetted.
+SYSTEMS ?= windows darwin freebsd
+# The address of govulncheck's database; it may be a folder: file:///srv/vulndb
+VULNDB ?= https://vuln.go.dev
 
-.PHONY: help build test vet lint unit smoke fuzz bench demo
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+DEADCODE    = golang.org/x/tools/cmd/deadcode@v0.51.0
+GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
+
+.PHONY: help build test install lint format modules vet staticcheck dead systems unit smoke fuzz vuln bench demo
 
 help:
 	@echo 'make build   the command sidestream, into bin/'
-	@echo 'make test    formatting, vet, all tests with the race detector, a short fuzz of each parser'
-	@echo 'make lint    formatting, vet and staticcheck'
+	@echo 'make test    everything that CI checks: lint, all tests with the race detector, a short fuzz of each parser;'
+	@echo '             installs what the tests need first (on Debian and its like; elsewhere it says what is missing)'
+	@echo 'make lint    formatting, go vet (also for $(SYSTEMS)), staticcheck, dead functions, the module files'
+	@echo 'make unit    all tests with the race detector'
 	@echo 'make fuzz    each parser for FUZZTIME ($(FUZZTIME))'
-	@echo 'make bench   the figures of the README, on this machine; takes half an hour (go run ./cmd/bench -quick: one minute)'
+	@echo 'make vuln    known vulnerabilities, by the database VULNDB ($(VULNDB))'
+	@echo 'make bench   the figures, on this machine; takes half an hour (go run ./cmd/bench -quick: one minute)'
 	@echo 'make demo    a chat app with Sidestream in front of it'
 
 build:
 	$(GO) build -o bin/sidestream ./cmd/sidestream
 
-test: vet unit smoke
+# In this order, so that what is quick to find is found first.
+test:
+	@$(MAKE) --no-print-directory install
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory smoke
+
+install:
+	.ci/install
+
+lint: format modules vet staticcheck dead systems
+
+format:
+	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "not formatted with gofmt:"; echo "$$files"; exit 1; fi
+
+modules:
+	$(GO) mod tidy -diff
+	$(GO) mod verify
 
 vet:
-	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "not formatted with gofmt:"; echo "$$files"; exit 1; fi
 	$(GO) vet ./...
 
-lint: vet
-	$(GO) run honnef.co/go/tools/cmd/staticcheck@2026.2.2 ./...
+staticcheck:
+	$(GO) run $(STATICCHECK) ./...
+
+dead:
+	.ci/dead $(DEADCODE)
+
+systems:
+	@set -e; for system in $(SYSTEMS); do echo "GOOS=$$system $(GO) vet ./..."; GOOS=$$system $(GO) vet ./...; done
 
 unit:
 	$(GO) test -race -shuffle=on -timeout 30m ./...
@@ -43,6 +76,9 @@ fuzz:
 			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
 		done; \
 	done
+
+vuln:
+	$(GO) run $(GOVULNCHECK) -db $(VULNDB) ./...
 
 bench:
 	$(GO) run ./cmd/bench

@@ -33,9 +33,6 @@ func (h *Histogram) Merge(o *Histogram) {
 	h.max = max(h.max, o.max)
 }
 
-// Count is how many durations were counted.
-func (h *Histogram) Count() uint64 { return h.count }
-
 // Quantile is the duration that a share q of all do not exceed; 0 if there are
 // none.
 func (h *Histogram) Quantile(q float64) time.Duration {

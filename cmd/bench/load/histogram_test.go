@@ -26,8 +26,8 @@ func TestQuantilesAreThoseOfASortedList(t *testing.T) {
 		if got < want || got > want+want/32+1 {
 			t.Fatalf("quantile %v is %d, want %d or at most 3 %% more, of %v", q, got, want, values)
 		}
-		if h.Count() != uint64(len(values)) {
-			t.Fatalf("counted %d of %d", h.Count(), len(values))
+		if h.count != uint64(len(values)) {
+			t.Fatalf("counted %d of %d", h.count, len(values))
 		}
 	})
 }

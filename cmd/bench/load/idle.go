@@ -18,11 +18,7 @@ import (
 type Idle struct {
 	mu      sync.Mutex
 	closers []io.Closer
-	opened  int
 }
-
-// Opened is how many there are.
-func (i *Idle) Opened() int { return i.opened }
 
 // Close ends them.
 func (i *Idle) Close() {
@@ -31,11 +27,10 @@ func (i *Idle) Close() {
 	}
 }
 
-func (i *Idle) add(c io.Closer, streams int) {
+func (i *Idle) add(c io.Closer) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.closers = append(i.closers, c)
-	i.opened += streams
 }
 
 // handshakes is how many are made at a time.
@@ -60,7 +55,7 @@ func OpenTLS(ctx context.Context, addr string, n int, request []byte) (*Idle, er
 		if err != nil {
 			return fmt.Errorf("connecting: %w", err)
 		}
-		idle.add(c, 1)
+		idle.add(c)
 		c.SetDeadline(time.Now().Add(postTimeout))
 		if _, err := c.Write(request); err != nil {
 			return fmt.Errorf("sending the request: %w", err)
@@ -85,12 +80,12 @@ func OpenTLS(ctx context.Context, addr string, n int, request []byte) (*Idle, er
 func OpenHTTP2(ctx context.Context, url string, connections, perConnection int) (*Idle, error) {
 	idle := new(Idle)
 	ctx, cancel := context.WithCancel(ctx)
-	idle.add(closerFunc(cancel), 0)
+	idle.add(closerFunc(cancel))
 	return idle, inParallel(connections, func(int) error {
 		// A transport of its own, and the first stream alone: those behind it
 		// find the connection that it made.
 		t := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: unverified("h2"), ResponseHeaderTimeout: postTimeout}
-		idle.add(closerFunc(t.CloseIdleConnections), 0)
+		idle.add(closerFunc(t.CloseIdleConnections))
 		for range perConnection {
 			r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 			if err != nil {
@@ -100,7 +95,7 @@ func OpenHTTP2(ctx context.Context, url string, connections, perConnection int) 
 			if err != nil {
 				return fmt.Errorf("opening a stream: %w", err)
 			}
-			idle.add(answer.Body, 1)
+			idle.add(answer.Body)
 			if answer.StatusCode != http.StatusOK || answer.ProtoMajor != 2 {
 				return fmt.Errorf("refused: %s %s", answer.Proto, answer.Status)
 			}
