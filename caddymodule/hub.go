@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -13,6 +14,9 @@ import (
 
 	"github.com/seed-078801ba/sidestream/stream"
 	"github.com/seed-078801ba/sidestream/stream/event"
+	"github.com/seed-078801ba/sidestream/stream/log"
+	"github.com/seed-078801ba/sidestream/stream/log/file"
+	"github.com/seed-078801ba/sidestream/stream/log/memory"
 )
 
 func init() { caddy.RegisterModule(new(App)) }
@@ -35,11 +39,18 @@ type pooledHub struct {
 	running sourceSet
 
 	webhooks sync.Map // *webhookCounts by the webhook's path
+
+	// locked is set if another process has the history: then nothing goes in or
+	// out of this hub, and a configuration with it does not start.
+	locked error
 }
 
 // Destruct says goodbye to the streams and closes the hub, when the last
 // configuration that names it is gone.
 func (p *pooledHub) Destruct() error {
+	if p.locked != nil {
+		return nil // it is closed
+	}
 	if caddy.Exiting() {
 		return p.end() // the process waits for us
 	}
@@ -144,7 +155,11 @@ func (a *App) join(name string, history History, settings stream.Config, activat
 func openHub(name string, history History, settings stream.Config) (*pooledHub, error) {
 	l, err := history.open(name)
 	if err != nil {
-		return nil, fmt.Errorf("opening the history of hub %q: %w", name, err)
+		err = fmt.Errorf("opening the history of hub %q: %w", name, err)
+		if errors.Is(err, file.ErrLocked) {
+			return closedHub(name, err)
+		}
+		return nil, err
 	}
 	settings.Logger = hubLogger()
 	h, err := stream.Open(name, l, settings)
@@ -157,8 +172,24 @@ func openHub(name string, history History, settings stream.Config) (*pooledHub, 
 	return p, nil
 }
 
+// closedHub stands for a hub whose history another process has. Who only
+// validates a configuration, beside the server that runs with it, is not to be
+// told that it is wrong; so the error comes when the configuration starts.
+func closedHub(name string, locked error) (*pooledHub, error) {
+	h, err := stream.Open(name, memory.New(log.Retention{}, time.Now), stream.Config{})
+	if err != nil {
+		return nil, err
+	}
+	return &pooledHub{Hub: h, locked: locked}, h.Close(context.Background())
+}
+
 // Start implements caddy.App: from now on this configuration's settings count.
 func (a *App) Start() error {
+	for _, t := range a.tenancies {
+		if t.hub.locked != nil {
+			return t.hub.locked
+		}
+	}
 	for _, t := range a.tenancies {
 		t.hub.mu.Lock()
 		t.hub.live = append(t.hub.live, t)

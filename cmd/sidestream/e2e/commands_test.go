@@ -190,3 +190,21 @@ func TestMistakes(t *testing.T) {
 		t.Errorf("version: %s", text)
 	}
 }
+
+// A configuration can be validated while a server runs with it. One whose history
+// another process has does not start, and a reload to it changes nothing.
+func TestValidateBesideTheServer(t *testing.T) {
+	first, second := start(t, storing("hub.db", "")), start(t, storing("hub.db", ""))
+	p := run(t, first.env(), first.folder, command(t), "validate", "--config", first.caddyfile(), "--adapter", "caddyfile")
+	<-p.exited
+	if p.err != nil {
+		t.Errorf("validate: %v %s", p.err, p.errOut.tail(4000))
+	}
+	st := second.open(sseStream)
+	if err := second.tryReload(storing(first.folder+"/hub.db", "")); err == nil || !strings.Contains(err.Error(), "another process has the log open") {
+		t.Errorf("a reload to the history of another server: %v", err)
+	}
+	second.say("1", "1", "still here")
+	st.until("still here")
+	first.say("1", "1", "and here")
+}

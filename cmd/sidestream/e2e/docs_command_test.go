@@ -154,7 +154,7 @@ func TestDocsCommands(t *testing.T) {
 				if notRun[line] != "" {
 					continue
 				}
-				if strings.Contains(line, "sidestream log ") || strings.Contains(line, "run --config Caddyfile") || strings.Contains(line, "validate") {
+				if strings.Contains(line, "sidestream log ") || strings.Contains(line, "run --config Caddyfile") {
 					last = append(last, line)
 					continue
 				}
