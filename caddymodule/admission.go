@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/seed-078801ba/sidestream/caddymodule/forwardauth"
+	"github.com/seed-078801ba/sidestream/stream"
 	"github.com/seed-078801ba/sidestream/stream/access"
 	"github.com/seed-078801ba/sidestream/stream/event"
 )
@@ -30,19 +31,20 @@ func (s *Sidestream) admit(ctx context.Context, a *ask, c *forwardauth.Client) (
 	q := s.auth.MayListen(c)
 	ad := &admission{}
 	verdicts := s.gate.CheckAll(ctx, q, a.channels, s.Auth.Filter != filterIntersect)
-	if re := s.judge(ad, q, a.channels, verdicts); re != nil {
+	re := s.judge(ad, q, a.channels, verdicts)
+	s.noteDenials(ctx, ad, c)
+	if re != nil {
 		return nil, re
 	}
 	if !a.private {
+		if s.needsUser() {
+			s.identify(ctx, ad, c)
+		}
 		return ad, nil
 	}
-	if ad.user == "" && s.auth.AsksIdentity() {
-		identity := s.auth.WhoIs(c)
-		v := s.gate.Check(ctx, identity)
-		if v.Outcome != access.Allowed {
-			return nil, refusalOf(v, false)
-		}
-		ad.user = v.User
+	if identity, v := s.identify(ctx, ad, c); v.Outcome != access.Allowed {
+		return nil, refusalOf(v, false)
+	} else if v.User != "" {
 		ad.grounds = append(ad.grounds, ground{identity, v})
 	}
 	if ad.user == "" {
@@ -50,6 +52,57 @@ func (s *Sidestream) admit(ctx context.Context, a *ask, c *forwardauth.Client) (
 	}
 	ad.channels = append(ad.channels, event.UserChannel(ad.user))
 	return ad, nil
+}
+
+// needsUser tells whether it makes a difference whose a stream is: for what is
+// shown of the past, and for whom a revocation concerns.
+func (s *Sidestream) needsUser() bool {
+	return s.Revoke != nil || s.auth.Shows() == forwardauth.ShownSinceJoin
+}
+
+// identify asks who the client is, if the answers about channels have not said
+// so and there is such a question. The verdict is Allowed with no user where it
+// was not asked.
+func (s *Sidestream) identify(ctx context.Context, ad *admission, c *forwardauth.Client) (access.Question, access.Verdict) {
+	q := s.auth.WhoIs(c)
+	if ad.user != "" || !s.auth.AsksIdentity() {
+		return q, access.Verdict{Outcome: access.Allowed}
+	}
+	v := s.gate.Check(ctx, q)
+	if v.Outcome == access.Allowed {
+		ad.user = v.User
+	}
+	return q, v
+}
+
+// noteDenials remembers that rights have ended, where that bounds what is shown
+// of the past. An answer that denies seldom says whom; somebody must have said
+// so before, or say so now.
+func (s *Sidestream) noteDenials(ctx context.Context, ad *admission, c *forwardauth.Client) {
+	if len(ad.refused) == 0 || s.hub == nil || s.auth.Shows() != forwardauth.ShownSinceJoin {
+		return
+	}
+	user := ad.user
+	if user == "" {
+		user = s.gate.User(c.Inputs())
+	}
+	if user == "" && s.auth.AsksIdentity() {
+		user = s.gate.Check(ctx, s.auth.WhoIs(c)).User
+	}
+	for _, channel := range ad.refused {
+		s.hub.RightEnded(user, channel)
+	}
+}
+
+// shown is how much of the past the client may be shown.
+func (s *Sidestream) shown(ctx context.Context, ad *admission) (*stream.Shown, error) {
+	switch s.auth.Shows() {
+	case forwardauth.ShownSinceJoin:
+		return s.hub.ShowSince(ctx, ad.user, ad.channels)
+	case forwardauth.ShownNothing:
+		return s.hub.ShowNothing(ad.channels), nil
+	}
+	return nil, nil
 }
 
 // judge goes through the verdicts on the channels that were asked for.

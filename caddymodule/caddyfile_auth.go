@@ -14,7 +14,7 @@ import (
 
 // authOptions lists what may stand in the block of auth.
 var authOptions = []string{
-	"allow", "anonymous", "cache", "cookies", "credential", "deny", "filter", "form", "grace", "header", "hide", "identity",
+	"allow", "anonymous", "cache", "cookies", "credential", "deny", "filter", "form", "grace", "header", "hide", "history", "identity",
 	"list", "max_in_flight", "negative", "recheck", "timeout", "user",
 }
 
@@ -132,6 +132,14 @@ func (p *parser) authOption(a *Auth) error {
 		a.Identity = args[0]
 		if err := forwardauth.CheckIdentity(a.Identity); err != nil {
 			return p.Errf("identity: %v", err)
+		}
+	case "history":
+		var word string
+		if !p.AllArgs(&word, &a.HistoryShown) || word != "shown" {
+			return p.Errf("history is: history shown all, history shown since_join, or: history shown none")
+		}
+		if err := forwardauth.CheckShown(a.HistoryShown); err != nil {
+			return p.Errf("%v", err)
 		}
 	case "timeout", "cache", "negative", "recheck", "grace":
 		return p.duration(map[string]*caddy.Duration{

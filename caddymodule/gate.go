@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -19,8 +20,33 @@ var gates = caddy.NewUsagePool()
 type pooledGate struct {
 	*forwardauth.Gate
 
+	refusals refusals
+
 	mu     sync.Mutex
 	joined map[*App][]*Sidestream // handlers of all configurations that are loaded
+}
+
+// refusals counts requests for streams that were refused, by the status of the
+// answer. The zero value is ready to use.
+type refusals struct {
+	mu       sync.Mutex
+	byStatus map[int]uint64
+}
+
+func (r *refusals) add(status int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.byStatus == nil {
+		r.byStatus = map[int]uint64{}
+	}
+	r.byStatus[status]++
+}
+
+// counts is a copy of what was counted.
+func (r *refusals) counts() map[int]uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.byStatus)
 }
 
 // Destruct ends all asking, when no configuration names the hub any more.

@@ -77,6 +77,10 @@ var (
 	descAsked      = desc("backend_questions_total", "Questions to the backend, re-checks included.")
 	descRechecked  = desc("backend_rechecks_total", "Questions that were asked again while a stream ran.")
 	descUnanswered = desc("backend_failures_total", "Questions without an answer.")
+	descGivenUp    = desc("backend_given_up_total", "Questions that took much longer than is usual, and made room for others.")
+	descBlocked    = desc("access_blocked_total", "Questions that were not asked, because too many bad credentials came from their address.")
+	descOverload   = desc("access_overload_total", "Questions that were not asked, because too many waited or the backend was out of reach.")
+	descNoStream   = desc("requests_refused_total", "Requests for streams that were refused, by status.", "status")
 	descRemembered = desc("access_remembered_total", "Openings that were answered from memory.")
 	descWatched    = desc("access_watched", "Questions that are asked again and again.")
 	descRechkBack  = desc("access_recheck_behind_seconds", "How long the most overdue re-check has been waiting.")
@@ -96,7 +100,7 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 		descStreams, descOpened, descClosed, descRefused, descDelivered, descSent, descBatches, descEvents, descDuplicates,
 		descConflicts, descCommits, descFailed, descCommitTime, descLoops, descLoopTime, descChannels, descWindow,
 		descHistory, descHistoryB, descFile, descHealthy, descBehind, descWebhooks, descUnmapped, descDropped, descUntimed,
-		descAsked, descRechecked, descUnanswered, descRemembered, descWatched, descRechkBack,
+		descAsked, descRechecked, descUnanswered, descGivenUp, descBlocked, descOverload, descNoStream, descRemembered, descWatched, descRechkBack,
 		descReceived, descTaken, descUnmappedR, descLost, descGaps, descReconnects, descConnected,
 	} {
 		ch <- d
@@ -115,6 +119,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		})
 		if t.gate != nil {
 			m.gate(t.gate.Stats())
+			for status, n := range t.gate.refusals.counts() {
+				m.counter(descNoStream, n, strconv.Itoa(status))
+			}
 		}
 		for _, source := range t.sources {
 			m.redis(source.Load().Name(), source.Load().Stats())
@@ -198,6 +205,9 @@ func (m measured) gate(st access.Stats) {
 	m.counter(descAsked, st.Questions)
 	m.counter(descRechecked, st.Rechecks)
 	m.counter(descUnanswered, st.Failures)
+	m.counter(descGivenUp, st.GivenUp)
+	m.counter(descBlocked, st.Blocked)
+	m.counter(descOverload, st.Refused)
 	m.counter(descRemembered, st.Remembered)
 	m.gauge(descWatched, float64(st.Watched))
 	m.gauge(descRechkBack, st.Behind.Seconds())

@@ -1,9 +1,11 @@
 package caddymodule
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/netip"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -127,11 +129,20 @@ func (s *Sidestream) open(w http.ResponseWriter, r *http.Request, policy *origin
 			ticket.Release()
 		}
 	}()
+	asked := time.Now()
 	admission, re := s.admit(r.Context(), a, client)
 	if re != nil {
+		if re == refusedUnknown && s.Auth.Hide {
+			waitForStep(r.Context(), asked)
+		}
 		return nil, re
 	}
-	start, err := s.hub.Resolve(admission.channels, a.from)
+	from := a.from
+	if from.Shown, err = s.shown(r.Context(), admission); err != nil {
+		s.logger.Error("a stream could not be opened", "error", err)
+		return nil, unavailable(0)
+	}
+	start, err := s.hub.Resolve(admission.channels, from)
 	if err != nil {
 		if !errors.Is(err, event.ErrUnavailable) { // of that, the hub has told
 			s.logger.Error("a stream could not be opened", "error", err)
@@ -144,7 +155,10 @@ func (s *Sidestream) open(w http.ResponseWriter, r *http.Request, policy *origin
 		return nil, nil
 	}
 	opened = true
-	session := &session{gate: s.gate, intersect: s.Auth.Filter == filterIntersect}
+	session := newSession(s.gate, s.Auth.Filter == filterIntersect)
+	if s.auth.Shows() == forwardauth.ShownSinceJoin {
+		session.rights, session.user = s.hub, admission.user
+	}
 	responder, err := attach(w, r, s.hub, stream.Opening{
 		Spec: s.specs[a.formatName], Channels: admission.channels, Start: start, Ticket: ticket, OnClose: session.close,
 	}, func(st *stream.Stream) { session.watch(st, admission) })
@@ -152,6 +166,22 @@ func (s *Sidestream) open(w http.ResponseWriter, r *http.Request, policy *origin
 		s.logger.Debug("a stream ended as it was opened", "error", err)
 	}
 	return responder, nil
+}
+
+// hideStep is what refusals of hidden channels are rounded up to: how fast an app
+// says no must not tell whether there is such a channel.
+const hideStep = 100 * time.Millisecond
+
+// waitForStep waits until a whole number of steps has passed, or the client has
+// gone.
+func waitForStep(ctx context.Context, since time.Time) {
+	passed := time.Since(since)
+	timer := time.NewTimer(hideStep - passed%hideStep)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // writeHead sets the headers of a stream. No proxy may store, compress or
@@ -176,6 +206,7 @@ func (s *Sidestream) writeHead(h http.Header, r *http.Request, a *ask, ad *admis
 
 // refuse answers a request that opens no stream.
 func (s *Sidestream) refuse(w http.ResponseWriter, r *http.Request, e endpoint, formatName string, re *refusal) {
+	s.gate.refusals.add(re.status)
 	s.logger.Debug("a stream was refused", "endpoint", e.name(), "reason", re.reason, "status", re.status)
 	refuse(w, r, e, formatName, re)
 }

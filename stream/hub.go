@@ -26,6 +26,7 @@ type Hub struct {
 	shards     []*shard
 	fetchers   *fetchers
 	follower   *follower // of a shared log; otherwise nil
+	rights     rights
 
 	// writing is held by who appends to the log or sweeps it.
 	writing sync.Mutex
@@ -155,6 +156,7 @@ func (h *Hub) Close(ctx context.Context) error {
 		<-s.done
 	}
 	h.fetchers.close()
+	h.rights.close()
 	<-h.writerDone
 	<-h.followerDone
 	h.writing.Lock() // a sender may be at it

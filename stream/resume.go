@@ -19,6 +19,9 @@ type From struct {
 	// Oldest: where something is missing, go on from the oldest event that is
 	// left, instead of now.
 	Oldest bool
+	// Shown bounds how much of the past the client is shown, whatever it asks
+	// for; nil if nothing does.
+	Shown *Shown
 }
 
 // Start is where a stream begins.
@@ -81,6 +84,9 @@ func (h *Hub) Resolve(channels []string, from From) (Start, error) {
 		return Start{}, fmt.Errorf("looking up where to begin: %w", err)
 	}
 	start.epoch = head.Epoch
+	if from.Shown != nil {
+		return h.bound(start, channels, from, head)
+	}
 	return start, nil
 }
 

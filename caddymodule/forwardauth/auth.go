@@ -48,6 +48,15 @@ func (a *Auth) Anonymous() bool { return a.config.Anonymous }
 // ReadsCookies tells whether a browser's cookies are credentials.
 func (a *Auth) ReadsCookies() bool { return !a.config.None && len(a.config.Cookies) > 0 }
 
+// Shows is how much of the past the clients are shown: ShownAll, ShownSinceJoin
+// or ShownNothing.
+func (a *Auth) Shows() string {
+	if a.config.HistoryShown == "" {
+		return ShownAll
+	}
+	return a.config.HistoryShown
+}
+
 // AsksIdentity tells whether there is a question about who the client is,
 // beside those about channels.
 func (a *Auth) AsksIdentity() bool { return a.identity != nil }

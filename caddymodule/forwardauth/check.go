@@ -1,5 +1,7 @@
 package forwardauth
 
+import "fmt"
+
 // What follows checks one part of a Config each, so that whoever reads a file
 // can say in which line a mistake is.
 
@@ -25,6 +27,22 @@ func CheckValue(text string) error {
 func CheckPath(text string) error {
 	_, err := parsePath(text)
 	return err
+}
+
+// How much of the past is shown.
+const (
+	ShownAll       = "all"
+	ShownSinceJoin = "since_join"
+	ShownNothing   = "none"
+)
+
+// CheckShown checks how much of the past is shown.
+func CheckShown(text string) error {
+	switch text {
+	case ShownAll, ShownSinceJoin, ShownNothing:
+		return nil
+	}
+	return fmt.Errorf("history shown is %s, %s or %s, not %q", ShownAll, ShownSinceJoin, ShownNothing, text)
 }
 
 // Check checks a condition.

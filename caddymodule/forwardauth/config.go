@@ -54,6 +54,14 @@ type Config struct {
 	// which are refused otherwise.
 	Anonymous bool `json:"anonymous,omitempty"`
 
+	// HistoryShown says how much of the past replay gives: `all`; `since_join`,
+	// only what was said since the client's user joined the channel, as far as
+	// the history knows, or otherwise since Sidestream has first seen that the
+	// user may listen; `none`. What is left out is told as a gap. Default: what
+	// the preset's app shows to a new member (`since_join` for `matrix` and
+	// `zulip`), otherwise `all`.
+	HistoryShown string `json:"history_shown,omitempty"`
+
 	// Status are the answers that allow, if AllowJSON holds as well.
 	// Default: all from 200 to 299.
 	Status []int `json:"status,omitempty"`
@@ -128,6 +136,12 @@ func (a *Auth) read() error {
 		if err := place.Check(); err != nil {
 			return err
 		}
+	}
+	if err := CheckShown(c.HistoryShown); c.HistoryShown != "" && err != nil {
+		return err
+	}
+	if c.HistoryShown == ShownSinceJoin && c.UserJSON == "" && c.UserHeader == "" {
+		return fmt.Errorf("history shown %s needs to know who the client is; write for example: user json id", ShownSinceJoin)
 	}
 	for _, read := range []func() error{a.readRequest, a.readConditions, a.readPaths} {
 		if err := read(); err != nil {

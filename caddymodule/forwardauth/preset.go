@@ -37,7 +37,7 @@ var presets = map[string]Config{
 	"matrix": {
 		URI: "/_matrix/client/v3/joined_rooms", Status: []int{200},
 		Headers:  []Field{{"Authorization", "Bearer {token}"}},
-		ListJSON: "joined_rooms.*",
+		ListJSON: "joined_rooms.*", HistoryShown: ShownSinceJoin,
 		Identity: "/_matrix/client/v3/account/whoami", UserJSON: "user_id",
 	},
 	// Rocket.Chat needs two headers: clients send Basic with the user's id and
@@ -53,7 +53,7 @@ var presets = map[string]Config{
 	"zulip": {
 		URI: "/api/v1/users/me/{channel}/topics", Status: []int{200},
 		AllowJSON: []*Condition{{Path: "result", Op: "==", Value: "success"}},
-		Identity:  "/api/v1/users/me", UserJSON: "user_id",
+		Identity:  "/api/v1/users/me", UserJSON: "user_id", HistoryShown: ShownSinceJoin,
 	},
 	// Discourse: a user API key as token, or the login cookie.
 	"discourse": {
@@ -99,6 +99,9 @@ func (c *Config) applyPreset() error {
 	}
 	if len(c.DenyJSON) == 0 {
 		c.DenyJSON = cloneConditions(p.DenyJSON)
+	}
+	if c.HistoryShown == "" {
+		c.HistoryShown = p.HistoryShown
 	}
 	if c.UserJSON == "" && c.UserHeader == "" {
 		c.UserJSON = p.UserJSON

@@ -216,6 +216,16 @@ func (g *Gate) blocked(q *Question, now time.Time) (wait time.Duration, blocked 
 	return wait, !good
 }
 
+// User is whose credential it is, as far as the backend has said so lately; empty
+// if it is not known.
+func (g *Gate) User(c Credential) string {
+	key := g.key.credential(c)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	user, _ := g.known.user(key)
+	return user
+}
+
 // blockedFor is the verdict for a question that is not put.
 func blockedFor(wait time.Duration) Verdict {
 	return Verdict{Outcome: Unknown, Cause: Blocked, RetryAfter: wait}
