@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/seed-078801ba/sidestream/stream/log"
 	"github.com/seed-078801ba/sidestream/webhook/decode"
 	"github.com/seed-078801ba/sidestream/webhook/redis"
 )
@@ -109,6 +110,9 @@ func (a *App) joinSource(hub string, rs *RedisSource, revoke func([]decode.Revoc
 		options := redis.Options{
 			Publisher: t.hub, Mark: t.hub.Log().Mark, SharedLog: t.history.sharedName(hub), Revoke: revoke,
 			Logger: hubLogger(),
+		}
+		if shared, ok := t.hub.Log().(log.Shared); ok {
+			options.Secret = shared.Secret
 		}
 		source, err := redis.New(config, options)
 		if err != nil {

@@ -52,6 +52,8 @@ func (t *tail) Close() error { return nil }
 
 func (t *tail) Grouped() bool { return true }
 
+func (t *tail) Secret() []byte { return []byte("secret") }
+
 func (t *tail) Follow(ctx context.Context, after event.Cursor, f log.Follower) error {
 	f.Connected(nil)
 	if after.Epoch != t.Head().Epoch {

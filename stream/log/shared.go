@@ -16,6 +16,11 @@ import (
 type Shared interface {
 	Log
 
+	// Secret is what all processes that share the log know of it and nobody else:
+	// random bytes that are kept in it. nil as long as this process has not
+	// learnt it; another one after the log was lost and began anew.
+	Secret() []byte
+
 	// Follow gives every entry after a position to f, in order, from one
 	// goroutine, until ctx is done. It reconnects by itself, for ever, and
 	// only returns an error that no repetition can mend.

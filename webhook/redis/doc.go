@@ -38,8 +38,12 @@
 // id can be stored twice. With OnDemand, a gap precedes the first listener of a
 // channel on a node even if another node has heard everything. The memory of
 // channels is bounded (65536 at least); one that fell out of it after a loss may
-// be told of it a second time. Whoever may publish on the channel of the probes
-// is trusted not to repeat them.
+// be told of it a second time.
+//
+// What nodes say on the channel of the probes is signed with a secret that is kept
+// in the shared log, and counts once, for a minute: whoever else may publish there
+// can neither hide a gap nor keep a dead subscription alive. The clocks of the
+// nodes must agree to within that minute.
 //
 // # Streams
 //

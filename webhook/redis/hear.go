@@ -2,6 +2,7 @@ package redis
 
 import (
 	"slices"
+	"time"
 
 	"github.com/redis/rueidis"
 )
@@ -76,8 +77,14 @@ func (n *session) onMessage(m rueidis.PubSubMessage) {
 
 // onSignal runs in the goroutine that reads the connection.
 func (n *session) onSignal(text string) {
-	g, ok := parseSignal(text)
+	g, ok := n.s.signatures.open(text)
 	if !ok || g.scope != n.s.scope {
+		return
+	}
+	if now := time.Now(); !n.s.repeats.fresh(&g, now) {
+		if ahead := time.Unix(g.sent, 0).Sub(now); ahead.Abs() > signalAge {
+			n.s.trouble.report("a signal of another node is not of now: it was repeated by somebody, or the clocks of the nodes are more than a minute apart")
+		}
 		return
 	}
 	if n.s.options.SharedLog != "" && (n.window != "" || g.token == n.ask) {

@@ -178,6 +178,9 @@ func run(t testing.TB, cfg Config, o Options) *running {
 	if m, ok := o.Publisher.(*memory); ok && o.Mark == nil {
 		o.Mark = m.mark
 	}
+	if o.SharedLog != "" && o.Secret == nil {
+		o.Secret = func() []byte { return []byte("the secret of " + o.SharedLog) }
+	}
 	var err error
 	if r.Source, err = New(cfg, o); err != nil {
 		t.Fatal(err)

@@ -57,7 +57,7 @@ func FuzzGlob(f *testing.F) {
 func TestSignals(t *testing.T) {
 	tok := newToken()
 	for _, s := range []signal{
-		{kind: probeSignal, scope: tok, session: tok, token: tok},
+		{kind: probeSignal, scope: tok, session: tok, token: tok, sent: 1},
 		{kind: answerSignal, scope: tok, session: tok, token: tok, answers: tok, gap: tok},
 	} {
 		if got, ok := parseSignal(s.String()); !ok || got != s {
@@ -70,8 +70,8 @@ func TestSignals(t *testing.T) {
 }
 
 func FuzzSignal(f *testing.F) {
-	f.Add((&signal{kind: askSignal, scope: newToken(), session: newToken(), token: newToken()}).String())
-	f.Add("sidestream1 probe - - - - -")
+	f.Add((&signal{kind: askSignal, scope: newToken(), session: newToken(), token: newToken(), sent: 1700000000}).String())
+	f.Add("sidestream2 probe - - - - - 0")
 	f.Fuzz(func(t *testing.T, text string) {
 		if s, ok := parseSignal(text); ok && s.String() != text {
 			t.Errorf("%q was read as %v", text, s)

@@ -17,6 +17,8 @@ const (
 	// settleTime is how long other nodes may take to answer whether they have
 	// been listening.
 	settleTime = time.Second
+	// secretWait is the pause before the secret of the log is asked for again.
+	secretWait = 200 * time.Millisecond
 	// namesAtOnce bounds the names in one SUBSCRIBE.
 	namesAtOnce = 512
 	// troubleConnection is the kind of trouble that ends sessions.
@@ -71,6 +73,11 @@ type demanded struct {
 // listen keeps a subscription until ctx ends.
 func (s *Source) listen(ctx context.Context) {
 	var b backoff
+	for s.signatures.current() == nil { // the log cannot be reached yet
+		if !pause(ctx, secretWait) {
+			return
+		}
+	}
 	for {
 		err := s.session(ctx, &b)
 		s.counts.connected.Store(false)
@@ -244,8 +251,12 @@ func (n *session) speak(ctx context.Context, cancel context.CancelCauseFunc) {
 			return
 		case g := <-n.say:
 			attempt, stop := context.WithTimeout(ctx, 2*n.s.plan.probe)
-			b := n.link.Client.B()
-			err := n.link.Client.Do(attempt, b.Publish().Channel(n.s.plan.ProbeChannel).Message(g.String()).Build()).Error()
+			g.sent = time.Now().Unix()
+			text, err := n.s.signatures.sign(&g)
+			if err == nil {
+				b := n.link.Client.B()
+				err = n.link.Client.Do(attempt, b.Publish().Channel(n.s.plan.ProbeChannel).Message(text).Build()).Error()
+			}
 			stop()
 			if err != nil && ctx.Err() == nil {
 				cancel(fmt.Errorf("publishing a probe to %q: %w", n.s.plan.ProbeChannel, err))

@@ -29,6 +29,11 @@ type Options struct {
 	// missing. Empty for a log of this process alone.
 	SharedLog string
 
+	// Secret gives what all nodes that share the log know and nobody else: by it
+	// they know each other on the channel of the probes. Nil means that the log is
+	// not known yet. Required with SharedLog.
+	Secret func() []byte
+
 	// Revoke is told of users whose access may have ended, after the events of
 	// the same message were published. It must not block for long.
 	Revoke func([]decode.Revocation)
@@ -43,14 +48,16 @@ type Options struct {
 // Source turns what it hears from Redis into events. Make one with New, and
 // call Run once.
 type Source struct {
-	plan    *plan
-	options Options
-	scope   string // what all nodes have in common that hear the same
-	source  string // the name of the mark
-	queue   *queue
-	counts  counts
-	trouble *trouble
-	running atomic.Bool
+	plan       *plan
+	options    Options
+	scope      string // what all nodes have in common that hear the same
+	source     string // the name of the mark
+	queue      *queue
+	counts     counts
+	trouble    *trouble
+	signatures signatures
+	repeats    repeats
+	running    atomic.Bool
 
 	wantsChanged chan struct{} // has room for one
 
@@ -99,9 +106,17 @@ func New(cfg Config, o Options) (*Source, error) {
 	if o.TLS != nil && p.address.TLS != nil {
 		p.address.TLS = o.TLS.Clone()
 	}
+	if o.SharedLog == "" {
+		own := []byte(newToken() + newToken())
+		o.Secret = func() []byte { return own }
+	}
+	if o.Secret == nil {
+		return nil, errors.New("a shared log needs a Secret")
+	}
 	s := &Source{
 		plan: p, options: o, queue: newQueue(p.QueueEvents, p.QueueBytes),
 		trouble:      &trouble{logger: o.Logger.With("source", p.Name, "redis", p.address.String()), kinds: map[string]*troubleKind{}},
+		signatures:   signatures{secret: o.Secret},
 		wantsChanged: make(chan struct{}, 1), wants: map[string]want{},
 	}
 	s.source = "redis/" + p.Name

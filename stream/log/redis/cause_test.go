@@ -47,3 +47,19 @@ func TestToldWhyNotConnected(t *testing.T) {
 		t.Errorf("one loss is told as %q", n.causes)
 	}
 }
+
+// TestSharedSecret: all that share a log learn the same secret; another hub has
+// another one, and so has a log that was lost.
+func TestSharedSecret(t *testing.T) {
+	s := redistest.Start(t)
+	at := redisconn.Address{Addrs: []string{s.Addr}}
+	a, b, other := newNode(t, Options{Address: at}), newNode(t, Options{Address: at}), newNode(t, Options{Address: at, Hub: "other"})
+	secret := func(n *node) string { return string(n.Secret()) }
+	redistest.Until(t, "all know a secret", func() bool { return len(secret(a)) == 64 && len(secret(b)) == 64 && len(secret(other)) == 64 })
+	was := secret(a)
+	if was != secret(b) || was == secret(other) {
+		t.Errorf("the secrets are %.6s, %.6s and, of another hub, %.6s", was, secret(b), secret(other))
+	}
+	s.CLI("FLUSHALL")
+	redistest.Until(t, "there is another secret", func() bool { return secret(a) != was && secret(a) == secret(b) })
+}

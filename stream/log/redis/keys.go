@@ -12,7 +12,7 @@ import (
 // Names of channels and keys of events are digests within those keys: whatever
 // a stranger calls a room, it is never a part of a key's name or of a pattern.
 //
-//	head      hash    epoch, newest position, counters
+//	head      hash    epoch, newest position, counters, the secret of those who share it
 //	feed      stream  the newest entries, in one row, for the nodes that follow
 //	events    hash    seq -> retained entry
 //	places    zset    channel + seq of each, in this order

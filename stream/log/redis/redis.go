@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-078801ba/sidestream/stream/event"
@@ -96,7 +97,8 @@ type Log struct {
 	life context.Context // ends with Close, and every call with it
 	end  context.CancelFunc
 
-	dialing sync.Mutex // held while a client is made
+	secret  atomic.Pointer[string] // nil until Redis has told it
+	dialing sync.Mutex             // held while a client is made
 
 	mu        sync.Mutex
 	link      *redisconn.Link  // nil until Redis was reached first
@@ -135,6 +137,7 @@ func Open(o Options) (*Log, error) {
 		var s answer
 		if s, err = r.state(ctx, link.Client, event.Cursor{}); err == nil {
 			r.announce(s)
+			_, err = r.state(ctx, link.Client, s.head) // tells the secret
 		}
 	}
 	r.lose(err)
@@ -148,6 +151,14 @@ func (r *Log) Head() event.Cursor {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.head
+}
+
+// Secret implements log.Shared.
+func (r *Log) Secret() []byte {
+	if s := r.secret.Load(); s != nil {
+		return []byte(*s)
+	}
+	return nil
 }
 
 // SetRetention implements Log. Each process enforces its own: where they

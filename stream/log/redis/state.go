@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/hex"
 	"fmt"
 	"strconv"
@@ -70,11 +71,25 @@ func (r *Log) stateArgs(known event.Cursor) []string {
 func (r *Log) state(ctx context.Context, c doer, known event.Cursor) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.options.Timeout)
 	defer cancel()
-	reply, err := probeScript.run(ctx, c, r.keys, r.stateArgs(known))
+	reply, err := probeScript.run(ctx, c, r.keys, append(r.stateArgs(known), newSecret()))
 	if err != nil {
 		return answer{}, r.wrap("probing Redis", err)
 	}
-	return parseAnswer(reply)
+	s, err := parseAnswer(reply)
+	if err == nil && len(s.rest) > 0 {
+		var secret string
+		if secret, err = s.rest[0].ToString(); err == nil {
+			r.secret.Store(&secret)
+		}
+	}
+	return s, err
+}
+
+// newSecret is one that nobody can guess.
+func newSecret() string {
+	var b [32]byte
+	rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
 }
 
 // announce begins to speak of the epoch that Redis has now.
