@@ -3,20 +3,30 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// docsEnv are the variables that the pages' Caddyfiles use.
-var docsEnv = []string{
-	"HOOK_SECRET=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
-	"OLD_HOOK_SECRET=fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210",
-	"HOOK_TOKEN=0123456789abcdef0123456789abcdef",
-	"MATTERMOST_TOKEN=0123456789abcdef0123456789",
-	"WHSEC=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=",
-	"REVOKE_SECRET=0123456789abcdef0123456789abcdef",
-	"REDIS_URL=redis://localhost:6379",
-	"SENTINEL_PASSWORD=hush",
+// docsSecret is a good secret of every kind: as text, in hex, in base64, and in a
+// path.
+const docsSecret = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+// docsEnv are the variables that the Caddyfiles of the pages use.
+func docsEnv(t *testing.T) []string {
+	t.Helper()
+	env := []string{"HOOK_SECRET=" + docsSecret, "WHSEC=whsec_" + docsSecret, "REDIS_URL=redis://localhost:6379"}
+	for _, p := range pages(t) {
+		for _, b := range p.blocks {
+			for _, m := range regexp.MustCompile(`\{env\.(\w+)\}`).FindAllStringSubmatch(b.text, -1) {
+				if !slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, m[1]+"=") }) {
+					env = append(env, m[1]+"="+docsSecret)
+				}
+			}
+		}
+	}
+	return env
 }
 
 // whole is the Caddyfile of a block. What is only a part of one gets what is
@@ -39,7 +49,7 @@ func (b *block) whole() string {
 
 // Every Caddyfile of every page is valid, and warns of nothing.
 func TestDocsCaddyfiles(t *testing.T) {
-	count := 0
+	count, env := 0, docsEnv(t)
 	for _, p := range pages(t) {
 		for _, b := range p.blocks {
 			if !strings.HasPrefix(b.info, "caddyfile") {
@@ -52,7 +62,7 @@ func TestDocsCaddyfiles(t *testing.T) {
 				if err := os.WriteFile(s.caddyfile(), []byte(text), 0o600); err != nil {
 					t.Fatal(err)
 				}
-				p := run(t, append(s.env(), docsEnv...), s.folder, command(t), "validate", "--config", s.caddyfile(), "--adapter", "caddyfile")
+				p := run(t, append(s.env(), env...), s.folder, command(t), "validate", "--config", s.caddyfile(), "--adapter", "caddyfile")
 				<-p.exited
 				said := p.errOut.tail(4000)
 				if p.err != nil {

@@ -75,7 +75,7 @@ func (s *docsSite) env() []string {
 		s.t.Fatal(err)
 	}
 	cache := strings.Fields(string(caches))
-	return append(append(s.server.env(), docsEnv...), "PATH="+s.folder+":"+os.Getenv("PATH"), "CADDY_ADMIN=unix/"+s.folder+"/admin.sock",
+	return append(append(s.server.env(), docsEnv(s.t)...), "PATH="+s.folder+":"+os.Getenv("PATH"), "CADDY_ADMIN=unix/"+s.folder+"/admin.sock",
 		"SIDESTREAM_RUN="+s.folder, "GOCACHE="+cache[0], "GOMODCACHE="+cache[1])
 }
 
@@ -105,9 +105,8 @@ func repository(t *testing.T) string {
 func (s *docsSite) post() {
 	s.t.Helper()
 	s.posted++
-	_, secret, _ := strings.Cut(docsEnv[0], "=")
 	body := fmt.Sprintf(sampleMessage, s.posted)
-	resp, err := http.Post(s.url+"/hooks/chat/"+secret, "application/json", bytes.NewBufferString(body))
+	resp, err := http.Post(s.url+"/hooks/chat/"+docsSecret, "application/json", bytes.NewBufferString(body))
 	if err != nil {
 		s.t.Fatal(err)
 	}

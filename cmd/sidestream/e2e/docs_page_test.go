@@ -263,6 +263,23 @@ func TestDocsNames(t *testing.T) {
 	}
 }
 
+// The changelog is for users: it has the headings that they know, each once in a
+// version.
+func TestChangelog(t *testing.T) {
+	known := []string{"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+	var seen []string
+	for _, s := range pageNamed(t, "CHANGELOG.md").sections {
+		switch {
+		case s.heading == "" || s.heading == "Changelog":
+		case s.heading == "Unreleased" || regexp.MustCompile(`^\d+\.\d+\.\d+ `).MatchString(s.heading):
+			seen = nil
+		case !slices.Contains(known, s.heading), slices.Contains(seen, s.heading):
+			t.Errorf("%q is not one of %q, or stands there twice", s.heading, known)
+		}
+		seen = append(seen, s.heading)
+	}
+}
+
 // testExists tells whether a test's name begins so.
 func testExists(t *testing.T, name string) bool {
 	t.Helper()
