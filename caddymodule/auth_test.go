@@ -159,3 +159,45 @@ func TestOverlongAnswer(t *testing.T) {
 		t.Errorf("status %d", resp.StatusCode)
 	}
 }
+
+// What a handler in front of us has learnt of a client is part of the question.
+func TestPlaceholdersOfCaddyReachTheApp(t *testing.T) {
+	s := newSite(t)
+	config := strings.Replace(s.caddyfile(hooks+inMemory+`
+		auth GET /room/{channel}.json {
+			header X-User {vars.user}
+			header X-Group {header.Remote-Group}
+		}`), "\tencode\n", "\tencode\n\t@known header X-Test-User *\n\tvars @known user {header.X-Test-User}\n", 1)
+	if err := s.run(config); err != nil {
+		t.Fatal(err)
+	}
+	s.app.answer = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Header.Get("X-User") == "alice" && r.Header.Get("X-Group") == "staff" {
+			w.Write([]byte("{}"))
+			return true
+		}
+		return false
+	}
+	s.open("/room/1/live.json", "X-Test-User: alice", "Remote-Group: staff")
+	if asked := s.app.questions(); len(asked) != 1 || asked[0].header.Get("X-Group") != "staff" {
+		t.Fatalf("asked %v", asked)
+	}
+	s.app.forget()
+	for _, header := range [][]string{{"X-Test-User: bob", "Remote-Group: staff"}, {"X-Test-User: alice", "Remote-Group: boss"}} {
+		if resp := s.get("/room/1/live.json", header...); resp.StatusCode == 200 {
+			t.Errorf("%q has the answer of another client", header)
+		}
+	}
+	if asked := s.app.questions(); len(asked) != 2 {
+		t.Errorf("%d questions about two other clients", len(asked))
+	}
+	s.app.forget()
+	if resp := s.get("/room/1/live.json", asBasic, "Remote-Group: staff"); resp.StatusCode != 401 || len(s.app.questions()) != 0 {
+		t.Errorf("without a user: %d, %d questions", resp.StatusCode, len(s.app.questions()))
+	}
+	eventually(t, "the log says why", func() bool { return strings.Contains(s.logs(), "{http.vars.user}") })
+	// A page of another site may not use what the browser is known by.
+	if resp := s.get("/room/1/live.json", "X-Test-User: alice", "Remote-Group: staff", "Origin: https://evil.test"); resp.StatusCode != 403 {
+		t.Errorf("a foreign page: %d", resp.StatusCode)
+	}
+}

@@ -96,8 +96,11 @@ func (s *site) load(block string) {
 	}
 }
 
-func (s *site) tryLoad(block string) error {
-	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(s.caddyfile(block)), map[string]any{"filename": "Caddyfile"})
+func (s *site) tryLoad(block string) error { return s.run(s.caddyfile(block)) }
+
+// run loads a whole Caddyfile.
+func (s *site) run(text string) error {
+	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
 	if err != nil {
 		return err
 	}

@@ -10,11 +10,12 @@ import (
 
 	"github.com/seed-078801ba/sidestream/caddymodule/forwardauth"
 	"github.com/seed-078801ba/sidestream/caddymodule/suggest"
+	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
 
 // authOptions lists what may stand in the block of auth.
 var authOptions = []string{
-	"allow", "anonymous", "cache", "cookies", "credential", "deny", "filter", "form", "grace", "header", "hide", "history", "identity",
+	"all_channels", "allow", "anonymous", "cache", "cookies", "credential", "deny", "filter", "form", "grace", "header", "hide", "history", "identity",
 	"list", "max_in_flight", "negative", "recheck", "timeout", "user",
 }
 
@@ -23,16 +24,21 @@ var authOptions = []string{
 //	auth none
 //	auth preset <name> { ... }
 //	auth GET|POST <uri> {
-//	    header   <name> <value>         # {channel} {org} {flow} {token} {username} {password}
+//	    header   <name> <value>         # with {channel} {org} {flow} {token} {username} {password}
 //	    form     <name> <value>         # of a POST
 //	    credential header|query <name>  # where clients carry their token
 //	    cookies  <names...>
 //	    anonymous                       # ask without credentials, too
+//	    all_channels                    # the request names no channel
 //	    allow    status <status...>
+//	    allow    {json.<path>} == <value> [and ...]
 //	    allow    json <path> ==|!=|contains <value>
 //	    allow    json <path> exists
+//	    deny     {json.<path>} == <value> [and ...]
 //	    deny     json <path> ...
-//	    list     json <path>            # the answer lists all channels
+//	    list     {json.<path>}          # the answer lists all channels
+//	    list     json <path>
+//	    user     {json.<path>}
 //	    user     json <path>
 //	    user     header <name>
 //	    identity [GET] <uri>
@@ -77,6 +83,9 @@ func (p *parser) auth() error {
 			return err
 		}
 	}
+	if err := forwardauth.Check(a.With(withoutKnown)); err != nil {
+		return p.WrapErr(err)
+	}
 	return nil
 }
 
@@ -104,21 +113,18 @@ func (p *parser) authOption(a *Auth) error {
 	case "anonymous":
 		a.Anonymous = true
 		return p.noMoreArgs()
+	case "all_channels":
+		a.AllChannels = true
+		return p.noMoreArgs()
 	case "hide":
 		a.Hide = true
 		return p.noMoreArgs()
 	case "allow":
 		return p.allow(a)
 	case "deny":
-		if !p.NextArg() || p.Val() != "json" {
-			return p.Errf("deny is: deny json <path> == <value>")
-		}
-		return p.condition(&a.DenyJSON)
+		return p.deny(a)
 	case "list":
-		var kind string
-		if !p.AllArgs(&kind, &a.ListJSON) || kind != "json" {
-			return p.Errf("list is: list json <path>, as in: list json joined_rooms.*")
-		}
+		return p.finding(&a.List, &a.ListJSON, "json")
 	case "user":
 		return p.user(a)
 	case "identity":
@@ -197,10 +203,10 @@ func (p *parser) allow(a *Auth) error {
 	if !p.NextArg() {
 		return p.ArgErr()
 	}
-	switch kind := p.Val(); kind {
-	case "json":
-		return p.condition(&a.AllowJSON)
-	case "status":
+	switch kind := p.Val(); {
+	case kind == "json":
+		return p.comparison(&a.AllowJSON)
+	case kind == "status":
 		args := p.RemainingArgs()
 		if len(args) == 0 {
 			return p.ArgErr()
@@ -213,13 +219,38 @@ func (p *parser) allow(a *Auth) error {
 			a.Status = append(a.Status, status)
 		}
 		return nil
+	case strings.HasPrefix(kind, "{"):
+		return p.condition(&a.Allow)
 	default:
 		return p.Errf("unknown kind of allow %q%s", kind, suggest.Among(kind, []string{"json", "status"}))
 	}
 }
 
-// condition reads <path> <op> [<value>].
-func (p *parser) condition(conditions *[]*forwardauth.Condition) error {
+func (p *parser) deny(a *Auth) error {
+	if !p.NextArg() {
+		return p.ArgErr()
+	}
+	switch kind := p.Val(); {
+	case kind == "json":
+		return p.comparison(&a.DenyJSON)
+	case strings.HasPrefix(kind, "{"):
+		return p.condition(&a.Deny)
+	}
+	return p.Errf("deny is: deny json <path> == <value>, or: deny {json.<path>} == <value>")
+}
+
+// condition reads a condition of which the first word is read already.
+func (p *parser) condition(conditions *[]string) error {
+	text := decode.QuoteWords(append([]string{p.Val()}, p.RemainingArgs()...))
+	if err := forwardauth.CheckCondition(withoutKnown(text)); err != nil {
+		return p.WrapErr(err)
+	}
+	*conditions = append(*conditions, text)
+	return nil
+}
+
+// comparison reads <path> <op> [<value>].
+func (p *parser) comparison(conditions *[]*forwardauth.Condition) error {
 	args := p.RemainingArgs()
 	if len(args) < 2 || len(args) > 3 {
 		return p.Errf("a condition is: json <path> == <value>, or with !=, contains or exists")
@@ -235,24 +266,41 @@ func (p *parser) condition(conditions *[]*forwardauth.Condition) error {
 	return nil
 }
 
-func (p *parser) user(a *Auth) error {
-	var kind, where string
-	if !p.AllArgs(&kind, &where) {
-		return p.Errf("user is: user json <path>, or: user header <name>")
+// finding reads where the answer has something: a path behind json, or a value
+// of the language. kinds are what else may stand there, for errors.
+func (p *parser) finding(text, path *string, kinds ...string) error {
+	option, args := p.Val(), p.RemainingArgs()
+	if *text != "" || *path != "" {
+		return p.Errf("%s is given twice", option)
 	}
-	if a.UserJSON != "" || a.UserHeader != "" {
-		return p.Errf("user is given twice")
-	}
-	switch kind {
-	case "json":
-		if err := forwardauth.CheckPath(where); err != nil {
-			return p.Errf("user: %v", err)
-		}
-		a.UserJSON = where
-	case "header":
-		a.UserHeader = where
+	switch {
+	case len(args) == 2 && args[0] == "json":
+		*path = args[1]
+	case len(args) == 1 && strings.HasPrefix(args[0], "{"):
+		*text = args[0]
+	case len(args) == 2:
+		return p.Errf("unknown kind of %s %q%s", option, args[0], suggest.Among(args[0], kinds))
 	default:
-		return p.Errf("unknown kind of user %q%s", kind, suggest.Among(kind, []string{"header", "json"}))
+		return p.Errf("%s is: %s json <path>, or: %s {json.<path>}", option, option, option)
+	}
+	if err := forwardauth.CheckFinding(*text, *path); err != nil {
+		return p.Errf("%s: %v", option, err)
 	}
 	return nil
+}
+
+func (p *parser) user(a *Auth) error {
+	if p.NextArg() {
+		if p.Val() == "header" {
+			if a.User != "" || a.UserJSON != "" || a.UserHeader != "" {
+				return p.Errf("user is given twice")
+			}
+			return p.oneArg(&a.UserHeader)
+		}
+		p.Prev()
+	}
+	if a.UserHeader != "" {
+		return p.Errf("user is given twice")
+	}
+	return p.finding(&a.User, &a.UserJSON, "header", "json")
 }

@@ -210,7 +210,7 @@ func (s *Sidestream) provisionEndpoints() error {
 			return fmt.Errorf("heartbeat: %s is too often for %s", time.Duration(every), name)
 		}
 	}
-	cookies := s.auth.ReadsCookies()
+	cookies := s.auth.Ambient()
 	var listed []string
 	if s.CORS != nil {
 		if err := s.CORS.validate(cookies); err != nil {

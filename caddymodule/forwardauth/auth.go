@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/seed-078801ba/sidestream/stream/access"
+	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
 
 // Auth asks one backend in one way. Safe for concurrent use.
@@ -17,11 +18,12 @@ type Auth struct {
 	scope   string
 	backend *Backend
 
-	uri, identity *template
+	uri, identity *decode.Template // identity may be nil
 	headers, form []fieldTemplate
-	translates    bool // the client's own Authorization is not sent
-	userPath      []string
-	listPath      []string
+	translates    bool     // the client's own credential is not sent as it came
+	placeholders  []string // of Caddy, that the configuration uses
+	allow, deny   []condition
+	user, list    *finding // nil if they are not configured
 
 	reports reports
 }
@@ -45,8 +47,12 @@ func (a *Auth) None() bool { return a.config.None }
 // credentials.
 func (a *Auth) Anonymous() bool { return a.config.Anonymous }
 
-// ReadsCookies tells whether a browser's cookies are credentials.
-func (a *Auth) ReadsCookies() bool { return !a.config.None && len(a.config.Cookies) > 0 }
+// Ambient tells whether there are credentials that a browser sends by itself,
+// whatever page asks: cookies, and what a handler in front of us knows a browser
+// by.
+func (a *Auth) Ambient() bool {
+	return !a.config.None && (len(a.config.Cookies) > 0 || slices.ContainsFunc(a.placeholders, identifies))
+}
 
 // Shows is how much of the past the clients are shown: ShownAll, ShownSinceJoin
 // or ShownNothing.
@@ -65,7 +71,7 @@ func (a *Auth) AsksIdentity() bool { return a.identity != nil }
 // be set.
 func (a *Auth) MayListen(c *Client) access.Question {
 	q := a.WhoIs(c)
-	q.List = a.listPath != nil
+	q.List = a.list != nil
 	return q
 }
 
@@ -95,7 +101,7 @@ func (a *Auth) ask(ctx context.Context, q access.Question, t *Trace) access.Verd
 	if !ok {
 		return access.Verdict{}
 	}
-	list := a.listPath != nil && (q.Channel != "" || q.List)
+	list := a.list != nil && (q.Channel != "" || q.List)
 	switch {
 	case a.config.None:
 		t.step("auth none: everybody may listen")
@@ -103,14 +109,19 @@ func (a *Auth) ask(ctx context.Context, q access.Question, t *Trace) access.Verd
 	case c.Credential.IsZero() && !a.config.Anonymous:
 		t.step("the client has no credentials")
 		return access.Verdict{Outcome: access.Denied, Cause: access.BadCredential}
-	case q.List && a.listPath == nil, q.Channel == "" && !list && a.identity == nil:
+	case q.List && a.list == nil, q.Channel == "" && !list && a.identity == nil:
 		t.step("the question is of another configuration")
 		return access.Verdict{}
-	case !list && q.Channel != "" && a.uri.uses("org", "flow") && !strings.Contains(q.Channel, "/"):
+	case !list && q.Channel != "" && a.uri.Uses("org", "flow") && !strings.Contains(q.Channel, "/"):
 		t.step("nothing was asked: the channel has no {org} and {flow}, which the request needs")
 		return access.Verdict{Outcome: access.Denied, Cause: access.NotFound}
 	}
-	r := a.request(q.Channel, list, c)
+	r, missing := a.request(q.Channel, list, c)
+	if missing != "" {
+		t.step("nothing was asked: {%s} has no value for this client", missing)
+		a.reports.unfilled(missing)
+		return access.Verdict{Outcome: access.Denied, Cause: access.BadCredential}
+	}
 	t.request = r
 	answer, err := a.backend.send(ctx, r)
 	if err != nil {

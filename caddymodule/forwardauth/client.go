@@ -53,6 +53,13 @@ func (c *Client) tlsState() *tls.ConnectionState {
 	return &tls.ConnectionState{HandshakeComplete: true}
 }
 
+// hidden is the client with its secrets masked.
+func (c *Client) hidden() *Client {
+	h := *c
+	h.Credential = c.Credential.hidden()
+	return &h
+}
+
 // Inputs are all that tells two clients apart for the backend. The header
 // authorization holds token and password.
 func (c *Client) Inputs() access.Credential {
@@ -65,6 +72,11 @@ func (c *Client) Inputs() access.Credential {
 	} {
 		if in.Value != "" {
 			inputs = append(inputs, in)
+		}
+	}
+	if c.Credential.filled != nil {
+		for _, in := range *c.Credential.filled {
+			inputs = append(inputs, access.Input{Name: "{" + in.name + "}", Value: in.value})
 		}
 	}
 	return access.NewCredential(inputs...)

@@ -1,11 +1,15 @@
 package forwardauth
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/textproto"
+	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
 
 // Config says how the backend is asked whether a client may listen to a
@@ -26,8 +30,12 @@ type Config struct {
 	// URI is what to request from the backend. `{channel}` stands for the
 	// channel, as one segment of a path or one value of a query; `{org}` and
 	// `{flow}` for its parts, if it is named `org/flow`; `{token}` for the
-	// client's token, which is what follows Bearer, or access_token, or the
-	// user of Basic; `{username}` and `{password}` for the two parts of Basic.
+	// client's token, which is what follows the scheme of Authorization, or
+	// access_token, or the user of Basic; `{username}` and `{password}` for the
+	// two parts of Basic. Caddy's placeholders of the client's request stand
+	// for what they are when the stream is opened, as in `{http.auth.user.id}`.
+	// A value may have alternatives and filters, as in the mapping of webhooks:
+	// `{channel|lower}`.
 	URI string `json:"uri,omitempty"`
 	// Headers are sent along. Where the request uses `{token}`, `{username}` or
 	// `{password}`, the client's credential is not sent as it came; a header
@@ -62,19 +70,35 @@ type Config struct {
 	// `zulip`), otherwise `all`.
 	HistoryShown string `json:"history_shown,omitempty"`
 
-	// Status are the answers that allow, if AllowJSON holds as well.
+	// AllChannels says that an answer is for all channels, where the request
+	// names none. Without it such a request is refused, because one yes would
+	// open every channel.
+	AllChannels bool `json:"all_channels,omitempty"`
+
+	// Status are the answers that allow, if the conditions hold as well.
 	// Default: all from 200 to 299.
 	Status []int `json:"status,omitempty"`
-	// AllowJSON must all hold for the answer's JSON.
+	// Allow are conditions that must all be proved by the answer, as in
+	// `{json.role} in member admin`. What is not there proves nothing.
+	Allow []string `json:"allow,omitempty"`
+	// AllowJSON are the same, taken apart.
 	AllowJSON []*Condition `json:"allow_json,omitempty"`
-	// ListJSON is the path of the names of all channels that the client may
-	// listen to, as in `joined_rooms.*`, if the answer lists them. Then the
-	// request has no `{channel}`, and one answer serves all channels.
-	ListJSON string `json:"list_json,omitempty"`
-	// DenyJSON: if one of them holds the client is denied, whatever the status.
+	// Deny are conditions of which one is enough to deny, whatever the status.
+	Deny []string `json:"deny,omitempty"`
+	// DenyJSON are the same, taken apart. A path that leads nowhere makes them
+	// false.
 	DenyJSON []*Condition `json:"deny_json,omitempty"`
+	// List is where the answer has the names of all channels that the client
+	// may listen to, as in `{json.joined_rooms.*}`, if it lists them. Then the
+	// request has no `{channel}`, and one answer serves all channels.
+	List string `json:"list,omitempty"`
+	// ListJSON is the same, as a path: `joined_rooms.*`.
+	ListJSON string `json:"list_json,omitempty"`
 
-	// UserJSON is the path of the user's id in the answer.
+	// User is where the answer has the user's id, as in
+	// `{json.user.id ?? json.user_id}`.
+	User string `json:"user,omitempty"`
+	// UserJSON is the same, as a path: `user.id`.
 	UserJSON string `json:"user_json,omitempty"`
 	// UserHeader is the header of the answer that has the user's id.
 	UserHeader string `json:"user_header,omitempty"`
@@ -86,7 +110,8 @@ type Field struct {
 	Value string `json:"value"`
 }
 
-// With is the configuration with placeholders replaced in what is sent.
+// With is the configuration with placeholders replaced in what is sent and in
+// what is compared with.
 func (c Config) With(replace func(string) string) Config {
 	c.URI, c.Identity = replace(c.URI), replace(c.Identity)
 	c.Headers, c.Form = slices.Clone(c.Headers), slices.Clone(c.Form)
@@ -95,13 +120,27 @@ func (c Config) With(replace func(string) string) Config {
 			fields[i].Value = replace(fields[i].Value)
 		}
 	}
+	c.Allow, c.Deny = slices.Clone(c.Allow), slices.Clone(c.Deny)
+	for _, conditions := range [][]string{c.Allow, c.Deny} {
+		for i := range conditions {
+			conditions[i] = replace(conditions[i])
+		}
+	}
+	c.AllowJSON, c.DenyJSON = slices.Clone(c.AllowJSON), slices.Clone(c.DenyJSON)
+	for _, conditions := range [][]*Condition{c.AllowJSON, c.DenyJSON} {
+		for i := range conditions {
+			replaced := *conditions[i]
+			replaced.Value = replace(replaced.Value)
+			conditions[i] = &replaced
+		}
+	}
 	return c
 }
 
 // fieldTemplate is a Field whose value was read.
 type fieldTemplate struct {
 	name  string
-	value *template
+	value *decode.Template
 }
 
 // read checks the configuration and makes it ready to ask.
@@ -109,7 +148,7 @@ func (a *Auth) read() error {
 	c := &a.config
 	if c.None {
 		if c.URI != "" || c.Preset != "" {
-			return fmt.Errorf("none and a request exclude each other")
+			return errors.New("none and a request exclude each other")
 		}
 		return nil
 	}
@@ -125,7 +164,7 @@ func (a *Auth) read() error {
 		return fmt.Errorf("the backend is asked with GET (or POST, with a form), not with %s", c.Method)
 	}
 	if len(c.Form) > 0 && c.Method != http.MethodPost {
-		return fmt.Errorf("a form needs POST")
+		return errors.New("a form needs POST")
 	}
 	for _, status := range c.Status {
 		if status < 200 || status > 299 {
@@ -140,26 +179,28 @@ func (a *Auth) read() error {
 	if err := CheckShown(c.HistoryShown); c.HistoryShown != "" && err != nil {
 		return err
 	}
-	if c.HistoryShown == ShownSinceJoin && c.UserJSON == "" && c.UserHeader == "" {
+	if c.HistoryShown == ShownSinceJoin && c.UserJSON == "" && c.User == "" && c.UserHeader == "" {
 		return fmt.Errorf("history shown %s needs to know who the client is; write for example: user json id", ShownSinceJoin)
 	}
-	for _, read := range []func() error{a.readRequest, a.readConditions, a.readPaths} {
-		if err := read(); err != nil {
+	v := new(vocabulary)
+	for _, read := range []func(*vocabulary) error{a.readRequest, a.readConditions, a.readFindings} {
+		if err := read(v); err != nil {
 			return err
 		}
 	}
-	return nil
+	a.placeholders = v.placeholders
+	return a.checkChannel()
 }
 
 // readRequest reads what is sent.
-func (a *Auth) readRequest() error {
+func (a *Auth) readRequest(v *vocabulary) error {
 	c := &a.config
 	var err error
-	if a.uri, err = parseURI(c.URI, questionVariables); err != nil {
+	if a.uri, err = readURI(v.questions(), c.URI); err != nil {
 		return err
 	}
 	if c.Identity != "" {
-		if a.identity, err = parseURI(c.Identity, secretVariables); err != nil {
+		if a.identity, err = readURI(v.identities(), c.Identity); err != nil {
 			return fmt.Errorf("identity: %w", err)
 		}
 	}
@@ -168,22 +209,62 @@ func (a *Auth) readRequest() error {
 		if notYours(name) {
 			return fmt.Errorf("header %s is not yours to set", name)
 		}
-		t, err := parseTemplate(h.Value, questionVariables)
+		t, err := v.questions().Template(h.Value)
 		if err != nil {
 			return fmt.Errorf("header %s: %w", name, err)
 		}
 		a.headers = append(a.headers, fieldTemplate{name, t})
 	}
 	for _, f := range c.Form {
-		t, err := parseTemplate(f.Value, questionVariables)
+		t, err := v.questions().Template(f.Value)
 		if err != nil {
 			return fmt.Errorf("form %s: %w", f.Name, err)
 		}
 		a.form = append(a.form, fieldTemplate{f.Name, t})
 	}
-	a.translates = a.uri.uses(secretVariables...) || a.identity.uses(secretVariables...) ||
-		slices.ContainsFunc(slices.Concat(a.headers, a.form), func(f fieldTemplate) bool { return f.value.uses(secretVariables...) })
+	for _, t := range a.texts() {
+		a.translates = a.translates || t.Uses(secretNames...)
+	}
 	return nil
+}
+
+// texts are all that is sent.
+func (a *Auth) texts() []*decode.Template {
+	texts := []*decode.Template{a.uri}
+	if a.identity != nil {
+		texts = append(texts, a.identity)
+	}
+	for _, f := range slices.Concat(a.headers, a.form) {
+		texts = append(texts, f.value)
+	}
+	return texts
+}
+
+// errAllChannels is the error of a request that is the same for every channel.
+var errAllChannels = errors.New("the request names no channel, so one yes would open every channel. " +
+	"Put {channel} into it, as in GET /room/{channel}.json, or {org} and {flow}. " +
+	"If the answer lists the client's channels, write for example: list json rooms.*.id. " +
+	"If the answer is really meant for all channels, write: all_channels")
+
+// checkChannel refuses a question whose answer has nothing to do with the
+// channel.
+func (a *Auth) checkChannel() error {
+	names := func(names ...string) bool {
+		return slices.ContainsFunc(a.texts(), func(t *decode.Template) bool { return t != a.identity && t.Uses(names...) })
+	}
+	c := &a.config
+	switch {
+	case a.list != nil && names(channelNames...):
+		return errors.New("a request whose answer lists all channels names none of them")
+	case a.list != nil, c.AllChannels, names("channel"), names("org") && names("flow"):
+		return nil
+	}
+	for _, condition := range a.allow {
+		if strings.Contains(condition.String(), "{channel") {
+			return nil
+		}
+	}
+	return errAllChannels
 }
 
 // notYours tells whether a header of the question belongs to us or to the
@@ -196,49 +277,83 @@ func notYours(name string) bool {
 	return false
 }
 
-func (a *Auth) readConditions() error {
-	for _, c := range slices.Concat(a.config.AllowJSON, a.config.DenyJSON) {
-		if err := c.provision(); err != nil {
-			return fmt.Errorf("condition on %q: %w", c.Path, err)
+// readConditions reads what an answer must say.
+func (a *Auth) readConditions(v *vocabulary) error {
+	c := &a.config
+	for _, of := range []struct {
+		words string
+		texts []string
+		parts []*Condition
+		to    *[]condition
+	}{{"allow", c.Allow, c.AllowJSON, &a.allow}, {"deny", c.Deny, c.DenyJSON, &a.deny}} {
+		for _, part := range of.parts {
+			read, err := part.read(v, of.words)
+			if err != nil {
+				return fmt.Errorf("%s json %s: %w", of.words, part.Path, err)
+			}
+			*of.to = append(*of.to, read)
+		}
+		for _, text := range of.texts {
+			read, err := v.answers().Condition(text)
+			if err != nil {
+				return fmt.Errorf("%s: %w", of.words, err)
+			}
+			*of.to = append(*of.to, condition{Condition: read, words: of.words, proof: of.words == "allow"})
 		}
 	}
 	return nil
 }
 
-// readPaths reads where the answer has what else is wanted of it.
-func (a *Auth) readPaths() error {
+// readFindings reads where the answer has what else is wanted of it.
+func (a *Auth) readFindings(v *vocabulary) error {
 	c := &a.config
-	if c.UserJSON != "" && c.UserHeader != "" {
-		return fmt.Errorf("the user is found by json or by header, not by both")
+	if (c.UserJSON != "" || c.User != "") && c.UserHeader != "" || c.UserJSON != "" && c.User != "" {
+		return errors.New("the user is found in one place only: write user json, user header, or user {json...}")
+	}
+	if c.ListJSON != "" && c.List != "" {
+		return errors.New("the list is found in one place only: write list json, or list {json...}")
 	}
 	var err error
-	if c.UserJSON != "" {
-		if a.userPath, err = parsePath(c.UserJSON); err != nil {
-			return fmt.Errorf("user: %w", err)
-		}
+	if a.user, err = readFinding(v, c.User, c.UserJSON); err != nil {
+		return fmt.Errorf("user: %w", err)
 	}
-	if c.ListJSON != "" {
-		if a.listPath, err = parsePath(c.ListJSON); err != nil {
-			return fmt.Errorf("list: %w", err)
-		}
-		if a.uri.uses("channel", "org", "flow") {
-			return fmt.Errorf("a request whose answer lists all channels names none of them")
-		}
+	if a.list, err = readFinding(v, c.List, c.ListJSON); err != nil {
+		return fmt.Errorf("list: %w", err)
 	}
-	if c.Identity != "" && c.UserJSON == "" && c.UserHeader == "" {
-		return fmt.Errorf("identity needs to know where the answer names the user; write for example: user json id")
+	if c.Identity != "" && a.user == nil && c.UserHeader == "" {
+		return errors.New("identity needs to know where the answer names the user; write for example: user json id")
 	}
 	return nil
 }
 
-// parseURI reads the template of an address on the backend. Its host is the
-// backend's, always: nothing in it can lead elsewhere.
-func parseURI(text string, names []string) (*template, error) {
-	if !strings.HasPrefix(text, "/") || strings.HasPrefix(text, "//") {
-		return nil, fmt.Errorf("the request's path must begin with one slash, as in GET /room/{channel}.json")
+// readFinding reads a place in the answer, in either way to write it; nil if
+// there is none.
+func readFinding(v *vocabulary, text, path string) (*finding, error) {
+	switch {
+	case path != "":
+		p, err := decode.ParsePath(path)
+		return &finding{text: "json " + path, path: p}, err
+	case text == "":
+		return nil, nil
 	}
-	if strings.ContainsAny(text, "# \t\r\n\\") {
+	t, err := v.answers().Template(text)
+	if err == nil && !t.Uses("json") {
+		err = fmt.Errorf("%q is no place in the answer; write for example {json.user.id}", text)
+	}
+	return &finding{text: text, template: t}, err
+}
+
+// readURI reads an address on the backend. Its host is the backend's, always:
+// nothing in it can lead elsewhere.
+func readURI(names *decode.Vocabulary, text string) (*decode.Template, error) {
+	if !strings.HasPrefix(text, "/") || strings.HasPrefix(text, "//") {
+		return nil, errors.New("the request's path must begin with one slash, as in GET /room/{channel}.json")
+	}
+	if plain := holes.ReplaceAllString(text, ""); strings.ContainsAny(plain, "# \t\r\n\\") {
 		return nil, fmt.Errorf("the request's path %q has a character that no path has", text)
 	}
-	return parseTemplate(text, names)
+	return names.Template(text)
 }
+
+// holes are what stands in braces.
+var holes = regexp.MustCompile(`\{[^{}]*\}`)

@@ -7,7 +7,11 @@ import (
 	"net/http"
 	"net/textproto"
 	"net/url"
+	"strconv"
 	"strings"
+	"unicode/utf8"
+
+	"github.com/caddyserver/caddy/v2"
 )
 
 // errCredential is the error of credentials that could be understood in two
@@ -87,17 +91,22 @@ type Credential struct {
 	// cookie is the Cookie header for the backend: the configured ones only,
 	// and only if there is nothing else.
 	cookie string
+	// filled are the placeholders of Caddy that the question needs; nil if none
+	// has a value.
+	filled *filled
 	// unused: there was an Authorization header without a token, which the
 	// configured request needs.
 	unused bool
 }
 
 // IsZero tells that the client gave nothing.
-func (c *Credential) IsZero() bool { return c.token == "" && c.authorization == "" && c.cookie == "" }
+func (c *Credential) IsZero() bool {
+	return c.token == "" && c.authorization == "" && c.cookie == "" && c.filled.identity() == nil
+}
 
 // Ambient tells that a browser sends these credentials by itself, whatever
 // page asks.
-func (c *Credential) Ambient() bool { return c.cookie != "" }
+func (c *Credential) Ambient() bool { return c.cookie != "" || c.filled.identity() != nil }
 
 // Credential reads what a client proves itself with. There must be one: a
 // client that sends a token in the header and another in the query is refused,
@@ -123,10 +132,40 @@ func (a *Auth) Credential(r *http.Request) (Credential, error) {
 			return Credential{}, err
 		}
 	}
-	if len(c.token)+len(c.password)+len(c.authorization)+len(c.cookie) > maxCredential {
+	c.filled = a.fill(r)
+	if c.size() > maxCredential || a.translates && !utf8.ValidString(c.token+c.password) {
 		return Credential{}, errCredential
 	}
 	return c, nil
+}
+
+// fill reads the placeholders of Caddy that the configuration uses.
+func (a *Auth) fill(r *http.Request) *filled {
+	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return nil
+	}
+	var f filled
+	for _, name := range a.placeholders {
+		if value, ok := repl.GetString(name); ok && value != "" && isToken(value) {
+			f = append(f, input{name, value})
+		}
+	}
+	if f == nil {
+		return nil
+	}
+	return &f
+}
+
+// size is how many bytes are kept of the credential.
+func (c *Credential) size() int {
+	n := len(c.token) + len(c.password) + len(c.authorization) + len(c.cookie)
+	if c.filled != nil {
+		for _, in := range *c.filled {
+			n += len(in.value)
+		}
+	}
+	return n
 }
 
 // readToken reads the one credential that is no cookie.
@@ -269,6 +308,23 @@ func (c *Credential) scheme() string {
 // String says in words what kind of credential it is, and nothing that is
 // secret.
 func (c Credential) String() string {
+	text := c.own()
+	for _, in := range c.filled.identity() {
+		if text == "none" {
+			text = ""
+		} else {
+			text += "; "
+		}
+		text += "{" + in.name + "}"
+		if isChecked(in.name) {
+			text += " is " + strconv.Quote(in.value)
+		}
+	}
+	return text
+}
+
+// own says what the client itself sent.
+func (c *Credential) own() string {
 	switch scheme := c.scheme(); {
 	case c.place.In == inHeader:
 		return fmt.Sprintf("a token of %d characters, in the header %s", len(c.token), c.place.Name)
@@ -306,7 +362,10 @@ func cookieNames(header string) []string {
 // hidden is the credential with its secrets masked: what is made of it may be
 // shown.
 func (c *Credential) hidden() Credential {
-	h := Credential{token: Masked, password: Masked, place: c.place}
+	h := Credential{place: c.place, filled: c.filled.hidden()}
+	if c.token != "" {
+		h.token, h.password = Masked, Masked
+	}
 	if c.authorization != "" {
 		h.authorization = strings.TrimSpace(c.scheme() + " " + Masked)
 	}

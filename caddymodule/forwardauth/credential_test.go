@@ -195,7 +195,7 @@ func TestCredentialsArePassedOn(t *testing.T) {
 			t.Fatalf("%s: %v", c.name, err)
 		}
 		client := a.Client(r, found)
-		asked := a.request("1", false, client)
+		asked, _ := a.request("1", false, client)
 		uri := asked.uri
 		if asked.secret.uri != nil {
 			uri = asked.secret.uri.RequestURI()

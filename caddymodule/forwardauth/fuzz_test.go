@@ -7,17 +7,21 @@ import (
 	"github.com/seed-078801ba/sidestream/stream/event"
 )
 
-func FuzzTemplate(f *testing.F) {
-	for _, seed := range []string{"/room/{channel}.json", "/a?b={token}&c={flow}", "{", "}", "{}", "/{channel", "/{x}"} {
+// FuzzURI looks for a channel or a token that leads the question elsewhere.
+func FuzzURI(f *testing.F) {
+	for _, seed := range []string{"/room/{channel}.json", "/a?b={token}&c={flow}", "{", "}", "{}", "/{channel", "/{x}", "/{channel|lower}/{token ?? channel}"} {
 		f.Add(seed, "a/b")
 	}
 	f.Fuzz(func(t *testing.T, text, channel string) {
-		parsed, err := parseURI(text, questionVariables)
-		if err != nil || channel == "" || channel == "." || channel == ".." {
+		parsed, err := readURI(new(vocabulary).questions(), text)
+		if err != nil || event.CheckChannel(channel) != nil {
 			return
 		}
-		known := variables{channel, &Credential{token: "t/../?&#", password: "\x00"}}
-		u, err := url.ParseRequestURI(parsed.expand(known, escapeURI))
+		asked, err := parsed.FillURI(&values{channel: channel, client: &Client{Credential: Credential{token: "t/../?&#", password: "\x00"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, err := url.ParseRequestURI(asked)
 		if err == nil && (u.Host != "" || u.Scheme != "" || u.User != nil) {
 			t.Errorf("%q leads to %s", text, u)
 		}

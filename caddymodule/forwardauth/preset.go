@@ -91,33 +91,23 @@ func (c *Config) applyPreset() error {
 	if len(c.Status) == 0 {
 		c.Status = slices.Clone(p.Status)
 	}
-	if len(c.AllowJSON) == 0 {
-		c.AllowJSON = cloneConditions(p.AllowJSON)
+	if len(c.AllowJSON)+len(c.Allow) == 0 {
+		c.AllowJSON = slices.Clone(p.AllowJSON)
 	}
-	if c.ListJSON == "" && c.URI == p.URI {
+	if c.ListJSON == "" && c.List == "" && c.URI == p.URI {
 		c.ListJSON = p.ListJSON
 	}
-	if len(c.DenyJSON) == 0 {
-		c.DenyJSON = cloneConditions(p.DenyJSON)
+	if len(c.DenyJSON)+len(c.Deny) == 0 {
+		c.DenyJSON = slices.Clone(p.DenyJSON)
 	}
 	if c.HistoryShown == "" {
 		c.HistoryShown = p.HistoryShown
 	}
-	if c.UserJSON == "" && c.UserHeader == "" {
+	if c.UserJSON == "" && c.User == "" && c.UserHeader == "" {
 		c.UserJSON = p.UserJSON
 		if c.Identity == "" {
 			c.Identity = p.Identity
 		}
 	}
 	return nil
-}
-
-// cloneConditions copies conditions: each keeps what Provision made of it.
-func cloneConditions(conditions []*Condition) []*Condition {
-	cloned := make([]*Condition, len(conditions))
-	for i, c := range conditions {
-		copied := *c
-		cloned[i] = &copied
-	}
-	return cloned
 }

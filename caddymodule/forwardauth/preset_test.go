@@ -41,7 +41,7 @@ func TestPresets(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", x.preset, err)
 		}
-		r := a.request(x.channel, a.listPath != nil, c)
+		r, _ := a.request(x.channel, a.list != nil, c)
 		if x.uri != "" {
 			if r.uri != x.uri {
 				t.Errorf("%s: asks %s, want %s", x.preset, r.uri, x.uri)

@@ -32,6 +32,7 @@ type reports struct {
 	notFound   int       // answers, of those to questions about channels
 	found      bool      // there was another one
 	doubted    time.Time
+	emptied    time.Time // a placeholder had no value
 }
 
 // failed takes note of a question without an answer. The error holds no
@@ -72,6 +73,20 @@ func (r *reports) answered(status int, q *request) {
 		r.logger.Warn("the backend has answered 404 to all questions so far; is the address of auth right?",
 			"questions", notFound, "request", q.method+" "+path)
 	}
+}
+
+// unfilled takes note of a question that was not put, because a placeholder of
+// Caddy had no value.
+func (r *reports) unfilled(name string) {
+	now := time.Now()
+	r.mu.Lock()
+	level := slog.LevelDebug
+	if now.Sub(r.emptied) >= reportEvery {
+		r.emptied, level = now, slog.LevelWarn
+	}
+	r.mu.Unlock()
+	r.logger.Log(context.Background(), level, "a client was refused, because a placeholder of auth has no value; does the handler that sets it come before sidestream?",
+		"placeholder", "{"+name+"}")
 }
 
 // doubts tells whether the answers so far look as if the address was wrong. A

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
 
 // request puts one question to the backend. What logs may see of it stands
@@ -35,9 +37,10 @@ type secrets struct {
 }
 
 // request makes the request about a channel, about all channels, or about who
-// the client is.
-func (a *Auth) request(channel string, list bool, c *Client) *request {
-	r := &request{auth: a, client: c, channel: channel, list: list, method: a.config.Method, limit: maxAnswer}
+// the client is. missing is a placeholder that it needs and that has no value
+// for this client.
+func (a *Auth) request(channel string, list bool, c *Client) (r *request, missing string) {
+	r = &request{auth: a, client: c, channel: channel, list: list, method: a.config.Method, limit: maxAnswer}
 	uri := a.uri
 	switch {
 	case list:
@@ -45,53 +48,84 @@ func (a *Auth) request(channel string, list bool, c *Client) *request {
 	case channel == "":
 		uri, r.method = a.identity, http.MethodGet
 	}
-	hidden := c.Credential.hidden()
-	r.uri = a.address(uri, channel, &hidden)
-	if full := a.address(uri, channel, &c.Credential); full != r.uri {
+	if missing = a.missing(r, uri); missing != "" {
+		return nil, missing
+	}
+	r.uri = a.address(uri, channel, c.hidden())
+	if full := a.address(uri, channel, c); full != r.uri {
 		if parsed, err := url.ParseRequestURI(full); err == nil {
 			r.secret.uri = parsed
 		}
 	}
-	r.secret.header, r.secret.body = a.secrets(r.method, channel, &c.Credential)
-	return r
+	r.secret.header, r.secret.body = a.secrets(r.method, channel, c)
+	return r, ""
 }
 
-// address makes the path and query of a request for a credential.
-func (a *Auth) address(uri *template, channel string, c *Credential) string {
-	text := uri.expand(variables{channel, c}, escapeURI)
-	if a.translates || c.place.In != inQuery {
+// missing names a placeholder of Caddy that has no value, if what is sent cannot
+// do without it.
+func (a *Auth) missing(r *request, uri *decode.Template) string {
+	known := &values{channel: r.channel, client: r.client}
+	texts := []*decode.Template{uri}
+	for _, h := range a.headers {
+		texts = append(texts, h.value)
+	}
+	if r.method == http.MethodPost {
+		for _, f := range a.form {
+			texts = append(texts, f.value)
+		}
+	}
+	for _, name := range a.placeholders {
+		if r.client.Credential.filled.value(name) != "" {
+			continue
+		}
+		for _, t := range texts {
+			if _, ok, _ := t.Text(known); !ok && t.Uses(name) {
+				return name
+			}
+		}
+	}
+	return ""
+}
+
+// address makes the path and query of a request for a client.
+func (a *Auth) address(uri *decode.Template, channel string, c *Client) string {
+	text, _ := uri.FillURI(&values{channel: channel, client: c}) // has no error: it reads no JSON
+	place := c.Credential.place
+	if a.translates || place.In != inQuery {
 		return text
 	}
 	separator := "?"
 	if strings.Contains(text, "?") {
 		separator = "&"
 	}
-	return text + separator + url.QueryEscape(c.place.Name) + "=" + url.QueryEscape(c.token)
+	return text + separator + url.QueryEscape(place.Name) + "=" + url.QueryEscape(c.Credential.token)
 }
 
-// secrets makes the header and the form of a request for a credential.
-func (a *Auth) secrets(method, channel string, c *Credential) (header http.Header, form string) {
+// secrets makes the header and the form of a request for a client.
+func (a *Auth) secrets(method, channel string, c *Client) (header http.Header, form string) {
 	header = http.Header{}
-	switch {
+	switch own := &c.Credential; {
 	case a.translates:
-	case c.authorization != "":
-		header.Set("Authorization", c.authorization)
-	case c.place.In == inHeader:
-		header.Set(c.place.Name, c.token)
+	case own.authorization != "":
+		header.Set("Authorization", own.authorization)
+	case own.place.In == inHeader:
+		header.Set(own.place.Name, own.token)
 	}
-	if c.cookie != "" {
-		header.Set("Cookie", c.cookie)
+	if c.Credential.cookie != "" {
+		header.Set("Cookie", c.Credential.cookie)
 	}
-	known := variables{channel, c}
+	known := &values{channel: channel, client: c}
 	for _, h := range a.headers {
-		if c.token != "" || !h.value.uses(secretVariables...) {
-			header[h.name] = []string{h.value.expand(known, nil)}
+		if c.Credential.token != "" || !h.value.Uses(secretNames...) {
+			text, _ := h.value.Fill(known) // has no error, see above
+			header[h.name] = []string{text}
 		}
 	}
 	if method == http.MethodPost {
 		fields := make([]string, len(a.form))
 		for i, f := range a.form {
-			fields[i] = url.QueryEscape(f.name) + "=" + url.QueryEscape(f.value.expand(known, nil))
+			text, _ := f.value.Fill(known)
+			fields[i] = url.QueryEscape(f.name) + "=" + url.QueryEscape(text)
 		}
 		form = strings.Join(fields, "&")
 		header.Set("Content-Type", "application/x-www-form-urlencoded")

@@ -13,6 +13,7 @@ import (
 	"github.com/valyala/fastjson"
 
 	"github.com/seed-078801ba/sidestream/stream/event"
+	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
 
 const (
@@ -92,22 +93,25 @@ func (rv *Revoker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
+// Where a call says whose access has changed.
+var (
+	userPath, _    = decode.ParsePath("user")
+	channelPath, _ = decode.ParsePath("channel")
+)
+
 // readRevocation reads whose access has changed. It must name somebody or
-// something.
+// something, each of them once.
 func readRevocation(body []byte) (user, channel string, ok bool) {
-	v, err := fastjson.ParseBytes(body)
-	if err != nil || v.Type() != fastjson.TypeObject {
+	document, err := decode.ParseJSON(new(fastjson.Parser), body)
+	if err != nil || document.Type() != fastjson.TypeObject {
 		return "", "", false
 	}
-	read := func(name string) (string, bool) {
-		field := v.Get(name)
-		if field == nil || field.Type() == fastjson.TypeNull {
-			return "", true
-		}
-		text, ok := scalarText(field)
-		return text, ok && len(text) <= event.MaxName
+	read := func(path decode.Path) (string, bool) {
+		found, err := path.Find(document)
+		text, isText := found.Text()
+		return text, err == nil && (isText || !found.Exists()) && len(text) <= event.MaxName
 	}
-	user, userOK := read("user")
-	channel, channelOK := read("channel")
+	user, userOK := read(userPath)
+	channel, channelOK := read(channelPath)
 	return user, channel, userOK && channelOK && (user != "" || channel != "")
 }

@@ -45,8 +45,7 @@ func (t *Trace) Exchange() Exchange {
 	}
 	r, sent := t.request, t.request.sent
 	x.Method, x.URI, x.Host, x.Header = sent.Method, sent.URL.RequestURI(), sent.Host, sent.Header.Clone()
-	hidden := r.client.Credential.hidden()
-	header, form := r.auth.secrets(r.method, r.channel, &hidden)
+	header, form := r.auth.secrets(r.method, r.channel, r.client.hidden())
 	for name := range r.secret.header {
 		switch values := header[name]; {
 		case strings.EqualFold(name, "Host") && len(values) > 0:

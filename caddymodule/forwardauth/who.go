@@ -39,12 +39,19 @@ func (c *Credential) Who() string {
 }
 
 func (c *Credential) who() []string {
+	var known []string
+	checked := false
+	for _, in := range c.filled.identity() {
+		known, checked = append(known, in.name, in.value), isChecked(in.name)
+	}
 	switch {
+	case checked: // what else it sends is up to the client
+		return known
 	case c.token != "":
 		return []string{"token", c.token}
 	case c.authorization != "":
 		scheme, rest, _ := strings.Cut(c.authorization, " ")
 		return []string{"authorization", strings.ToLower(scheme), strings.TrimSpace(rest)}
 	}
-	return []string{"cookie", strings.ReplaceAll(c.cookie, `"`, "")}
+	return append(known, "cookie", strings.ReplaceAll(c.cookie, `"`, ""))
 }

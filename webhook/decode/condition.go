@@ -326,9 +326,9 @@ func joinWords(words []word) string {
 	return strings.Join(texts, " ")
 }
 
-// quoteWords makes the text of a condition from words that were already cut,
+// QuoteWords makes the text of a condition from words that were already cut,
 // as a Caddyfile hands them over.
-func quoteWords(args []string) string {
+func QuoteWords(args []string) string {
 	if len(args) == 1 {
 		return args[0]
 	}

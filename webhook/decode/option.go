@@ -77,7 +77,7 @@ func cutWhen(args []string) (rest []string, condition string, err error) {
 	if i < 0 {
 		return args, "", nil
 	}
-	condition = quoteWords(args[i+1:])
+	condition = QuoteWords(args[i+1:])
 	if _, err := deliveries.Condition(condition); err != nil {
 		return nil, "", err
 	}
@@ -105,7 +105,7 @@ func (c *Config) addMap(args []string) error {
 }
 
 func (c *Config) addDrop(args []string) error {
-	text := quoteWords(args)
+	text := QuoteWords(args)
 	if _, err := deliveries.Condition(text); err != nil {
 		return err
 	}
