@@ -131,6 +131,7 @@ func (s *Sidestream) Provision(ctx caddy.Context) error {
 		func() error { return s.provisionAuth(ctx, repl) },
 		s.provisionEndpoints,
 		func() error { return s.provisionWebhooks(repl) },
+		func() error { return s.refuseExampleSecret(ctx) },
 		func() error { return s.provisionRevoke(repl) },
 		func() error { return s.joinHub(ctx, repl) },
 	} {

@@ -208,3 +208,36 @@ func TestValidateBesideTheServer(t *testing.T) {
 	st.until("still here")
 	first.say("1", "1", "and here")
 }
+
+// The secret of Caddyfile.example is public, so it is good for one's own machine
+// only.
+func TestExampleSecretIsRefusedOnASite(t *testing.T) {
+	own := "HOOK_SECRET=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	copied := "HOOK_SECRET=whsec_bm90LWEtc2VjcmV0LWp1c3QtdGhlLWV4YW1wbGUh"
+	for _, test := range []struct {
+		site, secret string
+		good         bool
+	}{
+		{"", "X=", true},
+		{"http://127.0.0.1:8080", "X=", true},
+		{"http://chat.localhost", "X=", true},
+		{"chat.example.com", "X=", false},
+		{"chat.example.com", copied, false},
+		{":8080", "X=", false},
+		{"http://localhost:8080, http://chat.example.com:8080", "X=", false},
+		{"http://192.168.1.7:8080", "X=", false},
+		{"chat.example.com", own, true},
+	} {
+		s := &server{t: t, folder: t.TempDir()}
+		env := append(s.env(), test.secret, "SIDESTREAM_RUN="+s.folder)
+		if test.site != "" {
+			env = append(env, "SITE_ADDRESS="+test.site)
+		}
+		p := run(t, env, s.folder, command(t), "validate", "--config", exampleFile(t))
+		<-p.exited
+		said := p.errOut.tail(4000)
+		if (p.err == nil) != test.good || !test.good && !strings.Contains(said, "export HOOK_SECRET=whsec_$(openssl") {
+			t.Errorf("%s, %s: %v %s", test.site, test.secret, p.err, said)
+		}
+	}
+}

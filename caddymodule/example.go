@@ -1,0 +1,65 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// exampleSecret is what Caddyfile.example has for the webhook's secret where
+// nobody has set one. Everybody can read it there.
+const exampleSecret = "whsec_bm90LWEtc2VjcmV0LWp1c3QtdGhlLWV4YW1wbGUh"
+
+// refuseExampleSecret refuses the secret of the example for a site that others
+// can reach: whoever knows it can post. To try things on one's own machine it is
+// good enough.
+func (s *Sidestream) refuseExampleSecret(ctx caddy.Context) error {
+	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if !ok || onlyThisMachine(server.Routes) {
+		return nil
+	}
+	repl := caddy.NewReplacer()
+	for _, h := range s.Webhooks {
+		if slices.ContainsFunc(h.Secrets, func(secret string) bool { return repl.ReplaceAll(secret, "") == exampleSecret }) {
+			return fmt.Errorf("webhook %s: its secret is that of Caddyfile.example, which is public; set HOOK_SECRET, "+
+				"for Caddy and for the app, to one of your own: export HOOK_SECRET=whsec_$(openssl rand -base64 32)", h.Path)
+		}
+	}
+	return nil
+}
+
+// onlyThisMachine tells whether all sites of a server have names that lead to
+// this machine alone.
+func onlyThisMachine(routes caddyhttp.RouteList) bool {
+	for _, route := range routes {
+		if len(route.MatcherSets) == 0 {
+			return false // any host
+		}
+		for _, matchers := range route.MatcherSets {
+			if !slices.ContainsFunc(matchers, matchesOnlyLocal) {
+				return false
+			}
+		}
+	}
+	return len(routes) > 0
+}
+
+// matchesOnlyLocal tells whether a matcher lets through what was sent to names of
+// this machine, and nothing else.
+func matchesOnlyLocal(matcher any) bool {
+	hosts, ok := matcher.(*caddyhttp.MatchHost)
+	return ok && len(*hosts) > 0 && !slices.ContainsFunc(*hosts, func(host string) bool { return !isLocal(host) })
+}
+
+// isLocal tells whether a site's name is that of the machine itself.
+func isLocal(host string) bool {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	address, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil && address.IsLoopback()
+}
