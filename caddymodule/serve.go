@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -118,7 +120,7 @@ func (s *Sidestream) open(w http.ResponseWriter, r *http.Request, policy *origin
 	}
 	client := s.auth.Client(r, credential)
 	client.Address, client.Foreign = clientAddress(r), policy.otherSite(r)
-	claim := stream.Claim{Address: client.Address, Channels: a.channels, Credential: credential.Who()}
+	claim := stream.Claim{Address: client.Address, Channels: len(a.channels), Credential: credential.Who()}
 	ticket, err := s.hub.Admit(claim)
 	if err != nil {
 		return nil, refusalOfLimit(err)
@@ -137,12 +139,19 @@ func (s *Sidestream) open(w http.ResponseWriter, r *http.Request, policy *origin
 		}
 		return nil, re
 	}
+	if err := ticket.Grant(rooms(admission.channels)...); err != nil {
+		return nil, refusalOfLimit(err)
+	}
 	from := a.from
 	if from.Shown, err = s.shown(r.Context(), admission); err != nil {
 		s.logger.Error("a stream could not be opened", "error", err)
 		return nil, unavailable(0)
 	}
-	start, err := s.hub.Resolve(admission.channels, from)
+	resolve := s.hub.Resolve
+	if r.Method == http.MethodHead {
+		resolve = s.hub.Preview // nothing is kept for it
+	}
+	start, err := resolve(admission.channels, from)
 	if err != nil {
 		if !errors.Is(err, event.ErrUnavailable) { // of that, the hub has told
 			s.logger.Error("a stream could not be opened", "error", err)
@@ -155,7 +164,7 @@ func (s *Sidestream) open(w http.ResponseWriter, r *http.Request, policy *origin
 		return nil, nil
 	}
 	opened = true
-	session := newSession(s.gate, s.Auth.Filter == filterIntersect)
+	session := newSession(s.gate, ticket, s.Auth.Filter == filterIntersect)
 	if s.auth.Shows() == forwardauth.ShownSinceJoin {
 		session.rights, session.user = s.hub, admission.user
 	}
@@ -166,6 +175,13 @@ func (s *Sidestream) open(w http.ResponseWriter, r *http.Request, policy *origin
 		s.logger.Debug("a stream ended as it was opened", "error", err)
 	}
 	return responder, nil
+}
+
+// rooms are the channels that limits count: all but the client's own private one.
+func rooms(channels []string) []string {
+	return slices.DeleteFunc(slices.Clone(channels), func(name string) bool {
+		return strings.HasPrefix(name, event.UserPrefix)
+	})
 }
 
 // hideStep is what refusals of hidden channels are rounded up to: how fast an app

@@ -10,16 +10,16 @@ import (
 // changes, the stream, or its part of it, ends. It holds nothing of a
 // configuration.
 type session struct {
-	watched   *access.Session
+	door      *stream.Door
 	stream    *stream.Stream
 	intersect bool        // a channel that is denied leaves the others
 	rights    *stream.Hub // remembers when a right ended; nil where nobody needs that
 	user      string
 }
 
-func newSession(g *pooledGate, intersect bool) *session {
+func newSession(g *pooledGate, t *stream.Ticket, intersect bool) *session {
 	se := &session{intersect: intersect}
-	se.watched = g.NewSession(se.end)
+	se.door = stream.NewDoor(g.Gate.Gate, t, se.end)
 	return se
 }
 
@@ -32,7 +32,7 @@ func (se *session) watch(s *stream.Stream, ad *admission) {
 		if channel == "" && ad.user != "" {
 			channel = event.UserChannel(ad.user) // what stands on the answer about identity
 		}
-		se.watched.Add(channel, g.question, g.verdict)
+		se.door.Enter(channel, g.question, g.verdict)
 	}
 }
 
@@ -57,4 +57,4 @@ func (se *session) end(channel string, cause access.Cause, left int) {
 }
 
 // close is called by a shard when the stream has ended.
-func (se *session) close(stream.Closed) { se.watched.Close() }
+func (se *session) close(stream.Closed) { se.door.Close() }

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/seed-078801ba/sidestream/stream/event"
@@ -39,6 +40,8 @@ type fetch struct {
 	channels []place
 	epoch    event.Epoch
 	after    uint64
+	late     *channel // it is for this one alone, which is late
+	subs     int      // of the stream, when it was asked for
 }
 
 // place is how far a stream has, or was told of, a channel.
@@ -75,10 +78,16 @@ func newFetchers(h *Hub) *fetchers {
 // fetch has older events read for a stream, and comes back to its shard. Called
 // by the shard; a stream waits for one fetch at most.
 func (f *fetchers) fetch(s *Stream) {
-	q := fetch{s: s, epoch: s.within, after: s.cursor, channels: make([]place, len(s.subs))}
-	for i, sub := range s.subs {
-		behind := max(s.cursor, sub.behind)
-		q.channels[i] = place{sub.ch, behind, max(s.told, behind)}
+	q := fetch{s: s, epoch: s.within, after: s.cursor, subs: len(s.subs)}
+	for i := range s.subs {
+		switch sub := &s.subs[i]; {
+		case s.late > 0 && sub.late() && q.late == nil:
+			q.late, q.after = sub.ch, sub.from
+			q.channels = append(q.channels, place{sub.ch, sub.from, max(sub.told, sub.from)})
+		case s.late == 0 && !sub.ch.pattern:
+			behind := max(s.cursor, sub.behind)
+			q.channels = append(q.channels, place{sub.ch, behind, max(s.told, sub.told, behind)})
+		}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -152,9 +161,9 @@ func (f *fetchers) find(q fetch) (*page, error) {
 			if !p.whole {
 				return p, nil
 			}
-			inMemory = ch.behind >= ch.recent().base
+			inMemory = ch.behind >= ch.recent().base.Seq
 		default:
-			inMemory = inMemory && p.whole && ch.behind >= ch.recent().base
+			inMemory = inMemory && p.whole && ch.behind >= ch.recent().base.Seq
 		}
 	}
 	if inMemory {
@@ -172,10 +181,10 @@ func (f *fetchers) find(q fetch) (*page, error) {
 // it.
 func (f *fetchers) page(ch *channel, after uint64) *page {
 	w := ch.recent()
-	if after >= w.base {
+	if after >= w.base.Seq {
 		return nil
 	}
-	key := pageKey{ch, w.epoch, after}
+	key := pageKey{ch, w.base.Epoch, after}
 	f.mu.Lock()
 	p := f.pages[key]
 	if p == nil {
@@ -189,11 +198,11 @@ func (f *fetchers) page(ch *channel, after uint64) *page {
 	f.mu.Unlock()
 	p.once.Do(func() {
 		h := f.hub
-		entries, more, err := h.log.Read([]string{ch.name}, after, w.base, pageEvents, pageBytes)
+		entries, more, err := h.log.Read([]string{ch.name}, after, w.base.Seq, pageEvents, pageBytes)
 		if p.err = err; err != nil {
 			return
 		}
-		p.fill(entries, more, w.base)
+		p.fill(entries, more, w.base.Seq)
 		// What retention has taken away must not become a hole in the window.
 		var trimmed uint64
 		if trimmed, p.err = h.log.Trimmed(ch.name); p.err != nil {
@@ -238,8 +247,15 @@ func (sh *shard) fetched(q fetch, p *page, missing []event.Missing, err error) {
 		return // it has ended meanwhile
 	}
 	s.state = open
+	at, sub := s.cursor, (*subscription)(nil)
+	if q.late != nil {
+		if k := s.sub(q.late); k >= 0 {
+			sub = &s.subs[k]
+			at = sub.from
+		}
+	}
 	switch {
-	case q.epoch != s.within || q.after != s.cursor: // a reset came in between
+	case q.epoch != s.within || q.after != at || q.late != nil && sub == nil: // a reset came in between, or it has left
 	case err != nil:
 		sh.hub.config().Logger.Error("reading older events", "hub", sh.hub.name, "error", err)
 		sh.conclude(s, StoreFailed)
@@ -256,20 +272,35 @@ func (sh *shard) fetched(q fetch, p *page, missing []event.Missing, err error) {
 			sh.conclude(s, end)
 			return
 		}
-		if !sh.signal(s, missing) {
-			return
+		if sub != nil {
+			sh.signalLate(s, sub, missing[0])
+		} else {
+			sh.signal(s, missing)
 		}
 	case p != nil:
-		s.page, s.pageTo = append([]*item(nil), p.items...), p.to
+		s.page, s.pageTo, s.pageOf = append([]*item(nil), p.items...), p.to, q.late
+		if len(s.subs) < q.subs { // it has left a channel meanwhile
+			s.page = slices.DeleteFunc(s.page, func(it *item) bool { return !s.listensTo(it.Channel.Text) })
+		}
 	}
-	if s.behind == 0 {
+	if s.attentive() {
 		sh.deliver(s)
 	}
 }
 
+// signalLate tells a client what it misses of a channel that is late.
+func (sh *shard) signalLate(s *Stream, sub *subscription, m event.Missing) {
+	sub.behind = max(sub.behind, m.To.Seq)
+	if sub.from = min(m.To.Seq, sub.upto); !sub.late() {
+		s.late--
+	}
+	s.dropPage(sub.ch)
+	sh.writeNext(s, s.encoding().frame(s.spec.Format.Gap(nil, m)))
+}
+
 // signal tells a client what it misses, and moves its cursor behind the gap: to
 // the head, or to the oldest event that is left if it asked for that.
-func (sh *shard) signal(s *Stream, missing []event.Missing) bool {
+func (sh *shard) signal(s *Stream, missing []event.Missing) {
 	if !s.oldest { // then it misses the other channels as well
 		missing = []event.Missing{{From: missing[0].From, To: sh.hub.Head(), Reason: missing[0].Reason}}
 		s.cursor = missing[0].To.Seq
@@ -284,5 +315,5 @@ func (sh *shard) signal(s *Stream, missing []event.Missing) bool {
 		b = append(b, s.encoding().frame(s.spec.Format.Gap(nil, m))...)
 		s.cursor = max(s.cursor, m.At.Seq)
 	}
-	return sh.writeNext(s, b)
+	sh.writeNext(s, b)
 }

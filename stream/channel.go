@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"container/list"
 	"sort"
 	"sync"
 	"sync/atomic"
@@ -16,15 +17,20 @@ const maxEncodings = 16
 
 // channel holds the recent events of a channel, and who listens.
 type channel struct {
-	name string
-	home int // the shard of its first streams
+	name    string
+	pattern bool // the name is that of a Pattern
+	home    int  // the shard of its first streams
 
 	// Guarded by Hub.mu.
 	listeners int
 	idleSince int64
+	idle      *list.Element // in Hub.idle, while there are no listeners
 
-	mu sync.Mutex
-	w  window
+	mu        sync.Mutex
+	w         window
+	forgotten bool // the hub does not know it any more
+	readers   map[*Reader]struct{}
+	reading   atomic.Int32 // len(readers)
 
 	// listening counts the streams of each shard that have joined, so that an
 	// event wakes only the shards that have someone to tell.
@@ -40,9 +46,8 @@ type channel struct {
 // the hub's head. It is a value: appending makes a new one and leaves what
 // others hold of the old one alone.
 type window struct {
-	epoch event.Epoch // of base and of the items
-	base  uint64
-	items []*item
+	base  event.Cursor // its tag is known of patterns' windows only
+	items []placed
 	total uint64 // bytes that the channel has said since it was made
 }
 
@@ -50,8 +55,13 @@ type window struct {
 // somebody uses, and shared by all streams.
 type item struct {
 	event.Entry
-	cum    uint64 // window.total up to and including this one
 	frames [maxEncodings]atomic.Pointer[[]byte]
+}
+
+// placed is an item in a window; patterns' windows share the channels' items.
+type placed struct {
+	*item
+	cum uint64 // window.total up to and including this one
 }
 
 // encoding is how streams get their messages: a format in a framing.
@@ -92,7 +102,7 @@ func weight(e *event.Entry) int { return 320 + len(e.Body) + len(e.Payload) }
 
 func newChannel(name string, shards int, head event.Cursor) *channel {
 	return &channel{
-		name: name, w: window{epoch: head.Epoch, base: head.Seq},
+		name: name, w: window{base: head},
 		listening: make([]atomic.Int32, shards), dirty: make([]atomic.Bool, shards), rosters: make([]roster, shards),
 	}
 }
@@ -104,14 +114,13 @@ func (c *channel) recent() window {
 	return c.w
 }
 
-// append adds a new entry at the head and says by how many bytes the window
-// grew.
-func (c *channel) append(e event.Entry, cfg *Config) int64 {
+// append adds a new item at the head and says by how many bytes the window grew.
+func (c *channel) append(it *item, cfg *Config) int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	before := c.w.bytes()
-	c.w.total += uint64(weight(&e))
-	c.w.items = append(c.w.items, &item{Entry: e, cum: c.w.total})
+	c.w.total += uint64(weight(&it.Entry))
+	c.w.items = append(c.w.items, placed{it, c.w.total})
 	c.w.trim(cfg.WindowEvents, uint64(cfg.WindowBytes))
 	return int64(c.w.bytes()) - int64(before)
 }
@@ -123,7 +132,7 @@ func (c *channel) append(e event.Entry, cfg *Config) int64 {
 func (c *channel) prepend(entries []event.Entry, after uint64, before window, cfg *Config) (grown int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.w.epoch != before.epoch || c.w.base != before.base || after >= before.base || len(c.w.items)+len(entries) > cfg.WindowEvents {
+	if c.forgotten || c.w.base.Epoch != before.base.Epoch || c.w.base.Seq != before.base.Seq || after >= before.base.Seq || len(c.w.items)+len(entries) > cfg.WindowEvents {
 		return 0
 	}
 	var added uint64
@@ -136,13 +145,13 @@ func (c *channel) prepend(entries []event.Entry, after uint64, before window, cf
 	// What was said before the window counts from below its first item. The
 	// sums wrap around; only their differences are looked at.
 	cum := c.w.total - c.w.bytes() - added
-	items := make([]*item, 0, len(entries)+len(c.w.items)+16)
+	items := make([]placed, 0, len(entries)+len(c.w.items)+16)
 	for i := range entries {
 		cum += uint64(weight(&entries[i]))
-		items = append(items, &item{Entry: entries[i], cum: cum})
+		items = append(items, placed{&item{Entry: entries[i]}, cum})
 	}
 	c.w.items = append(items, c.w.items...)
-	c.w.base = after
+	c.w.base = event.Cursor{Epoch: before.base.Epoch, Seq: after}
 	return int64(added)
 }
 
@@ -151,7 +160,17 @@ func (c *channel) reset(head event.Cursor) (freed int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	freed = int64(c.w.bytes())
-	c.w = window{epoch: head.Epoch, base: head.Seq}
+	c.w = window{base: head}
+	return freed
+}
+
+// forget frees the window for good.
+func (c *channel) forget() (freed int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.forgotten = true
+	freed = int64(c.w.bytes())
+	c.w.items = nil
 	return freed
 }
 
@@ -180,16 +199,17 @@ func (w *window) trim(events int, bytes uint64) {
 	if drop == 0 {
 		return
 	}
-	w.base = w.items[drop-1].Seq
+	last := w.items[drop-1]
+	w.base.Seq, w.base.Tag = last.Seq, last.Tag
 	// The dropped pointers stay in the array until append moves it; when most
 	// of it is dropped, move it now.
 	if w.items = w.items[drop:]; cap(w.items) > 2*len(w.items)+64 {
-		w.items = append(make([]*item, 0, len(w.items)+len(w.items)/4+8), w.items...)
+		w.items = append(make([]placed, 0, len(w.items)+len(w.items)/4+8), w.items...)
 	}
 }
 
 // after is the part of the window behind a position, up to another one.
-func (w *window) after(seq, upto uint64) []*item {
+func (w *window) after(seq, upto uint64) []placed {
 	items := w.items
 	// Most streams are at the head but for the newest few: look there first.
 	lo := len(items)

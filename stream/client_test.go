@@ -131,6 +131,10 @@ type opening struct {
 	start    *Start // instead of from
 	onClose  func(Closed)
 	beat     time.Duration
+	standing bool
+	prelude  [][]byte
+	input    Input
+	sent     []byte
 }
 
 func listen(t *testing.T, h *Hub, o opening) (*listener, *Stream) {
@@ -145,7 +149,10 @@ func listen(t *testing.T, h *Hub, o opening) (*listener, *Stream) {
 		o.beat = time.Hour
 	}
 	c, s := kinds[o.kind](t)
-	ticket, err := h.Admit(Claim{Address: netip.MustParseAddr("192.0.2.1"), Channels: o.channels})
+	ticket, err := h.Admit(Claim{Address: netip.MustParseAddr("192.0.2.1"), Channels: len(o.channels)})
+	if err == nil {
+		err = ticket.Grant(o.channels...)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,6 +165,7 @@ func listen(t *testing.T, h *Hub, o opening) (*listener, *Stream) {
 	}
 	st, err := h.Attach(Opening{
 		Conn: s, Spec: &Spec{Format: o.format, Heartbeat: o.beat}, Channels: o.channels, Start: *o.start, Ticket: ticket, OnClose: o.onClose,
+		Standing: o.standing, Prelude: o.prelude, Input: o.input, Sent: o.sent,
 	})
 	if err != nil {
 		t.Fatal(err)

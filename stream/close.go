@@ -64,4 +64,7 @@ type Closed struct {
 	Duration time.Duration
 	Events   uint64 // messages delivered
 	Bytes    uint64 // written, framing included
+	// Left is where the client goes on, if it got what its connection took: for
+	// a Reader, or another stream.
+	Left Start
 }

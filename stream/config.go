@@ -30,6 +30,9 @@ type Config struct {
 	// Linger is how long a channel that nobody listens to keeps its window, for
 	// clients that come back. Default: 1 minute.
 	Linger time.Duration
+	// IdleChannels bounds how many such channels there are; the one that was
+	// left first goes first. Default: 10,000.
+	IdleChannels int
 	// Drain is the time over which the streams are closed when the hub closes,
 	// so that their clients do not all come back at once. Default: 3 s.
 	Drain time.Duration
@@ -64,6 +67,7 @@ func (c Config) withDefaults() Config {
 	c.WindowBytes = max(c.WindowBytes, int(2*c.Lag.Bytes))
 	orDefault(&c.WindowTotal, 64<<20)
 	orDefault(&c.Linger, time.Minute)
+	orDefault(&c.IdleChannels, 10_000)
 	orDefault(&c.Drain, 3*time.Second)
 	orDefault(&c.Conn.SendBuffer, 64<<10)
 	orDefault(&c.Conn.UnackedMillis, 30_000)

@@ -10,12 +10,24 @@
 // Streams belong to shards, one for each core. A shard is one goroutine with a
 // conn.Poller: it alone touches its streams, so they need no locks of their own.
 // What other goroutines want of a stream they put into its shard's inbox. Only a
-// sender with a message for a few streams may do a shard's work while nobody else
-// is at it; so whoever is holds shard.working.
+// sender with a message for a few streams may do a shard's work while the shard
+// itself is idle; so whoever does that work holds shard.working.
 //
-// Lock order: Hub.writing and shard.working, never both, before Hub.mu before
-// channel.mu before shard.inbox. Whoever writes to a client holds shard.working
-// alone.
+// Clients that speak have the same streams. What they say goes to the stream's
+// Input; the stream Joins and Leaves channels and Patterns, and Sends words to
+// this one client, in order with the events. A client that polls has a Reader
+// instead, and a Door lets either in, channel by channel.
+//
+// # Lock order
+//
+// A lock is taken only while locks that stand above it are held:
+//
+//	Hub.writing    whoever appends to the log     (never together with shard.working)
+//	shard.working  whoever does a shard's work    (the only one held while a client is written to)
+//	Reader.mu
+//	Hub.mu         which channels there are, and what was shown to them
+//	channel.mu     a channel's recent events, and its readers
+//	admissions.mu, shard.inbox, fetchers.mu, the locks of connections: nothing is taken under them
 //
 // The package knows nothing of Caddy, of HTTP or of webhooks.
 package stream

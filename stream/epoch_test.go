@@ -48,7 +48,7 @@ func nextEpoch(h *Hub, ch *channel, seq uint64, body string) event.Cursor {
 	defer h.mu.Unlock()
 	head := event.Cursor{Epoch: event.NewEpoch(), Seq: seq - 1}
 	ch.reset(head)
-	ch.append(event.Entry{Seq: seq, Event: event.Event{Channel: event.String(ch.name), Body: body}}, h.config())
+	ch.append(&item{Entry: event.Entry{Seq: seq, Event: event.Event{Channel: event.String(ch.name), Body: body}}}, h.config())
 	head.Seq = seq
 	return head
 }
@@ -87,8 +87,8 @@ func TestWindowIsFilledFromItsOwnEpoch(t *testing.T) {
 	read := ch.recent()
 	ch.reset(event.Cursor{Epoch: event.NewEpoch(), Seq: before.Seq})
 	ch.prepend([]event.Entry{{Seq: 4}}, 3, read, h.config())
-	if w := ch.recent(); len(w.items) != 0 || w.base != before.Seq {
-		t.Errorf("events of an epoch that is over are in the window: %d, from %d on", len(w.items), w.base)
+	if w := ch.recent(); len(w.items) != 0 || w.base.Seq != before.Seq {
+		t.Errorf("events of an epoch that is over are in the window: %d, from %d on", len(w.items), w.base.Seq)
 	}
 }
 

@@ -169,8 +169,9 @@ func (f *follower) settle() {
 // reset begins anew at head: what lies before it cannot be shown.
 func (h *Hub) reset(head event.Cursor, reason event.Reason) {
 	h.mu.Lock()
-	for _, ch := range h.channels {
+	for ch := range h.all() {
 		h.windows.Add(-ch.reset(head))
+		ch.wakeReaders()
 	}
 	if last := h.head.Swap(&head); last.Epoch != head.Epoch {
 		h.follower.leave(last.Epoch)
@@ -208,10 +209,14 @@ func (sh *shard) restart(s *Stream, head event.Cursor, reason event.Reason) {
 	if s.within == head.Epoch {
 		from.Epoch = head.Epoch
 	}
-	s.page, s.pageTo = nil, 0
+	s.page, s.pageTo, s.pageOf, s.late = nil, 0, nil, 0
 	s.within, s.cursor, s.told = head.Epoch, head.Seq, head.Seq
 	for i := range s.subs {
-		s.subs[i].behind = 0
+		sub := &s.subs[i]
+		*sub = subscription{ch: sub.ch, place: sub.place, since: head.Seq}
+	}
+	for i := range s.acts { // what they were to follow will not come
+		s.acts[i].after = 0
 	}
 	gap := s.spec.Format.Gap(nil, event.Missing{From: from, To: head, Reason: reason})
 	if sh.writeNext(s, s.encoding().frame(gap)) && s.state == open {

@@ -52,7 +52,7 @@ func (t *tail) Close() error { return nil }
 
 func (t *tail) Grouped() bool { return true }
 
-func (t *tail) Secret() []byte { return []byte("secret") }
+func (s *sharedLog) Secret() []byte { return []byte("secret") }
 
 func (t *tail) Follow(ctx context.Context, after event.Cursor, f log.Follower) error {
 	f.Connected(nil)
@@ -248,6 +248,8 @@ func TestSharedLogCutOff(t *testing.T) {
 
 // neverConnected is a shared log that is out of reach.
 type neverConnected struct{ *sharedLog }
+
+var _ log.Shared = neverConnected{}
 
 func (neverConnected) Head() event.Cursor { return event.Cursor{} }
 func (neverConnected) Append([]event.Event, []event.Mark) ([]log.Appended, error) {

@@ -76,10 +76,10 @@ func (sh *shard) beatWheel(w *wheel, t int64) {
 // heartbeat writes to a stream, unless its connection has not even taken its
 // messages.
 func (sh *shard) heartbeat(s *Stream) {
-	if s.state == open && s.behind == 0 {
+	if s.attentive() {
 		sh.deliver(s) // other channels may have moved the head on: so may the cursor
 	}
-	if s.behind != 0 || (s.state != open && s.state != fetching) {
+	if s.behind != 0 || !s.running() {
 		return
 	}
 	cursor := s.headCursor()

@@ -1,9 +1,11 @@
 package stream
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -47,6 +49,8 @@ type Hub struct {
 	// a new channel knows exactly from where on it hears everything.
 	mu        sync.Mutex
 	channels  map[string]*channel
+	idle      list.List // of the channels without listeners, the longest so first
+	patterns  patterns
 	homes     int // given out; see channel.home
 	interest  Interest
 	windows   atomic.Int64 // bytes of all windows together
@@ -65,6 +69,7 @@ func Open(name string, l log.Log, cfg Config) (*Hub, error) {
 		writerDone:   make(chan struct{}),
 		followerDone: make(chan struct{}),
 		channels:     map[string]*channel{},
+		patterns:     patterns{},
 	}
 	h.Configure(cfg)
 	head := l.Head()
@@ -181,16 +186,35 @@ func (h *Hub) Closing() bool {
 type Opening struct {
 	Conn conn.Conn
 	Spec *Spec
-	// Channels is what the stream listens to, without repetitions.
+	// Channels is what the stream listens to at first, without repetitions.
 	Channels []string
 	// Start is what Resolve said.
 	Start Start
-	// Ticket is what Admit gave.
+	// Standing: the stream may have no channel at first, and lives on when it
+	// has none left.
+	Standing bool
+	// Ticket is what Admit gave. It may be nil if somebody else holds it who
+	// lives longer than the stream, a session.
 	Ticket *Ticket
+	// Prelude is this client's own: messages of the format, each without its
+	// frame, that come before everything else.
+	Prelude [][]byte
+	// Input, if set, is given what the client sends. Otherwise that is thrown
+	// away.
+	Input Input
+	// Sent is what the client has sent behind its request already. Input gets it
+	// first.
+	Sent []byte
 	// OnClose, if set, is called once when the stream has ended. It is called
 	// by a shard and must not wait.
 	OnClose func(Closed)
 }
+
+// Input is given what a client sends, piece by piece as it comes: a piece may be
+// half a message. It is called by the stream's shard, so it must not wait; a
+// piece is valid during the call only. It may call the stream's methods, which
+// do not wait either.
+type Input func(s *Stream, piece []byte)
 
 // Spec is what all streams of one endpoint and format have in common. Make it
 // once and share it: it must not change.
@@ -217,21 +241,25 @@ func (h *Hub) Attach(o Opening) (*Stream, error) {
 		return fail(err)
 	}
 	if len(o.Channels) == 0 {
-		return fail(errors.New("a stream needs a channel"))
+		if !o.Standing {
+			return fail(errors.New("a stream that is not standing needs a channel"))
+		}
+		head := h.Head()
+		o.Start = Start{Seq: head.Seq, Asked: o.Start.Asked, epoch: head.Epoch}
 	}
 	s := &Stream{
-		conn: o.Conn, spec: o.Spec, ticket: o.Ticket, onClose: o.OnClose,
+		conn: o.Conn, spec: o.Spec, ticket: o.Ticket, input: o.Input, onClose: o.OnClose, standing: o.Standing,
 		enc: number, framing: o.Conn.Framing(),
 		within: o.Start.epoch, cursor: o.Start.Seq, asked: o.Start.Asked || o.Spec.Format.Resumable(), oldest: o.Start.oldest, told: o.Start.told,
 		opened: now(), lastTaken: now(),
 	}
-	s.shard = h.shards[h.place(o.Channels[0])]
+	s.shard = h.shards[h.home(o.Channels)]
 	s.subs = make([]subscription, len(o.Channels))
 	for i, name := range o.Channels {
 		s.subs[i] = subscription{ch: h.join(name, s.shard.index), behind: o.Start.behind[name]}
 	}
-	missing := o.Start.Missing
-	if !s.shard.post(func() { s.shard.adopt(s, missing) }) {
+	first := opener{o.Prelude, o.Start.Missing, o.Sent}
+	if !s.shard.post(func() { s.shard.adopt(s, first) }) {
 		for _, sub := range s.subs {
 			h.leave(sub.ch, s.shard.index)
 		}
@@ -245,12 +273,14 @@ func (h *Hub) Attach(o Opening) (*Stream, error) {
 // the cores had better share the work.
 const crowd = 64
 
-// place chooses the shard of a stream by the first of its channels.
-func (h *Hub) place(name string) int {
+// home chooses the shard of a stream by the first of its channels.
+func (h *Hub) home(channels []string) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if ch, _ := h.channel(name); ch.listeners < crowd {
-		return ch.home
+	if len(channels) > 0 {
+		if ch, _ := h.channel(channels[0]); ch.listeners < crowd {
+			return ch.home
+		}
 	}
 	h.homes++
 	return h.homes % len(h.shards)
@@ -261,9 +291,58 @@ func (h *Hub) join(name string, shard int) *channel {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	ch, _ := h.channel(name)
-	ch.listeners++
+	h.listen(ch)
 	ch.listening[shard].Add(1)
 	return ch
+}
+
+// listen counts a listener. Called with h.mu held.
+func (h *Hub) listen(ch *channel) {
+	if ch.listeners++; ch.idle != nil {
+		h.idle.Remove(ch.idle)
+		ch.idle = nil
+	}
+}
+
+// unlisten undoes listen. A channel without listeners stays for a while, for
+// those who come back; a pattern does not, it has nothing for them. Called with
+// h.mu held.
+func (h *Hub) unlisten(ch *channel) {
+	if ch.listeners--; ch.listeners > 0 {
+		return
+	}
+	if ch.pattern {
+		delete(h.patterns, ch.name)
+		h.windows.Add(-ch.forget())
+		return
+	}
+	h.rest(ch)
+}
+
+// rest notes that nobody listens to a channel. There is a bound on how many such
+// channels are kept. Called with h.mu held.
+func (h *Hub) rest(ch *channel) {
+	ch.idleSince = now()
+	ch.idle = h.idle.PushBack(ch)
+	for h.idle.Len() > h.config().IdleChannels {
+		h.forget(h.idle.Front().Value.(*channel))
+	}
+}
+
+// all are the channels and the patterns. Called with h.mu held.
+func (h *Hub) all() iter.Seq[*channel] {
+	return func(yield func(*channel) bool) {
+		for _, ch := range h.channels {
+			if !yield(ch) {
+				return
+			}
+		}
+		for _, ch := range h.patterns {
+			if !yield(ch) {
+				return
+			}
+		}
+	}
 }
 
 // Interest is told of every channel that somebody begins to listen to, or that
@@ -278,8 +357,9 @@ func (h *Hub) channel(name string) (ch *channel, ready []<-chan struct{}) {
 	if ch == nil {
 		h.homes++
 		ch = newChannel(name, len(h.shards), h.Head())
-		ch.home, ch.idleSince = h.homes%len(h.shards), now()
+		ch.home = h.homes % len(h.shards)
 		h.channels[name] = ch
+		h.rest(ch)
 		if h.interest != nil {
 			ready = h.interest(name, true)
 		}
@@ -327,15 +407,12 @@ func (h *Hub) expect(channels []string) {
 // interestWait bounds how long a client waits for that.
 const interestWait = time.Second
 
-// leave undoes join. A channel without listeners stays for a while, for those
-// who come back.
+// leave undoes join.
 func (h *Hub) leave(ch *channel, shard int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	ch.listening[shard].Add(-1)
-	if ch.listeners--; ch.listeners == 0 {
-		ch.idleSince = now()
-	}
+	h.unlisten(ch)
 }
 
 // now is a monotonic clock in nanoseconds; only differences mean something.

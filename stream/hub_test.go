@@ -295,12 +295,21 @@ func TestLegacyClientIsEndedRatherThanToldOfAGap(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	h := newHub(t, Config{Limits: Limits{Streams: 4, PerAddress: 2, PerCredential: 3, PerChannel: 3, ChannelsPerStream: 2}}, log.Retention{})
-	claim := func(addr, cred string, channels ...string) Claim {
-		return Claim{Address: netip.MustParseAddr(addr), Credential: cred, Channels: channels}
+	type client struct {
+		Claim
+		channels []string
 	}
-	admit := func(c Claim, want string) *Ticket {
+	claim := func(addr, cred string, channels ...string) client {
+		return client{Claim{Address: netip.MustParseAddr(addr), Credential: cred, Channels: len(channels)}, channels}
+	}
+	admit := func(c client, want string) *Ticket {
 		t.Helper()
-		ticket, err := h.Admit(c)
+		ticket, err := h.Admit(c.Claim)
+		if err == nil {
+			if err = ticket.Grant(c.channels...); err != nil {
+				ticket.Release()
+			}
+		}
 		got := ""
 		var limit *LimitError
 		if errors.As(err, &limit) {
@@ -320,6 +329,18 @@ func TestLimits(t *testing.T) {
 	admit(claim("192.0.2.2", "y", "1", "2", "3"), "channels")
 	d := admit(claim("192.0.2.2", "y", "b"), "")
 	admit(claim("192.0.2.3", "z", "c"), "streams")
+	a.Return("a")
+	a.Return("a")
+	a.Return("never granted")
+	if err := d.Grant("a", "b"); err != nil {
+		t.Errorf("a place in a channel was given back: %v", err)
+	}
+	if err := a.Grant("a"); err == nil {
+		t.Error("more are in a channel than may be")
+	}
+	if err := d.Grant("3"); err == nil {
+		t.Error("one stream has more channels than it may have")
+	}
 	for _, ticket := range []*Ticket{a, b, c, d} {
 		ticket.Release()
 		ticket.Release()

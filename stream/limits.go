@@ -3,12 +3,16 @@ package stream
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/seed-078801ba/sidestream/stream/event"
 )
 
 // Limits bound the streams that are open at one time. Zero means no bound,
-// except where a default is given.
+// except where a default is given. What counts is what was granted: a client
+// that asks for a channel which it may not have takes nobody's place there.
 type Limits struct {
 	Streams       int // in all
 	PerAddress    int // of one IPv4 address or IPv6 /64
@@ -40,14 +44,20 @@ type Claim struct {
 	// Credential is a digest of what the client authenticates with, never the
 	// secret itself.
 	Credential string
-	Channels   []string
+	// Channels is for how many channels the client asks.
+	Channels int
 }
 
-// Ticket is a place for one stream. It is used up by Attach, or released.
+// Ticket is a place for one stream, or for a session that has one stream after
+// another, and for the channels that it was granted. A stream that is attached
+// with it releases it at its end. A nil Ticket counts nothing. All methods are
+// safe for concurrent use.
 type Ticket struct {
-	hub      *Hub
-	claim    Claim
-	released bool // guarded by admissions.mu
+	hub   *Hub
+	claim Claim
+	// Guarded by admissions.mu.
+	granted  []string
+	released bool
 }
 
 // admissions counts what is open.
@@ -79,45 +89,82 @@ func network(a netip.Addr) netip.Prefix {
 }
 
 // Admit takes a place for a stream, or says with a *LimitError what is full.
-// Call it before anything is promised to the client.
+// Call it before anything is promised to the client, and before the backend is
+// asked. The channels are counted by Grant.
 func (h *Hub) Admit(c Claim) (*Ticket, error) {
 	l := h.config().Limits
 	a := h.admissions
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	full := func(limit string, policy bool) error {
-		h.counters.refused(limit)
-		return &LimitError{Limit: limit, Policy: policy, RetryAfter: retryAfterLimit}
-	}
 	n := network(c.Address)
 	switch {
-	case len(c.Channels) > l.ChannelsPerStream:
-		return nil, full("channels", true)
+	case c.Channels > l.ChannelsPerStream:
+		return nil, h.full("channels", true)
 	case l.Streams > 0 && a.streams >= l.Streams:
-		return nil, full("streams", false)
+		return nil, h.full("streams", false)
 	case l.PerAddress > 0 && n.IsValid() && a.address[n] >= l.PerAddress:
-		return nil, full("address", true)
+		return nil, h.full("address", true)
 	case l.PerCredential > 0 && c.Credential != "" && a.credential[c.Credential] >= l.PerCredential:
-		return nil, full("credential", true)
-	}
-	if l.PerChannel > 0 {
-		for _, name := range c.Channels {
-			if a.channel[name] >= l.PerChannel {
-				return nil, full("channel", false)
-			}
-		}
+		return nil, h.full("credential", true)
 	}
 	a.streams++
-	a.count(n, c, 1)
+	add(a.address, n, 1)
+	add(a.credential, c.Credential, 1)
 	return &Ticket{hub: h, claim: c}, nil
 }
 
-// count adds d to every count of a claim, and forgets those that reach zero.
-func (a *admissions) count(n netip.Prefix, c Claim, d int) {
-	add(a.address, n, d)
-	add(a.credential, c.Credential, d)
-	for _, name := range c.Channels {
-		add(a.channel, name, d)
+// full is the error of a limit that is reached.
+func (h *Hub) full(limit string, policy bool) error {
+	h.counters.refused(limit)
+	return &LimitError{Limit: limit, Policy: policy, RetryAfter: retryAfterLimit}
+}
+
+// Grant counts channels that the client may listen to and is about to join: all
+// of them, or none and a *LimitError. One that was granted before is not counted
+// twice.
+func (t *Ticket) Grant(channels ...string) error {
+	if t == nil {
+		return nil
+	}
+	l := t.hub.config().Limits
+	a := t.hub.admissions
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if t.released {
+		return event.ErrClosed
+	}
+	granted := t.granted[:len(t.granted):len(t.granted)]
+	for _, name := range channels {
+		if slices.Contains(granted, name) {
+			continue
+		}
+		if l.PerChannel > 0 && a.channel[name] >= l.PerChannel {
+			return t.hub.full("channel", false)
+		}
+		granted = append(granted, name)
+	}
+	if len(granted) > l.ChannelsPerStream {
+		return t.hub.full("channels", true)
+	}
+	for _, name := range granted[len(t.granted):] {
+		add(a.channel, name, 1)
+	}
+	t.granted = granted
+	return nil
+}
+
+// Return gives back the count of a channel that the client has left. Of one that
+// was not granted, it does nothing. A stream calls it by itself.
+func (t *Ticket) Return(channel string) {
+	if t == nil {
+		return
+	}
+	a := t.hub.admissions
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if i := slices.Index(t.granted, channel); i >= 0 {
+		t.granted = slices.Delete(slices.Clone(t.granted), i, i+1)
+		add(a.channel, channel, -1)
 	}
 }
 
@@ -127,8 +174,11 @@ func add[K comparable](m map[K]int, k K, d int) {
 	}
 }
 
-// Release gives the place back. Idempotent; safe for concurrent use.
+// Release gives back the place and what was granted. Idempotent.
 func (t *Ticket) Release() {
+	if t == nil {
+		return
+	}
 	a := t.hub.admissions
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -137,5 +187,10 @@ func (t *Ticket) Release() {
 	}
 	t.released = true
 	a.streams--
-	a.count(network(t.claim.Address), t.claim, -1)
+	add(a.address, network(t.claim.Address), -1)
+	add(a.credential, t.claim.Credential, -1)
+	for _, name := range t.granted {
+		add(a.channel, name, -1)
+	}
+	t.granted = nil
 }

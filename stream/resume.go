@@ -40,6 +40,17 @@ type Start struct {
 	behind map[string]uint64 // of channels that begin later than Seq
 }
 
+// begin has a channel begin at a position, which is not before Seq.
+func (s *Start) begin(channel string, at uint64) {
+	if at <= s.Seq {
+		return
+	}
+	if s.behind == nil {
+		s.behind = map[string]uint64{}
+	}
+	s.behind[channel] = at
+}
+
 // Resume is the value of the Stream-Resume response header; empty if the
 // client named no place.
 func (s Start) Resume() string {
@@ -56,6 +67,12 @@ func (s Start) Resume() string {
 // true until the stream is attached, however long that takes.
 func (h *Hub) Resolve(channels []string, from From) (Start, error) {
 	h.expect(channels)
+	return h.Preview(channels, from)
+}
+
+// Preview is Resolve for somebody who opens no stream: nothing is kept in memory
+// for the channels, and no source is told of them.
+func (h *Hub) Preview(channels []string, from From) (Start, error) {
 	head := h.Head()
 	if head.Epoch == (event.Epoch{}) || h.follower != nil && h.follower.degraded.Load() {
 		return Start{}, event.ErrUnavailable // a shared log that was never reached, or not for long
@@ -177,9 +194,9 @@ func (h *Hub) resolveSeq(channels []string, c event.Cursor, from From, head even
 	case !from.Oldest:
 		return h.lost(c, from, head, event.Trimmed), nil
 	}
-	start.Missing, start.Seq, start.behind = missing, missing[len(missing)-1].At.Seq, map[string]uint64{}
+	start.Missing, start.Seq = missing, missing[len(missing)-1].At.Seq
 	for _, m := range missing {
-		start.behind[m.Channel] = m.To.Seq
+		start.begin(m.Channel, m.To.Seq)
 	}
 	return start, nil
 }

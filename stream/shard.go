@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -207,11 +208,11 @@ func (sh *shard) tick() {
 
 // ready acts on what the poller has to say of a stream.
 func (sh *shard) ready(s *Stream, e conn.Event) {
-	if e.Readable && s.conn.Read(nil) {
+	if e.Readable && sh.hear(s) {
 		e.Gone = true
 	}
 	if e.Gone {
-		if s.state == open || s.state == fetching {
+		if s.running() {
 			s.reason = ClientGone
 		}
 		sh.release(s)
@@ -232,15 +233,31 @@ func (sh *shard) fanOut(ch *channel) {
 	// from the end, nobody is passed over.
 	for i := len(ch.rosters[sh.index]) - 1; i >= 0; i-- {
 		if list := ch.rosters[sh.index]; i < len(list) {
-			if s := list[i].s; s.state == open && s.behind == 0 {
+			if s := list[i].s; s.attentive() {
 				sh.deliver(s)
 			}
 		}
 	}
 }
 
+// hear gives what a client has sent to whoever wants it, and tells whether the
+// client is gone.
+func (sh *shard) hear(s *Stream) (gone bool) {
+	if s.input == nil || !s.running() {
+		return s.conn.Read(nil)
+	}
+	return s.conn.Read(func(piece []byte) { s.input(s, piece) })
+}
+
+// opener is what is there when a stream begins.
+type opener struct {
+	prelude [][]byte
+	missing []event.Missing
+	sent    []byte
+}
+
 // adopt takes in a new stream.
-func (sh *shard) adopt(s *Stream, missing []event.Missing) {
+func (sh *shard) adopt(s *Stream, o opener) {
 	var i int32
 	if n := len(sh.free); n > 0 {
 		i, sh.free = sh.free[n-1], sh.free[:n-1]
@@ -268,30 +285,46 @@ func (sh *shard) adopt(s *Stream, missing []event.Missing) {
 		sh.end(s, ShuttingDown)
 		return
 	}
-	if head := sh.hub.Head(); s.within != head.Epoch { // a reset came before it could be told
+	f, e := s.spec.Format, s.encoding()
+	var first [][]byte
+	for _, message := range o.prelude {
+		first = append(first, e.frame(message))
+	}
+	head := sh.hub.Head()
+	reset := s.within != head.Epoch // it came before it could be told
+	if !reset {
+		for _, m := range o.missing {
+			first = append(first, e.frame(f.Gap(nil, m)))
+		}
+	}
+	first = slices.DeleteFunc(first, func(b []byte) bool { return len(b) == 0 })
+	if len(first) > 0 {
+		sh.writeAll(s, first)
+	}
+	if reset {
 		sh.restart(s, head, event.EpochChanged)
-		return
+	} else if beat := f.Heartbeat(nil, s.headCursor()); len(beat) > 0 && s.attentive() {
+		sh.write(s, e.frame(beat))
 	}
-	f := s.spec.Format
-	var first []byte
-	for _, m := range missing {
-		first = append(first, s.encoding().frame(f.Gap(nil, m))...)
-	}
-	if len(first) > 0 && !sh.write(s, first) {
-		return
-	}
-	if first = f.Heartbeat(nil, s.headCursor()); len(first) > 0 && !sh.write(s, s.encoding().frame(first)) {
-		return
-	}
-	if s.state == open && s.behind == 0 {
+	if s.attentive() {
 		sh.deliver(s)
+	}
+	if s.input == nil || !s.running() {
+		return
+	}
+	if len(o.sent) > 0 {
+		s.input(s, o.sent)
+	}
+	if s.running() && sh.hear(s) { // what was read ahead
+		s.reason = ClientGone
+		sh.release(s)
 	}
 }
 
 // end closes a stream from our side: between two messages, with a word to the
 // client when it makes sense, and so that the client gets what is on its way.
 func (sh *shard) end(s *Stream, reason CloseReason) {
-	if reason == ShuttingDown && (s.state == open || s.state == fetching) {
+	if reason == ShuttingDown && s.running() {
 		// What was acknowledged goes out first; the drainer does not wait for
 		// ever.
 		s.last = reason
@@ -305,7 +338,7 @@ func (sh *shard) end(s *Stream, reason CloseReason) {
 
 // conclude is end without looking for what is still to be delivered.
 func (sh *shard) conclude(s *Stream, reason CloseReason) {
-	if s.state != open && s.state != fetching {
+	if !s.running() {
 		return
 	}
 	s.reason = reason
@@ -346,46 +379,22 @@ func (sh *shard) finish(s *Stream) {
 
 // leaveChannels takes a stream out of everything that could write to it.
 func (sh *shard) leaveChannels(s *Stream) {
+	left := s.position()
+	s.left = &left
 	for k := range s.subs {
 		s.subs[k].ch.rosters[sh.index].remove(s, k)
 		sh.hub.leave(s.subs[k].ch, sh.index)
 	}
-	s.subs = nil
+	for _, a := range s.acts {
+		if a.join != nil {
+			sh.hub.leave(a.join, sh.index)
+		}
+	}
+	s.subs, s.acts = nil, nil
 	s.page, s.rest = nil, nil
 	sh.removeBeat(s)
 	sh.removeSlow(s)
 	s.ticket.Release()
-}
-
-// dropChannel takes one channel out of a stream.
-func (sh *shard) dropChannel(s *Stream, name string, reason CloseReason) {
-	for k := range s.subs {
-		if s.subs[k].ch.name != name {
-			continue
-		}
-		if len(s.subs) == 1 {
-			sh.end(s, reason)
-			return
-		}
-		ch := s.subs[k].ch
-		ch.rosters[sh.index].remove(s, k)
-		sh.hub.leave(ch, sh.index)
-		last := len(s.subs) - 1
-		s.subs[k] = s.subs[last]
-		s.subs = s.subs[:last]
-		if k < last {
-			sub := s.subs[k]
-			sub.ch.rosters[sh.index][sub.place].sub = k
-		}
-		kept := s.page[:0:0]
-		for _, it := range s.page { // nothing of the channel after this
-			if it.Channel.Text != name {
-				kept = append(kept, it)
-			}
-		}
-		s.page = kept
-		return
-	}
 }
 
 // release ends a stream's life. The reason is set.
@@ -431,7 +440,7 @@ func (sh *shard) logClosed(c Closed) {
 func (sh *shard) cut(reason CloseReason) {
 	for i := range sh.slots {
 		if s := sh.slots[i].s; s != nil {
-			if s.state == open || s.state == fetching {
+			if s.running() {
 				s.reason = reason
 			}
 			sh.release(s)

@@ -105,10 +105,10 @@ func TestPlaces(t *testing.T) {
 	perShard := make([]int, len(h.shards))
 	for i := range 10 * len(h.shards) {
 		name := fmt.Sprint(i)
-		home := h.place(name)
+		home := h.home([]string{name})
 		perShard[home]++
 		for range crowd {
-			if shard := h.place(name); shard != home {
+			if shard := h.home([]string{name}); shard != home {
 				t.Fatalf("a stream of channel %s is in shard %d, not %d", name, shard, home)
 			}
 			h.join(name, home)
@@ -121,7 +121,7 @@ func TestPlaces(t *testing.T) {
 	}
 	clear(perShard)
 	for range 10 * len(h.shards) {
-		perShard[h.place("0")]++
+		perShard[h.home([]string{"0"})]++
 	}
 	for i, n := range perShard {
 		if n != 10 {

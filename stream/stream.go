@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"slices"
 	"time"
 
 	"github.com/seed-078801ba/sidestream/stream/conn"
@@ -14,26 +15,33 @@ type Stream struct {
 	conn    conn.Conn
 	spec    *Spec
 	ticket  *Ticket
+	input   Input
 	onClose func(Closed)
 	subs    []subscription
+	acts    []act // what was asked for and waits for its turn
 
-	within  event.Epoch  // of the cursor
-	cursor  uint64       // everything up to here was given to the connection,
-	rest    []byte       // but for this end of its last message
-	page    []*item      // older events, read from the log, up to pageTo
-	pageTo  uint64       // where the cursor stands when the page is written
-	told    uint64       // what is missing up to here needs no signal
-	slot    int32        // place in shard.slots
-	beat    beatPlace    // place in the shard's wheel of heartbeats
-	behind  int32        // place in shard.slow plus one; 0 while the connection takes everything
-	state   state        // of its life
-	enc     uint8        // number of the encoding in the hub
-	framing conn.Framing // of its messages
-	asked   bool         // a gap signal would be understood
-	oldest  bool         // after a gap, go on with the oldest event that is left
-	live    bool         // it had caught up with the head once
-	reason  CloseReason
-	last    CloseReason // if set: end with it as soon as the client has everything
+	within   event.Epoch  // of the cursor
+	cursor   uint64       // everything up to here was given to the connection,
+	rest     []byte       // but for this end of its last message
+	page     []*item      // older events, read from the log, up to pageTo
+	pageTo   uint64       // where the cursor stands when the page is written
+	pageOf   *channel     // whose page it is, and whose cursor, if it is one that is late
+	late     int32        // subscriptions that are, see there
+	unsaid   int          // bytes of the words in acts
+	told     uint64       // what is missing up to here needs no signal
+	slot     int32        // place in shard.slots
+	beat     beatPlace    // place in the shard's wheel of heartbeats
+	behind   int32        // place in shard.slow plus one; 0 while the connection takes everything
+	state    state        // of its life
+	enc      uint8        // number of the encoding in the hub
+	framing  conn.Framing // of its messages
+	standing bool         // it lives on without a channel
+	asked    bool         // a gap signal would be understood
+	oldest   bool         // after a gap, go on with the oldest event that is left
+	live     bool         // it had caught up with the head once
+	left     *Start       // its position, when it had to leave its channels
+	reason   CloseReason
+	last     CloseReason // if set: end with it as soon as the client has everything
 
 	opened    int64  // see now
 	lastTaken int64  // for those behind, see closeSlow; for those that end, their deadline
@@ -52,6 +60,12 @@ const (
 	gone                  // released
 )
 
+// running tells whether the stream has channels, and somebody to tell.
+func (s *Stream) running() bool { return s.state == open || s.state == fetching }
+
+// attentive tells whether something can be delivered now.
+func (s *Stream) attentive() bool { return s.state == open && s.behind == 0 }
+
 // subscription is a stream's place in one channel.
 type subscription struct {
 	ch    *channel
@@ -59,7 +73,15 @@ type subscription struct {
 	// behind, if it is more than the stream's cursor, is where this channel
 	// begins: the client was told that it misses what is before.
 	behind uint64
+	// upto, if it is more than from, is where the stream's cursor stood when a
+	// channel joined that begins before it, at from. Such a channel is late: what
+	// it has said between the two is given to the client first. from moves on.
+	from, upto uint64
+	told       uint64 // what is missing up to here needs no signal
+	since      uint64 // where a pattern joined
 }
+
+func (sub *subscription) late() bool { return sub.from < sub.upto }
 
 // End closes the stream, at the end of a message if the client takes that
 // much. Idempotent; it does not wait.
@@ -67,10 +89,14 @@ func (s *Stream) End(reason CloseReason) {
 	s.shard.post(func() { s.shard.end(s, reason) })
 }
 
-// Drop takes a channel out of a stream; when none is left, the stream ends.
-// It does not wait.
+// Drop takes a channel out of a stream at once, as Leave does; when none is left,
+// a stream that is not Standing ends. It does not wait.
 func (s *Stream) Drop(channel string, reason CloseReason) {
-	s.shard.post(func() { s.shard.dropChannel(s, channel, reason) })
+	s.shard.post(func() {
+		if s.shard.leave(s, channel) && len(s.subs) == 0 && !s.standing {
+			s.shard.end(s, reason)
+		}
+	})
 }
 
 // encoding is how the stream's messages are written.
@@ -79,15 +105,42 @@ func (s *Stream) encoding() encoding { return encoding{s.spec.Format, s.framing}
 func (s *Stream) closed() Closed {
 	return Closed{
 		Reason: s.reason, Format: s.spec.Format.Name(), Kind: s.conn.Kind(),
-		Duration: time.Duration(now() - s.opened), Events: s.events, Bytes: s.bytes,
+		Duration: time.Duration(now() - s.opened), Events: s.events, Bytes: s.bytes, Left: *s.left,
 	}
+}
+
+// position is where a client goes on that has got what its connection took.
+func (s *Stream) position() Start {
+	start := Start{Seq: s.cursor, Asked: true, epoch: s.within, oldest: s.oldest}
+	for i := range s.subs {
+		start.Seq = min(start.Seq, s.at(&s.subs[i]))
+	}
+	for i := range s.subs {
+		if sub := &s.subs[i]; !sub.ch.pattern {
+			start.begin(sub.ch.name, s.at(sub))
+		}
+	}
+	return start
+}
+
+// at is how far the stream has got in a channel.
+func (s *Stream) at(sub *subscription) uint64 {
+	if sub.late() {
+		return sub.from
+	}
+	return max(s.cursor, sub.behind)
+}
+
+// listensTo tells whether the stream has joined a channel of this name.
+func (s *Stream) listensTo(channel string) bool {
+	return slices.ContainsFunc(s.subs, func(sub subscription) bool { return !sub.ch.pattern && sub.ch.name == channel })
 }
 
 // headCursor is where the stream's client stands, if the stream is at the
 // hub's head; otherwise the zero Cursor.
 func (s *Stream) headCursor() event.Cursor {
 	head := *s.shard.hub.head.Load()
-	if head.Epoch != s.within || head.Seq != s.cursor || len(s.page) > 0 {
+	if head.Epoch != s.within || head.Seq != s.cursor || len(s.page) > 0 || s.late > 0 {
 		return event.Cursor{}
 	}
 	return head

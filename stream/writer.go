@@ -288,9 +288,19 @@ func (h *Hub) show(entries []event.Entry, head event.Cursor) []*channel {
 	h.mu.Lock()
 	var grown int64
 	for i := range entries {
+		first := len(h.shown)
 		if ch := h.channels[entries[i].Channel.Text]; ch != nil {
-			grown += ch.append(entries[i], cfg)
 			h.shown = append(h.shown, ch)
+		}
+		if len(h.patterns) > 0 {
+			h.shown = h.patterns.match(h.shown, entries[i].Channel.Text)
+		}
+		if len(h.shown) == first {
+			continue
+		}
+		it := &item{Entry: entries[i]}
+		for _, ch := range h.shown[first:] {
+			grown += ch.append(it, cfg)
 		}
 	}
 	h.head.Store(&head)
@@ -305,6 +315,7 @@ func (h *Hub) show(entries []event.Entry, head event.Cursor) []*channel {
 // new.
 func (h *Hub) tell(channels []*channel, how func(*shard, *channel)) {
 	for _, ch := range channels {
+		ch.wakeReaders()
 		for _, sh := range h.shards {
 			if ch.listening[sh.index].Load() > 0 {
 				how(sh, ch)
@@ -322,7 +333,7 @@ func (h *Hub) shrinkLargest(total int64) {
 		bytes uint64
 	}
 	list := make([]sized, 0, len(h.channels))
-	for _, ch := range h.channels {
+	for ch := range h.all() {
 		w := ch.recent()
 		list = append(list, sized{ch, w.bytes()})
 	}
@@ -340,13 +351,17 @@ func (h *Hub) forgetIdle() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	limit := now() - int64(h.config().Linger)
-	for name, ch := range h.channels {
-		if ch.listeners == 0 && ch.idleSince < limit {
-			delete(h.channels, name)
-			if h.interest != nil {
-				h.interest(name, false)
-			}
-			h.windows.Add(-ch.shrink(0))
-		}
+	for e := h.idle.Front(); e != nil && e.Value.(*channel).idleSince < limit; e = h.idle.Front() {
+		h.forget(e.Value.(*channel))
 	}
+}
+
+// forget drops a channel that nobody listens to. Called with h.mu held.
+func (h *Hub) forget(ch *channel) {
+	h.idle.Remove(ch.idle)
+	delete(h.channels, ch.name)
+	if h.interest != nil {
+		h.interest(ch.name, false)
+	}
+	h.windows.Add(-ch.forget())
 }
