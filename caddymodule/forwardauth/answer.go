@@ -49,6 +49,8 @@ func (j *judgement) decide(v *access.Verdict) error {
 		v.Cause = access.Forbidden
 	case status >= 200 && status <= 299:
 		return j.good(v)
+	case status >= 300 && status <= 399:
+		v.Outcome, v.Cause = j.redirect()
 	default:
 		v.Outcome, v.Cause = byStatus(status, j.trace)
 		if v.Outcome == access.Unknown {
@@ -82,12 +84,10 @@ func (j *judgement) shown() *values {
 	return &values{channel: j.channel, client: j.client.hidden(), json: j.values.json}
 }
 
-// byStatus says what an answer means that is not good by its status.
+// byStatus says what an answer means by its status, if that is neither good nor
+// a redirect.
 func byStatus(status int, t *Trace) (access.Outcome, access.Cause) {
 	switch {
-	case status >= 300 && status <= 399:
-		t.step("status %d leads to another page, such as a login: the credentials are not accepted", status)
-		return access.Denied, access.BadCredential
 	case status == http.StatusUnauthorized, status == http.StatusProxyAuthRequired:
 		t.step("status %d: the credentials are not accepted", status)
 		return access.Denied, access.BadCredential

@@ -33,6 +33,7 @@ type reports struct {
 	found      bool      // there was another one
 	doubted    time.Time
 	emptied    time.Time // a placeholder had no value
+	led        time.Time // to the same page at another address
 }
 
 // failed takes note of a question without an answer. The error holds no
@@ -69,9 +70,24 @@ func (r *reports) answered(status int, q *request) {
 		r.logger.Info("the backend answers again", "questions_without_answer", failures, "since", since.Round(time.Second))
 	}
 	if doubt {
-		path, _, _ := strings.Cut(q.auth.config.URI, "?") // a query may hold a key
 		r.logger.Warn("the backend has answered 404 to all questions so far; is the address of auth right?",
-			"questions", notFound, "request", q.method+" "+path)
+			"questions", notFound, "request", q.shownAs())
+	}
+}
+
+// redirected takes note of an answer that leads to the same page at another
+// address, of which everybody is told to come back later.
+func (r *reports) redirected(q *request, status int, location string) {
+	now := time.Now()
+	r.mu.Lock()
+	due := r.led.IsZero() || now.Sub(r.led) >= doubtEvery
+	if due {
+		r.led = now
+	}
+	r.mu.Unlock()
+	if due {
+		r.logger.Warn("the backend does not say who may listen, but leads to the same page at another address; ask it there, or tell it with header_up X-Forwarded-Proto or Host that it is asked as it wants",
+			"request", q.shownAs(), "status", status, "location", location)
 	}
 }
 
@@ -87,6 +103,13 @@ func (r *reports) unfilled(name string) {
 	r.mu.Unlock()
 	r.logger.Log(context.Background(), level, "a client was refused, because a placeholder of auth has no value; does the handler that sets it come before sidestream?",
 		"placeholder", "{"+name+"}")
+}
+
+// shownAs is the request as the configuration has it, without its query, which
+// may hold a key.
+func (q *request) shownAs() string {
+	path, _, _ := strings.Cut(q.auth.config.URI, "?")
+	return q.method + " " + path
 }
 
 // doubts tells whether the answers so far look as if the address was wrong. A
