@@ -276,8 +276,8 @@ func (p *parser) finding(text, path *string, kinds ...string) error {
 	switch {
 	case len(args) == 2 && args[0] == "json":
 		*path = args[1]
-	case len(args) == 1 && strings.HasPrefix(args[0], "{"):
-		*text = args[0]
+	case len(args) > 0 && strings.HasPrefix(args[0], "{"):
+		*text = strings.Join(args, " ") // alternatives have spaces around ??
 	case len(args) == 2:
 		return p.Errf("unknown kind of %s %q%s", option, args[0], suggest.Among(args[0], kinds))
 	default:
