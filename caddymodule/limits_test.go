@@ -81,6 +81,42 @@ func TestGuessersAreSlowed(t *testing.T) {
 	s.open("/room/1/live.json", asBasic, "X-Forwarded-For: 203.0.113.10")
 }
 
+// Bad tokens of one address block neither who has a good one there, nor anybody
+// at a browser that a page of another site made send them.
+func TestGuessesOfOthersBlockNobody(t *testing.T) {
+	s := newSite(t)
+	s.servers = behindProxy
+	s.load(strings.Replace(basics, "auth GET /room/{channel}.json", `auth GET /room/{channel}.json {
+		cache 1ms
+	}`, 1))
+	s.app.answer = func(w http.ResponseWriter, r *http.Request) bool {
+		if token := r.Header.Get("Authorization"); strings.HasPrefix(token, "Bearer guess") {
+			w.WriteHeader(http.StatusUnauthorized)
+			return true
+		}
+		return false
+	}
+	s.app.allow("tok", "1", "2")
+	s.app.allow("late", "1")
+	const address, victim = "X-Forwarded-For: 203.0.113.9", "X-Forwarded-For: 203.0.113.10"
+	s.open("/room/1/live.json", asBearer, address)
+	for i := range 25 {
+		s.get("/room/1/live.json", fmt.Sprintf("Authorization: Bearer guess%d", i), address)
+	}
+	s.open("/room/2/live.json", asBearer, address) // asked about anew
+	if resp := s.get("/room/1/live.json", "Authorization: Bearer late", address); resp.StatusCode != http.StatusTooManyRequests {
+		t.Errorf("an unknown token of a blocked address: %d", resp.StatusCode)
+	}
+	for i := range 50 {
+		foreign := []string{"Origin: https://evil.test", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site"}[i%3]
+		resp := s.get(fmt.Sprintf("/flows?filter=1&access_token=guess%d", i), foreign, asSSE, victim)
+		if resp.StatusCode != http.StatusUnauthorized {
+			t.Fatalf("guess %d that a page made: %d", i, resp.StatusCode)
+		}
+	}
+	s.open("/room/1/live.json", "Authorization: Bearer late", victim)
+}
+
 func TestForwardedFromATrustedProxy(t *testing.T) {
 	s := newSite(t)
 	s.servers = behindProxy
