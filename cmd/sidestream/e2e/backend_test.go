@@ -25,6 +25,7 @@ type testBackend struct {
 
 	mu        sync.Mutex
 	verdicts  map[question]verdict
+	rule      func(q question) (verdict, bool) // before the verdicts, if set
 	questions []question
 }
 
@@ -61,6 +62,13 @@ func (b *testBackend) decide(token, channel string, v verdict) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.verdicts[question{token: token, channel: channel}] = v
+}
+
+// decideBy has a rule answer whatever it has an answer for.
+func (b *testBackend) decideBy(rule func(q question) (verdict, bool)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.rule = rule
 }
 
 // asked lists the questions so far.
@@ -105,6 +113,11 @@ func (b *testBackend) record(q question) verdict {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.questions = append(b.questions, q)
+	if b.rule != nil {
+		if v, ok := b.rule(q); ok {
+			return v
+		}
+	}
 	for _, key := range []question{{token: q.token, channel: q.channel}, {token: q.token}, {channel: q.channel}} {
 		if v, ok := b.verdicts[key]; ok {
 			return v
