@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
+	"github.com/seed-078801ba/sidestream/caddymodule/endpoint"
 	"github.com/seed-078801ba/sidestream/caddymodule/suggest"
 )
 
@@ -26,11 +27,11 @@ func init() {
 //	        # whatever reverse_proxy takes
 //	    }
 //
-//	    campfire [<prefix>]
+//	    campfire [<prefix>]             # and the others of Endpoints
 //	    flowdock [<prefix>] {
 //	        opaque_ids
 //	    }
-//	    heartbeat campfire|flowdock <duration>
+//	    heartbeat <endpoint> <duration>
 //
 //	    webhook <path> { ... }          # see (*parser).webhook
 //	    redis   <url>  { ... }          # see (*parser).redis
@@ -76,7 +77,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 		return nil, h.WrapErr(errNoBackend)
 	}
 	if s.CORS != nil {
-		if err := s.CORS.validate(len(s.Auth.Cookies) > 0); err != nil {
+		if err := s.CORS.Validate(len(s.Auth.Cookies) > 0); err != nil {
 			return nil, p.corsAt.WrapErr(err)
 		}
 	}
@@ -93,10 +94,10 @@ type parser struct {
 }
 
 // subdirectives lists what may stand in the block.
-var subdirectives = []string{
-	"auth", "backend", "campfire", "cors", "drain", "flowdock", "health", "heartbeat", "history", "hub", "lag", "limits",
-	"realm", "redis", "revoke", "webhook",
-}
+var subdirectives = slices.Sorted(slices.Values(append([]string{
+	"auth", "backend", "cors", "drain", "health", "heartbeat", "history", "hub", "lag", "limits", "realm", "redis", "revoke",
+	"webhook",
+}, endpointNames()...)))
 
 // repeatable are the subdirectives that may stand there more than once.
 var repeatable = []string{"heartbeat", "redis", "webhook"}
@@ -115,12 +116,6 @@ func (p *parser) line() error {
 		return p.oneArg(&p.s.Hub)
 	case "realm":
 		return p.oneArg(&p.s.Realm)
-	case "campfire":
-		p.s.Campfire = new(Campfire)
-		return p.endpointLine(&p.s.Campfire.Prefix, nil)
-	case "flowdock":
-		p.s.Flowdock = new(Flowdock)
-		return p.endpointLine(&p.s.Flowdock.Prefix, map[string]*bool{"opaque_ids": &p.s.Flowdock.OpaqueIDs})
 	case "heartbeat":
 		return p.heartbeat()
 	case "webhook":
@@ -143,6 +138,9 @@ func (p *parser) line() error {
 		return p.duration(&p.s.Drain)
 	case "cors":
 		return p.cors()
+	}
+	if kind := p.s.Endpoints.turnOn(name); kind != nil {
+		return p.endpoint(name, kind)
 	}
 	return p.Errf("unknown subdirective %q%s", name, suggest.Among(name, subdirectives))
 }
@@ -167,12 +165,11 @@ func (p *parser) backend(tokens []caddyfile.Token) error {
 	return nil
 }
 
-// endpointLine reads an endpoint's optional prefix and its switches.
-func (p *parser) endpointLine(prefix *string, switches map[string]*bool) error {
-	name := p.Val()
-	if p.NextArg() {
+// endpoint reads the optional prefix of an endpoint, and its options.
+func (p *parser) endpoint(name string, kind endpoint.Kind) error {
+	if prefix := &kind.Where().Prefix; p.NextArg() {
 		*prefix = p.Val()
-		if err := checkPrefix(name, *prefix); err != nil {
+		if err := endpoint.CheckPrefix(name, *prefix); err != nil {
 			return p.WrapErr(err)
 		}
 		if p.NextArg() {
@@ -180,13 +177,15 @@ func (p *parser) endpointLine(prefix *string, switches map[string]*bool) error {
 		}
 	}
 	for nesting := p.Nesting(); p.NextBlock(nesting); {
-		on, ok := switches[p.Val()]
-		if !ok {
-			return p.Errf("unknown option %q of %s%s", p.Val(), name, didYouMeanKey(p.Val(), switches))
+		option := p.Val()
+		switch {
+		case len(kind.Options()) == 0:
+			return p.Errf("unknown option %q of %s, which has none", option, name)
+		case !slices.Contains(kind.Options(), option):
+			return p.Errf("unknown option %q of %s%s", option, name, suggest.Among(option, kind.Options()))
 		}
-		*on = true
-		if p.NextArg() {
-			return p.ArgErr()
+		if err := kind.Option(option, p.RemainingArgs()); err != nil {
+			return p.Errf("%s: %s: %v", name, option, err)
 		}
 	}
 	return nil
@@ -197,8 +196,8 @@ func (p *parser) heartbeat() error {
 	if !p.Args(&name) {
 		return p.Errf("heartbeat needs an endpoint and a time, as in: heartbeat campfire 2s")
 	}
-	if !slices.Contains(heartbeatNames, name) {
-		return p.Errf("heartbeat: unknown endpoint %q%s", name, suggest.Among(name, heartbeatNames))
+	if !slices.Contains(endpointNames(), name) {
+		return p.Errf("heartbeat: unknown endpoint %q%s", name, suggest.Among(name, endpointNames()))
 	}
 	if _, ok := p.s.Heartbeat[name]; ok {
 		return p.Errf("heartbeat %s is given twice", name)

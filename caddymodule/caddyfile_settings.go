@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/dustin/go-humanize"
 
+	"github.com/seed-078801ba/sidestream/caddymodule/endpoint"
 	"github.com/seed-078801ba/sidestream/caddymodule/suggest"
 	"github.com/seed-078801ba/sidestream/webhook"
 )
@@ -219,7 +220,7 @@ func (p *parser) lag() error {
 }
 
 func (p *parser) cors() error {
-	c := new(CORS)
+	c := new(endpoint.CORS)
 	p.s.CORS = c
 	p.corsAt = caddyfile.NewDispenser([]caddyfile.Token{p.Token()})
 	p.corsAt.Next()
@@ -236,7 +237,7 @@ func (p *parser) cors() error {
 		}
 		c.Origins = append(c.Origins, origins...)
 	}
-	if err := c.validate(false); err != nil {
+	if err := c.Validate(false); err != nil {
 		return p.WrapErr(err)
 	}
 	return nil

@@ -304,7 +304,7 @@ func (s *Sidestream) provisionForExplaining(ctx caddy.Context) error {
 			return err
 		}
 	}
-	names := s.ownNames()
+	names, _ := s.Endpoints.channelNames()
 	s.names = &names
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/seed-078801ba/sidestream/caddymodule/endpoint"
 	"github.com/seed-078801ba/sidestream/caddymodule/forwardauth"
 	"github.com/seed-078801ba/sidestream/stream"
 	"github.com/seed-078801ba/sidestream/stream/access"
@@ -42,8 +43,6 @@ type Exchange struct {
 	// Outcome and User are the verdict; Why are the reasons for it, in order.
 	Outcome, User string
 	Why           []string
-
-	order int
 }
 
 // Stream explains a GET for a stream. The backend is really asked, as for a
@@ -51,69 +50,62 @@ type Exchange struct {
 func (x *Explainer) Stream(r *http.Request) (*StreamExplanation, error) {
 	var explained *StreamExplanation
 	err := x.find(r, func(s *Sidestream, r *http.Request) bool {
-		line := readLine(r)
-		for _, e := range s.endpoints {
-			if c := e.claims(line, r); c != notOurs {
-				explained = s.explain(r, e, c, line)
-				return true
-			}
+		claimed, ok := s.server.Claim(r)
+		if ok {
+			explained = s.explain(r, claimed)
 		}
-		return false
+		return ok
 	})
 	return explained, err
 }
 
-// explain goes the way of serveStream, without limits and history.
-func (s *Sidestream) explain(r *http.Request, e endpoint, c claim, line requestLine) *StreamExplanation {
-	x := &StreamExplanation{Hub: s.Hub, Endpoint: e.name()}
-	policy := s.origins[e.name()]
-	w := &writer{header: http.Header{}}
-	policy.mark(w.header, r)
-	var a ask
-	re := screen(r, c)
-	if re == nil {
-		a, re = e.ask(line, r)
-		a.channels = s.names.CanonicalAll(a.channels)
-		x.Format, x.Channels, x.Private = a.formatName, a.channels, a.private
-	}
-	var ad *admission
-	if re == nil {
-		ad, re = s.explainAccess(r, policy, &a, x)
-	}
-	if re != nil {
-		refuse(w, r, e, a.formatName, re)
-		x.Status, x.Header, x.Body = w.status, w.header, w.body.String()
-		return x
-	}
-	s.writeHead(w.header, r, &a, ad, stream.Start{})
-	x.Status, x.Header, x.Opened, x.Listens = http.StatusOK, w.header, true, ad.channels
-	return x
-}
-
-func (s *Sidestream) explainAccess(r *http.Request, policy *originPolicy, a *ask, x *StreamExplanation) (*admission, *refusal) {
-	credential, re := s.credentialOf(r, policy)
-	x.Credential = credential.String()
-	if re != nil {
-		return nil, re
-	}
-	rec := &recorder{order: a.channels}
-	s.gate = &pooledGate{Gate: &forwardauth.Gate{Gate: access.New(s.Auth.gateConfig(), func(ctx context.Context, q access.Question) access.Verdict {
+// explain serves a request as the server does, but for limits and history, and
+// shows how it went.
+func (s *Sidestream) explain(r *http.Request, claimed endpoint.Claimed) *StreamExplanation {
+	trace, rec := new(endpoint.Trace), new(recorder)
+	gate := &forwardauth.Gate{Gate: access.New(s.Auth.gateConfig(), func(ctx context.Context, q access.Question) access.Verdict {
 		v := s.auth.Ask(ctx, q)
 		rec.add(q, v)
 		return v.Verdict
-	})}}
-	defer s.gate.Close()
-	ad, re := s.admit(r.Context(), a, s.auth.Client(r, credential))
-	if !s.Auth.None {
-		x.Exchanges = rec.inOrder()
+	})}
+	defer gate.Close()
+	s.server.Hub, s.server.Gate, s.server.Names, s.server.Trace = noHub{}, gate, s.names, trace
+	s.server.Attach = func(w http.ResponseWriter, _ *http.Request, _ stream.Opening, _ func(*stream.Stream)) (func(context.Context), error) {
+		w.WriteHeader(http.StatusOK)
+		return nil, nil
 	}
-	return ad, re
+	w := &writer{header: http.Header{}}
+	claimed.Serve(w, r)
+	x := &StreamExplanation{
+		Hub: s.Hub, Endpoint: trace.Endpoint, Channels: trace.Ask.Channels, Private: trace.Ask.Private, Credential: trace.Credential,
+		Listens: trace.Listens, Opened: trace.Opened, Status: w.status, Header: w.header, Body: w.body.String(),
+	}
+	if trace.Ask.Format != nil {
+		x.Format = trace.Ask.Format.Name()
+	}
+	if !s.Auth.None {
+		x.Exchanges = rec.inOrder(trace.Ask.Channels)
+	}
+	return x
 }
+
+// noHub lets everybody in, and has no history.
+type noHub struct{}
+
+func (noHub) Admit(stream.Claim) (*stream.Ticket, error) { return nil, nil }
+
+func (noHub) Resolve([]string, stream.From) (stream.Start, error) { return stream.Start{}, nil }
+
+func (noHub) Preview([]string, stream.From) (stream.Start, error) { return stream.Start{}, nil }
+
+func (noHub) ShowSince(context.Context, string, []string) (*stream.Shown, error) { return nil, nil }
+
+func (noHub) ShowNothing([]string) *stream.Shown { return nil }
+
+func (noHub) RightEnded(string, string) {}
 
 // recorder keeps what was asked. Safe for concurrent use.
 type recorder struct {
-	order []string // of the channels
-
 	mu        sync.Mutex
 	exchanges []Exchange
 }
@@ -122,22 +114,26 @@ type recorder struct {
 func (rec *recorder) add(q access.Question, v forwardauth.Verdict) {
 	x := Exchange{
 		Channel: q.Channel, Exchange: v.Trace.Exchange(), Outcome: v.Outcome.String(), User: v.User, Why: v.Trace.Steps,
-		order: slices.Index(rec.order, q.Channel),
 	}
 	if q.List {
 		x.Channel = ""
-	}
-	if x.order < 0 {
-		x.order = len(rec.order)
 	}
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
 	rec.exchanges = append(rec.exchanges, x)
 }
 
-func (rec *recorder) inOrder() []Exchange {
+// inOrder lists the questions in the order of the channels, and what is about
+// none of them behind.
+func (rec *recorder) inOrder(channels []string) []Exchange {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
-	slices.SortStableFunc(rec.exchanges, func(a, b Exchange) int { return a.order - b.order })
+	place := func(x Exchange) int {
+		if i := slices.Index(channels, x.Channel); i >= 0 {
+			return i
+		}
+		return len(channels)
+	}
+	slices.SortStableFunc(rec.exchanges, func(a, b Exchange) int { return place(a) - place(b) })
 	return rec.exchanges
 }

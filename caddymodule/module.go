@@ -1,5 +1,5 @@
 // Package caddymodule puts Sidestream into Caddy: the directive and its
-// parsing, the endpoints, the question to the backend, and the taking over of
+// parsing, the life of the module, and the taking over of
 // connections. It is the only package that imports Caddy.
 package caddymodule
 
@@ -8,17 +8,15 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
-	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/seed-078801ba/sidestream/caddymodule/endpoint"
 	"github.com/seed-078801ba/sidestream/caddymodule/forwardauth"
-	"github.com/seed-078801ba/sidestream/caddymodule/suggest"
 	"github.com/seed-078801ba/sidestream/stream"
 	"github.com/seed-078801ba/sidestream/stream/event"
-	"github.com/seed-078801ba/sidestream/stream/format"
 )
 
 func init() {
@@ -41,11 +39,7 @@ type Sidestream struct {
 	// may listen.
 	BackendRaw json.RawMessage `json:"backend,omitempty" caddy:"namespace=http.handlers inline_key=handler"`
 
-	// Campfire turns on the streams of Campfire. If neither Campfire nor
-	// Flowdock is given, both are on, without prefix.
-	Campfire *Campfire `json:"campfire,omitempty"`
-	// Flowdock turns on the streams of Flowdock.
-	Flowdock *Flowdock `json:"flowdock,omitempty"`
+	Endpoints
 
 	// Webhooks are the ways in.
 	Webhooks []*Webhook `json:"webhooks,omitempty"`
@@ -71,24 +65,22 @@ type Sidestream struct {
 	// that their clients do not come back all at once. Default: `3s`.
 	Drain caddy.Duration `json:"drain,omitempty"`
 	// CORS lists the origins of web pages that may listen.
-	CORS *CORS `json:"cors,omitempty"`
+	CORS *endpoint.CORS `json:"cors,omitempty"`
 	// Realm is what clients are asked to log in to. Default: `Sidestream`.
 	Realm string `json:"realm,omitempty"`
 	// Health is the path of a check for load balancers. Default: none.
 	Health string `json:"health,omitempty"`
 
-	logger    *slog.Logger
-	log       *accessLog
-	endpoints []endpoint
-	specs     map[string]*stream.Spec  // by format
-	origins   map[string]*originPolicy // by endpoint
-	auth      *forwardauth.Auth
-	hub       *stream.Hub
-	names     *event.Names // the hub's, for all of its handlers
-	gate      *pooledGate
-	revoker   *forwardauth.Revoker
-	app       *App
-	scope     string
+	logger  *slog.Logger
+	log     *accessLog
+	server  *endpoint.Server
+	auth    *forwardauth.Auth
+	hub     *stream.Hub
+	names   *event.Names // the hub's, for all of its handlers
+	gate    *pooledGate
+	revoker *forwardauth.Revoker
+	app     *App
+	scope   string
 
 	hubIsDefault bool
 }
@@ -166,6 +158,9 @@ func (s *Sidestream) joinHub(ctx caddy.Context, repl *caddy.Replacer) error {
 	if err := s.shareNames(t); err != nil {
 		return err
 	}
+	s.server.Hub, s.server.Gate, s.server.Names, s.server.Attach = s.hub, s.gate.Gate, s.names, attachTo(s.hub)
+	gate := s.gate
+	s.server.Refused = func(re *endpoint.Refusal) { gate.refusals.add(re.Status) }
 	t.gate = s.gate
 	for _, h := range s.Webhooks {
 		h.counts = t.hub.counts(h.shownPath())
@@ -177,84 +172,6 @@ func (s *Sidestream) joinHub(ctx caddy.Context, repl *caddy.Replacer) error {
 		drainOnExit(server, s.hub)
 	}
 	return nil
-}
-
-// shareNames settles how the hub's channels are named. The one who has flows
-// says so for all: a channel has one name, whatever kind of client asks for it.
-func (s *Sidestream) shareNames(t *tenancy) error {
-	if s.Flowdock != nil {
-		own := s.ownNames()
-		if t.named && own != *t.names {
-			return fmt.Errorf("hub %q: of two handlers only one has flowdock with opaque_ids: make them the same, or give one of them another hub name", s.Hub)
-		}
-		*t.names, t.named = own, true
-	}
-	s.names = t.names
-	return nil
-}
-
-// ownNames is how a hub with this handler alone names its channels.
-func (s *Sidestream) ownNames() event.Names {
-	return event.Names{Flows: s.Flowdock != nil && !s.Flowdock.OpaqueIDs}
-}
-
-// provisionEndpoints sets up the kinds of clients.
-func (s *Sidestream) provisionEndpoints() error {
-	if s.Campfire == nil && s.Flowdock == nil {
-		s.Campfire, s.Flowdock = new(Campfire), new(Flowdock)
-	}
-	for name, every := range s.Heartbeat {
-		if !slices.Contains(heartbeatNames, name) {
-			return fmt.Errorf("heartbeat: unknown endpoint %q%s", name, suggest.Among(name, heartbeatNames))
-		}
-		if every < caddy.Duration(100*time.Millisecond) {
-			return fmt.Errorf("heartbeat: %s is too often for %s", time.Duration(every), name)
-		}
-	}
-	cookies := s.auth.Ambient()
-	var listed []string
-	if s.CORS != nil {
-		if err := s.CORS.validate(cookies); err != nil {
-			return err
-		}
-		listed = s.CORS.Origins
-	}
-	s.specs, s.origins, s.endpoints = map[string]*stream.Spec{}, map[string]*originPolicy{}, nil
-	if s.Campfire != nil {
-		if err := checkPrefix("campfire", s.Campfire.Prefix); err != nil {
-			return err
-		}
-		e := &campfireEndpoint{prefix: prefixSegments(s.Campfire.Prefix), title: s.Realm}
-		s.addEndpoint(e, &originPolicy{listed: listed, cookies: cookies}, campfireJSON, campfireXML)
-	}
-	if s.Flowdock != nil {
-		if err := checkPrefix("flowdock", s.Flowdock.Prefix); err != nil {
-			return err
-		}
-		e := &flowdockEndpoint{
-			prefix: prefixSegments(s.Flowdock.Prefix), title: s.Realm,
-			maxChannels: s.Limits.Channels,
-		}
-		anyToken := s.CORS == nil && !cookies && !s.Auth.None && !s.Auth.Anonymous
-		s.addEndpoint(e, &originPolicy{listed: listed, cookies: cookies, anyToken: anyToken}, flowdockJSON, eventStream)
-	}
-	return nil
-}
-
-func (s *Sidestream) addEndpoint(e endpoint, p *originPolicy, formats ...string) {
-	every, ok := s.Heartbeat[e.name()]
-	if !ok {
-		every = caddy.Duration(defaultHeartbeats[e.name()])
-	}
-	s.endpoints = append(s.endpoints, e)
-	s.origins[e.name()] = p
-	for _, name := range formats {
-		f, ok := format.ByName(name)
-		if !ok {
-			panic("no format " + name) // the names are ours, a test asks for all
-		}
-		s.specs[name] = &stream.Spec{Format: f, Heartbeat: time.Duration(every)}
-	}
 }
 
 // hubConfig is what the hub is told of this configuration.

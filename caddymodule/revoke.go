@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/seed-078801ba/sidestream/caddymodule/endpoint"
 	"github.com/seed-078801ba/sidestream/caddymodule/forwardauth"
 )
 
@@ -56,7 +57,7 @@ func (s *Sidestream) provisionRevoke(repl *caddy.Replacer) error {
 
 // checkPath refuses a path that no canonical request has.
 func checkPath(directive, path string) error {
-	if err := checkPrefix(directive, path); err != nil {
+	if err := endpoint.CheckPrefix(directive, path); err != nil {
 		return err
 	}
 	if path == "" || strings.HasSuffix(path, "/") {

@@ -1,11 +1,13 @@
 package caddymodule
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
 	"time"
 
+	"github.com/seed-078801ba/sidestream/caddymodule/endpoint"
 	"github.com/seed-078801ba/sidestream/stream"
 	"github.com/seed-078801ba/sidestream/stream/conn"
 )
@@ -16,9 +18,10 @@ import (
 //
 // Over HTTP/1 that is all: the connection is the hub's, and net/http lets go of
 // its goroutine and its buffers. Over HTTP/2 and 3, whose streams cannot be
-// taken out of the server, it returns a Responder, which the handler has to
-// serve until the stream ends; it should do so with little on its stack.
-func attach(w http.ResponseWriter, r *http.Request, hub *stream.Hub, o stream.Opening, opened func(*stream.Stream)) (*conn.Responder, error) {
+// taken out of the server, it returns a function, which the handler has to
+// call and which returns when the stream ends; the handler should have little on
+// its stack then.
+func attach(w http.ResponseWriter, r *http.Request, hub *stream.Hub, o stream.Opening, opened func(*stream.Stream)) (func(context.Context), error) {
 	// The head goes through the whole chain, so that recorders and delayed
 	// header operations see it.
 	w.WriteHeader(http.StatusOK)
@@ -44,7 +47,17 @@ func attach(w http.ResponseWriter, r *http.Request, hub *stream.Hub, o stream.Op
 		return nil, fmt.Errorf("attaching a stream: %w", err)
 	}
 	opened(s)
-	return responder, nil
+	if responder == nil {
+		return nil, nil
+	}
+	return responder.Serve, nil
+}
+
+// attachTo is attach for streams of one hub.
+func attachTo(hub *stream.Hub) endpoint.Attach {
+	return func(w http.ResponseWriter, r *http.Request, o stream.Opening, opened func(*stream.Stream)) (func(context.Context), error) {
+		return attach(w, r, hub, o, opened)
+	}
 }
 
 // hijack takes the connection out of an HTTP/1 server; false if it is of

@@ -61,7 +61,7 @@ var layers = []layer{
 	{packages: "caddymodule/forwardauth", ours: []string{"stream/event", "stream/access", "webhook/decode", "caddymodule/suggest"},
 		never: []string{caddy}, but: []string{"github.com/caddyserver/caddy/v2", "github.com/caddyserver/caddy/v2/modules/caddyhttp",
 			"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"}},
-	{packages: "caddymodule/endpoint/...", ours: []string{"stream/event", "stream/format", "stream", "caddymodule/forwardauth", "."},
+	{packages: "caddymodule/endpoint/...", ours: []string{"stream/event", "stream/format", "stream/access", "stream", "caddymodule/forwardauth", "."},
 		never: []string{caddy}},
 	{packages: "caddymodule", ours: []string{"stream/...", "webhook/...", "caddymodule/..."}},
 

@@ -1,4 +1,4 @@
-package caddymodule
+package endpoint
 
 import (
 	"errors"
@@ -14,10 +14,10 @@ import (
 // form. It says nothing of the line, which a stranger chose.
 var errLine = errors.New("the request's address is not in canonical form")
 
-// requestLine is a request's path and query, read once. Whatever is asked of
+// Line is a request's path and query, read once. Whatever is asked of
 // the backend, counted and served is made from it and from nothing else, so
 // that there is no second reading for an attacker to differ in.
-type requestLine struct {
+type Line struct {
 	// segments are the decoded parts of the path; a trailing slash is an
 	// empty last one. A slash in a segment was escaped. Nil if the path is not
 	// canonical.
@@ -28,21 +28,21 @@ type requestLine struct {
 	loose [][]string
 }
 
-// readLine reads a request's path. Routes that strip a prefix or rewrite have
+// ReadLine reads a request's path. Routes that strip a prefix or rewrite have
 // done so by then: r.URL is what counts, for the next handler as well.
-func readLine(r *http.Request) requestLine {
+func ReadLine(r *http.Request) Line {
 	escaped := r.URL.EscapedPath()
 	if !strings.HasPrefix(escaped, "/") {
-		return requestLine{} // CONNECT, OPTIONS *: nobody's path
+		return Line{} // CONNECT, OPTIONS *: nobody's path
 	}
 	segments, plain := splitPath(escaped)
 	if !sameAuthority(r) {
 		segments = nil
 	}
 	if segments != nil && plain {
-		return requestLine{segments: segments}
+		return Line{segments: segments}
 	}
-	return requestLine{segments: segments, loose: looseReadings(escaped)}
+	return Line{segments: segments, loose: looseReadings(escaped)}
 }
 
 // sameAuthority tells whether the request names one host only, and no user. A
@@ -148,12 +148,4 @@ func readQuery(raw string, known ...string) (map[string]string, error) {
 		}
 	}
 	return read, nil
-}
-
-// prefixSegments splits a configured prefix such as "/stream".
-func prefixSegments(prefix string) []string {
-	if prefix = strings.Trim(prefix, "/"); prefix == "" {
-		return nil
-	}
-	return strings.Split(prefix, "/")
 }

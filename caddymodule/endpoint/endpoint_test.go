@@ -1,4 +1,4 @@
-package caddymodule
+package endpoint
 
 import (
 	"net/http"
@@ -62,31 +62,31 @@ func TestFlowdockAsk(t *testing.T) {
 		{"/flows?filter=a/b&on_gap=x", "", false, 400},
 	} {
 		r := target(t, http.MethodGet, c.uri)
-		a, re := testFlowdock.ask(readLine(r), r)
+		a, re := testFlowdock.Ask(ReadLine(r), r)
 		status := 0
 		if re != nil {
-			status = re.status
+			status = re.Status
 		}
 		if status != c.status {
 			t.Errorf("%.60s: status %d, want %d", c.uri, status, c.status)
 		}
-		if got := strings.Join(a.channels, " "); status == 0 && (got != c.channels || a.private != c.private) {
-			t.Errorf("%.60s: channels %q, private %t", c.uri, got, a.private)
+		if got := strings.Join(a.Channels, " "); status == 0 && (got != c.channels || a.Private != c.private) {
+			t.Errorf("%.60s: channels %q, private %t", c.uri, got, a.Private)
 		}
 	}
 }
 
 func TestCampfireAsk(t *testing.T) {
 	for uri, want := range map[string]string{
-		"/room/1/live.json": "1 " + campfireJSON, "//room/a%20b/live.xml": "a b " + campfireXML,
+		"/room/1/live.json": "1 campfire-json", "//room/a%20b/live.xml": "a b campfire-xml",
 		"/room/user:7/live.json": "400", "/room/1/live.json?lastEventId=a&lastEventId=b": "400",
-		"/room/1/live.json?since_message_id=": "1 " + campfireJSON,
+		"/room/1/live.json?since_message_id=": "1 campfire-json",
 	} {
 		r := target(t, http.MethodGet, uri)
-		a, re := testCampfire.ask(readLine(r), r)
-		got := strings.Join(a.channels, " ") + " " + a.formatName
+		a, re := testCampfire.Ask(ReadLine(r), r)
+		got := strings.Join(a.Channels, " ") + " " + a.Format.Name()
 		if re != nil {
-			got = strconv.Itoa(re.status)
+			got = strconv.Itoa(re.Status)
 		}
 		if got != want {
 			t.Errorf("%s: %q, want %q", uri, got, want)
@@ -95,19 +95,22 @@ func TestCampfireAsk(t *testing.T) {
 }
 
 func TestFlowdockFormat(t *testing.T) {
-	for _, c := range []struct{ header, parameter, want string }{
-		{"", "", flowdockJSON},
-		{"*/*", "", flowdockJSON},
-		{"text/html", "", flowdockJSON},
-		{"text/event-stream", "", eventStream},
-		{"Text/Event-Stream; charset=utf-8", "", eventStream},
-		{"application/json, text/event-stream", "", flowdockJSON},
-		{"text/event-stream, */*", "", eventStream},
-		{"application/json;q=0.5, text/event-stream;q=0.9", "", eventStream},
-		{"text/event-stream;q=0", "", flowdockJSON},
-		{"text/event-stream", "application/json", flowdockJSON},
-		{"application/json", "text/event-stream", eventStream},
-		{"text/event-stream;q=x", "", flowdockJSON},
+	for _, c := range []struct {
+		header, parameter string
+		want              format.Format
+	}{
+		{"", "", format.FlowdockJSON{}},
+		{"*/*", "", format.FlowdockJSON{}},
+		{"text/html", "", format.FlowdockJSON{}},
+		{"text/event-stream", "", format.SSE{}},
+		{"Text/Event-Stream; charset=utf-8", "", format.SSE{}},
+		{"application/json, text/event-stream", "", format.FlowdockJSON{}},
+		{"text/event-stream, */*", "", format.SSE{}},
+		{"application/json;q=0.5, text/event-stream;q=0.9", "", format.SSE{}},
+		{"text/event-stream;q=0", "", format.FlowdockJSON{}},
+		{"text/event-stream", "application/json", format.FlowdockJSON{}},
+		{"application/json", "text/event-stream", format.SSE{}},
+		{"text/event-stream;q=x", "", format.FlowdockJSON{}},
 	} {
 		h := http.Header{}
 		if c.header != "" {
@@ -146,14 +149,6 @@ func TestReadFrom(t *testing.T) {
 	for _, bad := range []string{"0s", "-5m", "30", "9999h", "x"} {
 		if _, re := readFrom(http.Header{}, map[string]string{"catchup": bad}); re == nil {
 			t.Errorf("catchup=%s was taken", bad)
-		}
-	}
-}
-
-func TestFormatsExist(t *testing.T) {
-	for _, name := range []string{campfireJSON, campfireXML, flowdockJSON, eventStream} {
-		if _, ok := format.ByName(name); !ok {
-			t.Errorf("no format %s", name)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package caddymodule
+package endpoint
 
 import (
 	"crypto/tls"
@@ -7,12 +7,12 @@ import (
 )
 
 func TestOrigins(t *testing.T) {
-	listed := &originPolicy{listed: []string{"https://app.example.com"}, cookies: true}
-	open := &originPolicy{anyToken: true}
-	closed := &originPolicy{cookies: true}
-	star := &originPolicy{listed: []string{"*"}}
+	listed := &Origins{Listed: []string{"https://app.example.com"}, Cookies: true}
+	open := &Origins{AnyToken: true}
+	closed := &Origins{Cookies: true}
+	star := &Origins{Listed: []string{"*"}}
 	for _, c := range []struct {
-		policy        *originPolicy
+		policy        *Origins
 		origin        string
 		read, cookies bool
 	}{
@@ -38,7 +38,7 @@ func TestOrigins(t *testing.T) {
 }
 
 func TestForeignPages(t *testing.T) {
-	policy := &originPolicy{listed: []string{"https://app.example.com"}, cookies: true}
+	policy := &Origins{Listed: []string{"https://app.example.com"}, Cookies: true}
 	for _, c := range []struct {
 		origin, site string
 		tls, foreign bool
@@ -79,11 +79,11 @@ func TestCORSConfig(t *testing.T) {
 		"https://a.example": true, "http://localhost:3000": true, "*": true, "a.example": false, "https://a.example/": false,
 		"https://*.example": false, "https://A.example": false, "null": false, "": false, "ftp://a.example": false, "https://a.example?x": false,
 	} {
-		if err := (&CORS{Origins: []string{origin}}).validate(false); (err == nil) != ok {
+		if err := (&CORS{Origins: []string{origin}}).Validate(false); (err == nil) != ok {
 			t.Errorf("%q: %v", origin, err)
 		}
 	}
-	if err := (&CORS{Origins: []string{"*"}}).validate(true); err == nil {
+	if err := (&CORS{Origins: []string{"*"}}).Validate(true); err == nil {
 		t.Error("* was taken together with cookies")
 	}
 }

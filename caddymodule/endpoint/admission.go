@@ -1,4 +1,4 @@
-package caddymodule
+package endpoint
 
 import (
 	"context"
@@ -27,16 +27,16 @@ type ground struct {
 }
 
 // admit asks the backend about everything that a stream would listen to.
-func (s *Sidestream) admit(ctx context.Context, a *ask, c *forwardauth.Client) (*admission, *refusal) {
-	q := s.auth.MayListen(c)
+func (s *Server) admit(ctx context.Context, a *Ask, c *forwardauth.Client) (*admission, *Refusal) {
+	q := s.Auth.MayListen(c)
 	ad := &admission{}
-	verdicts := s.gate.CheckAll(ctx, q, a.channels, s.Auth.Filter != filterIntersect)
-	re := s.judge(ad, q, a.channels, verdicts)
+	verdicts := s.Gate.CheckAll(ctx, q, a.Channels, !s.Intersect)
+	re := s.judge(ad, q, a.Channels, verdicts)
 	s.noteDenials(ctx, ad, c)
 	if re != nil {
 		return nil, re
 	}
-	if !a.private {
+	if !a.Private {
 		if s.needsUser() {
 			s.identify(ctx, ad, c)
 		}
@@ -56,19 +56,19 @@ func (s *Sidestream) admit(ctx context.Context, a *ask, c *forwardauth.Client) (
 
 // needsUser tells whether it makes a difference whose a stream is: for what is
 // shown of the past, and for whom a revocation concerns.
-func (s *Sidestream) needsUser() bool {
-	return s.Revoke != nil || s.auth.Shows() == forwardauth.ShownSinceJoin
+func (s *Server) needsUser() bool {
+	return s.Revocable || s.Auth.Shows() == forwardauth.ShownSinceJoin
 }
 
 // identify asks who the client is, if the answers about channels have not said
 // so and there is such a question. The verdict is Allowed with no user where it
 // was not asked.
-func (s *Sidestream) identify(ctx context.Context, ad *admission, c *forwardauth.Client) (access.Question, access.Verdict) {
-	q := s.auth.WhoIs(c)
-	if ad.user != "" || !s.auth.AsksIdentity() {
+func (s *Server) identify(ctx context.Context, ad *admission, c *forwardauth.Client) (access.Question, access.Verdict) {
+	q := s.Auth.WhoIs(c)
+	if ad.user != "" || !s.Auth.AsksIdentity() {
 		return q, access.Verdict{Outcome: access.Allowed}
 	}
-	v := s.gate.Check(ctx, q)
+	v := s.Gate.Check(ctx, q)
 	if v.Outcome == access.Allowed {
 		ad.user = v.User
 	}
@@ -78,35 +78,35 @@ func (s *Sidestream) identify(ctx context.Context, ad *admission, c *forwardauth
 // noteDenials remembers that rights have ended, where that bounds what is shown
 // of the past. An answer that denies seldom says whom; somebody must have said
 // so before, or say so now.
-func (s *Sidestream) noteDenials(ctx context.Context, ad *admission, c *forwardauth.Client) {
-	if len(ad.refused) == 0 || s.hub == nil || s.auth.Shows() != forwardauth.ShownSinceJoin {
+func (s *Server) noteDenials(ctx context.Context, ad *admission, c *forwardauth.Client) {
+	if len(ad.refused) == 0 || s.Auth.Shows() != forwardauth.ShownSinceJoin {
 		return
 	}
 	user := ad.user
 	if user == "" {
-		user = s.gate.User(c.Inputs())
+		user = s.Gate.User(c.Inputs())
 	}
-	if user == "" && s.auth.AsksIdentity() {
-		user = s.gate.Check(ctx, s.auth.WhoIs(c)).User
+	if user == "" && s.Auth.AsksIdentity() {
+		user = s.Gate.Check(ctx, s.Auth.WhoIs(c)).User
 	}
 	for _, channel := range ad.refused {
-		s.hub.RightEnded(user, channel)
+		s.Hub.RightEnded(user, channel)
 	}
 }
 
 // shown is how much of the past the client may be shown.
-func (s *Sidestream) shown(ctx context.Context, ad *admission) (*stream.Shown, error) {
-	switch s.auth.Shows() {
+func (s *Server) shown(ctx context.Context, ad *admission) (*stream.Shown, error) {
+	switch s.Auth.Shows() {
 	case forwardauth.ShownSinceJoin:
-		return s.hub.ShowSince(ctx, ad.user, ad.channels)
+		return s.Hub.ShowSince(ctx, ad.user, ad.channels)
 	case forwardauth.ShownNothing:
-		return s.hub.ShowNothing(ad.channels), nil
+		return s.Hub.ShowNothing(ad.channels), nil
 	}
 	return nil, nil
 }
 
 // judge goes through the verdicts on the channels that were asked for.
-func (s *Sidestream) judge(ad *admission, q access.Question, channels []string, verdicts []access.Verdict) *refusal {
+func (s *Server) judge(ad *admission, q access.Question, channels []string, verdicts []access.Verdict) *Refusal {
 	var no, unsure *access.Verdict
 	for i := range verdicts {
 		v := &verdicts[i]
@@ -132,20 +132,20 @@ func (s *Sidestream) judge(ad *admission, q access.Question, channels []string, 
 		ad.channels, ad.grounds = append(ad.channels, channels[i]), append(ad.grounds, ground)
 	}
 	switch {
-	case no != nil && (s.Auth.Filter != filterIntersect || len(ad.refused) == len(channels)):
+	case no != nil && (!s.Intersect || len(ad.refused) == len(channels)):
 		// Of several, none is named: it is not for this client to know.
-		if len(channels) > 1 && !s.Auth.Hide {
+		if len(channels) > 1 && !s.Hide {
 			return refusedAccess
 		}
-		return refusalOf(*no, s.Auth.Hide)
+		return refusalOf(*no, s.Hide)
 	case unsure != nil:
-		return refusalOf(*unsure, s.Auth.Hide)
+		return refusalOf(*unsure, s.Hide)
 	}
 	return nil
 }
 
 // refusalOf is what a client is told of a verdict that does not allow.
-func refusalOf(v access.Verdict, hide bool) *refusal {
+func refusalOf(v access.Verdict, hide bool) *Refusal {
 	switch v.Cause {
 	case access.BadCredential:
 		return refusedLogin
@@ -163,14 +163,15 @@ func refusalOf(v access.Verdict, hide bool) *refusal {
 }
 
 // credentialOf reads who asks. Where nobody is asked about, nothing is read.
-func (s *Sidestream) credentialOf(r *http.Request, policy *originPolicy) (forwardauth.Credential, *refusal) {
-	c, err := s.auth.Credential(r)
+func (s *Server) credentialOf(r *http.Request, policy *Origins) (forwardauth.Credential, *Refusal) {
+	c, err := s.Auth.Credential(r)
+	s.Trace.presented(c.String())
 	switch {
 	case err != nil:
 		return c, badRequest(err.Error())
 	case c.Ambient() && policy.foreign(r):
 		return c, refusedOrigin
-	case c.IsZero() && !s.auth.Anonymous() && !s.auth.None():
+	case c.IsZero() && !s.Auth.Anonymous() && !s.Auth.None():
 		return c, refusedLogin
 	}
 	return c, nil

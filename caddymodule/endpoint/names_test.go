@@ -1,4 +1,4 @@
-package caddymodule
+package endpoint
 
 import (
 	"bufio"
@@ -32,7 +32,7 @@ func requestFor(t *testing.T, target string) *http.Request {
 func checkReachable(t *testing.T, name string) {
 	t.Helper()
 	type way struct {
-		e      endpoint
+		e      Streaming
 		target string
 	}
 	ways := []way{
@@ -47,14 +47,14 @@ func checkReachable(t *testing.T, name string) {
 	}
 	for _, w := range ways {
 		r := requestFor(t, w.target)
-		line := readLine(r)
-		if c := w.e.claims(line, r); c != ours {
+		line := ReadLine(r)
+		if c := w.e.Claims(line, r); c != Ours {
 			t.Errorf("%q: GET %s: claim %d", name, w.target, c)
 			continue
 		}
-		a, re := w.e.ask(line, r)
-		if re != nil || !slices.Contains(a.channels, name) || len(a.channels) > 2 {
-			t.Errorf("%q: GET %s: channels %q, %v", name, w.target, a.channels, re)
+		a, re := w.e.Ask(line, r)
+		if re != nil || !slices.Contains(a.Channels, name) || len(a.Channels) > 2 {
+			t.Errorf("%q: GET %s: channels %q, %v", name, w.target, a.Channels, re)
 		}
 	}
 }
@@ -79,8 +79,8 @@ func FuzzEveryNameCanBeAskedFor(f *testing.F) {
 			return
 		}
 		r := requestFor(t, "/flows?filter="+url.QueryEscape(name)+",")
-		if a, re := testFlowdock.ask(readLine(r), r); re == nil {
-			t.Errorf("%q is no name, and listens to %q", name, a.channels)
+		if a, re := testFlowdock.Ask(ReadLine(r), r); re == nil {
+			t.Errorf("%q is no name, and listens to %q", name, a.Channels)
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package caddymodule
+package endpoint
 
 import (
 	"net/http"
@@ -6,26 +6,67 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/valyala/fastjson"
 
 	"github.com/seed-078801ba/sidestream/stream/event"
+	"github.com/seed-078801ba/sidestream/stream/format"
 )
 
-// flowdockEndpoint serves GET /flows?filter= and /flows/{org}/{flow}, as
-// Flowdock's streaming API had them (flowdock/api-docs docs/streaming.md).
-// Flowdock's REST API has the same paths: what has no filter and no user, or
-// asks for the list with its users, is the backend's.
-type flowdockEndpoint struct {
+// Flowdock says where the Flowdock streams are: GET /flows?filter= and
+// /flows/{org}/{flow}, as JSON or as server-sent events.
+type Flowdock struct {
+	Place
+	// OpaqueIDs takes `org:flow` as a name of its own, in the whole hub. Without
+	// it, it is the old way to write `org/flow`.
+	OpaqueIDs bool `json:"opaque_ids,omitempty"`
+}
+
+// Options implements Kind.
+func (*Flowdock) Options() []string { return []string{"opaque_ids"} }
+
+// Option implements Kind.
+func (f *Flowdock) Option(_ string, args []string) error {
+	if len(args) > 0 {
+		return errSwitch
+	}
+	f.OpaqueIDs = true
+	return nil
+}
+
+// Usual implements Kind.
+func (*Flowdock) Usual() bool { return true }
+
+// Heartbeat implements Kind.
+func (*Flowdock) Heartbeat() time.Duration { return 15 * time.Second }
+
+// ChannelNames implements Namer.
+func (f *Flowdock) ChannelNames() event.Names { return event.Names{Flows: !f.OpaqueIDs} }
+
+// New implements Kind.
+func (f *Flowdock) New(site Site) Endpoint {
+	return &flowdock{prefix: f.segments(), realm: site.Realm, maxChannels: site.MaxChannels}
+}
+
+// flowdock serves GET /flows?filter= and /flows/{org}/{flow}, as Flowdock's
+// streaming API had them (flowdock/api-docs docs/streaming.md). Flowdock's REST
+// API has the same paths: what has no filter and no user, or asks for the list
+// with its users, is the backend's.
+type flowdock struct {
 	prefix      []string
-	title       string
+	realm       string
 	maxChannels int
 }
 
-func (*flowdockEndpoint) name() string    { return "flowdock" }
-func (e *flowdockEndpoint) realm() string { return e.title }
+// Realm implements Streaming.
+func (e *flowdock) Realm() string { return e.realm }
 
-func (e *flowdockEndpoint) claims(line requestLine, r *http.Request) claim {
+// AnyOrigin implements Streaming: Flowdock's API let pages of all origins in.
+func (*flowdock) AnyOrigin() bool { return true }
+
+// Claims implements Endpoint.
+func (e *flowdock) Claims(line Line, r *http.Request) Claim {
 	method := r.Method
 	if method == http.MethodOptions {
 		// a preflight asks for another request
@@ -34,22 +75,22 @@ func (e *flowdockEndpoint) claims(line requestLine, r *http.Request) claim {
 		}
 	}
 	if method != http.MethodGet && method != http.MethodHead && method != http.MethodOptions {
-		return notOurs
+		return NotOurs
 	}
 	switch {
 	case isRESTQuery(r.URL.RawQuery):
-		return notOurs
+		return NotOurs
 	case e.matches(line.segments):
-		return ours
+		return Ours
 	case slices.ContainsFunc(line.loose, e.matches):
-		return crooked
+		return Crooked
 	}
-	return notOurs
+	return NotOurs
 }
 
 // matches: /flows, /flows/ and /flows/{org}/{flow}, the last with or without a
 // trailing slash.
-func (e *flowdockEndpoint) matches(segments []string) bool {
+func (e *flowdock) matches(segments []string) bool {
 	rest, ok := under(segments, e.prefix)
 	if !ok || len(rest) == 0 || rest[0] != "flows" {
 		return false
@@ -73,14 +114,15 @@ func isRESTQuery(raw string) bool {
 	return false
 }
 
-func (e *flowdockEndpoint) ask(line requestLine, r *http.Request) (ask, *refusal) {
-	a := ask{formatName: flowdockFormat(r.Header, "")}
+// Ask implements Streaming.
+func (e *flowdock) Ask(line Line, r *http.Request) (Ask, *Refusal) {
+	a := Ask{Format: flowdockFormat(r.Header, "")}
 	query, err := readQuery(r.URL.RawQuery, append([]string{"filter", "user", "active", "accept"}, fromParameters...)...)
 	if err != nil {
 		return a, badRequest("the query is not in canonical form")
 	}
-	a.formatName = flowdockFormat(r.Header, query["accept"])
-	a.private = truthy(query["user"])
+	a.Format = flowdockFormat(r.Header, query["accept"])
+	a.Private = truthy(query["user"])
 
 	filter := splitFilter(r.URL.RawQuery)
 	if rest, _ := under(line.segments, e.prefix); len(rest) > 2 {
@@ -90,18 +132,18 @@ func (e *flowdockEndpoint) ask(line requestLine, r *http.Request) (ask, *refusal
 		if !event.ValidChannel(entry) {
 			return a, badRequest("filter holds something that is no flow")
 		}
-		if !slices.Contains(a.channels, entry) {
-			a.channels = append(a.channels, entry)
+		if !slices.Contains(a.Channels, entry) {
+			a.Channels = append(a.Channels, entry)
 		}
-		if len(a.channels) > e.maxChannels {
+		if len(a.Channels) > e.maxChannels {
 			return a, badRequest("filter may hold " + strconv.Itoa(e.maxChannels) + " flows at most")
 		}
 	}
-	if len(a.channels) == 0 && !a.private {
+	if len(a.Channels) == 0 && !a.Private {
 		return a, badRequest("filter or user needs to be set")
 	}
-	var re *refusal
-	a.from, re = readFrom(r.Header, query)
+	var re *Refusal
+	a.From, re = readFrom(r.Header, query)
 	return a, re
 }
 
@@ -142,20 +184,20 @@ func splitFilter(rawQuery string) []string {
 
 // flowdockFormat chooses by the accept parameter, else by the Accept header:
 // JSON if nothing is asked. The more wanted wins, of equals the first.
-func flowdockFormat(header http.Header, parameter string) string {
+func flowdockFormat(header http.Header, parameter string) format.Format {
 	accept := parameter
 	if accept == "" {
 		accept = strings.Join(header.Values("Accept"), ",")
 	}
-	best, chosen := 0.0, flowdockJSON
+	best, chosen := 0.0, format.Format(format.FlowdockJSON{})
 	for element := range strings.SplitSeq(accept, ",") {
 		mediaType, parameters, _ := strings.Cut(element, ";")
-		var kind string
+		var kind format.Format
 		switch strings.ToLower(strings.TrimSpace(mediaType)) {
 		case "text/event-stream":
-			kind = eventStream
+			kind = format.SSE{}
 		case "application/json", "*/*", "application/*":
-			kind = flowdockJSON
+			kind = format.FlowdockJSON{}
 		default:
 			continue
 		}
@@ -181,11 +223,11 @@ func quality(parameters string) float64 {
 	return 1
 }
 
-// explain answers with a JSON object: flowdock-stream parses error bodies and
+// Explain answers with a JSON object: flowdock-stream parses error bodies and
 // throws on anything else.
-func (*flowdockEndpoint) explain(re *refusal) (contentType, body string) {
+func (*flowdock) Explain(re *Refusal) (contentType, body string) {
 	var a fastjson.Arena
 	o := a.NewObject()
-	o.Set("message", a.NewString(re.message))
+	o.Set("message", a.NewString(re.Message))
 	return "application/json", o.String()
 }

@@ -1,4 +1,4 @@
-package caddymodule
+package endpoint
 
 import (
 	"fmt"
@@ -21,8 +21,8 @@ type CORS struct {
 	Origins []string `json:"origins,omitempty"`
 }
 
-// validate refuses what no browser would ever send as an Origin.
-func (c *CORS) validate(cookies bool) error {
+// Validate refuses what no browser would ever send as an Origin.
+func (c *CORS) Validate(cookies bool) error {
 	if len(c.Origins) == 0 {
 		return fmt.Errorf("cors: no origins are listed; write for example: origins https://chat.example.com")
 	}
@@ -45,25 +45,25 @@ func (c *CORS) validate(cookies bool) error {
 	return nil
 }
 
-// originPolicy decides on the Origin of requests to one endpoint.
-type originPolicy struct {
-	listed []string
-	// anyToken: pages of all origins may stream with tokens that they hold.
-	anyToken bool
-	// cookies: there are credentials that browsers send by themselves.
-	cookies bool
+// Origins decides on the Origin of requests to one endpoint.
+type Origins struct {
+	Listed []string
+	// AnyToken: pages of all origins may stream with tokens that they hold.
+	AnyToken bool
+	// Cookies: there are credentials that browsers send by themselves.
+	Cookies bool
 }
 
 // allowed tells whether a page of this origin may read answers, and whether
 // the browser may send its cookies along.
-func (p *originPolicy) allowed(origin string) (read, cookies bool) {
+func (p *Origins) allowed(origin string) (read, cookies bool) {
 	switch {
 	case origin == "" || origin == "null":
 		return false, false
-	case slices.Contains(p.listed, origin):
-		return true, p.cookies
+	case slices.Contains(p.Listed, origin):
+		return true, p.Cookies
 	}
-	return p.anyToken || slices.Contains(p.listed, "*"), false
+	return p.AnyToken || slices.Contains(p.Listed, "*"), false
 }
 
 // mark sets the CORS headers of an answer, of refusals as well: without them a
@@ -72,7 +72,7 @@ func (p *originPolicy) allowed(origin string) (read, cookies bool) {
 // Vary is for those that store answers, and ours say no-store. Pages of other
 // origins get it all the same, as a second lock; everybody else is spared the
 // header: see TestHTTP2HeadersFitASmallMap.
-func (p *originPolicy) mark(h http.Header, r *http.Request) {
+func (p *Origins) mark(h http.Header, r *http.Request) {
 	origin := r.Header.Get("Origin")
 	if origin == "" {
 		return
@@ -90,7 +90,7 @@ func (p *originPolicy) mark(h http.Header, r *http.Request) {
 }
 
 // preflight answers OPTIONS, without credentials as browsers ask.
-func (p *originPolicy) preflight(w http.ResponseWriter, r *http.Request) {
+func (p *Origins) preflight(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	p.mark(h, r)
 	h.Set("Allow", "GET, HEAD, OPTIONS")
@@ -109,7 +109,7 @@ func (p *originPolicy) preflight(w http.ResponseWriter, r *http.Request) {
 // foreign tells whether a request with the browser's own cookies comes from a
 // page that may not use them. Browsers send an Origin with every EventSource
 // and fetch to another origin; Sec-Fetch-Site tells where they do not.
-func (p *originPolicy) foreign(r *http.Request) bool {
+func (p *Origins) foreign(r *http.Request) bool {
 	if origin := r.Header.Get("Origin"); origin != "" {
 		if sameOrigin(r, origin) {
 			return false
@@ -126,9 +126,9 @@ func (p *originPolicy) foreign(r *http.Request) bool {
 
 // otherSite tells whether a page made a browser ask that is neither of this site
 // nor of a listed origin: what it sends is not the doing of who sits there.
-func (p *originPolicy) otherSite(r *http.Request) bool {
+func (p *Origins) otherSite(r *http.Request) bool {
 	if origin := r.Header.Get("Origin"); origin != "" {
-		return !sameOrigin(r, origin) && !slices.Contains(p.listed, origin)
+		return !sameOrigin(r, origin) && !slices.Contains(p.Listed, origin)
 	}
 	switch r.Header.Get("Sec-Fetch-Site") {
 	case "cross-site", "same-site":

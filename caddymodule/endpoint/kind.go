@@ -1,0 +1,72 @@
+package endpoint
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/seed-078801ba/sidestream/stream/event"
+)
+
+// Kind is the settings of one kind of endpoint, as a configuration has them.
+type Kind interface {
+	// Where is the part of the settings that all kinds have.
+	Where() *Place
+	// Options lists the options that the endpoint's block in a Caddyfile may
+	// have.
+	Options() []string
+	// Option takes one of them.
+	Option(name string, args []string) error
+	// Usual tells whether it is on where no endpoint is configured.
+	Usual() bool
+	// Heartbeat is how often an idle stream is written to by default.
+	Heartbeat() time.Duration
+	// New makes the endpoint.
+	New(Site) Endpoint
+}
+
+// Namer is a Kind that says how the channels of its hub are named.
+type Namer interface{ ChannelNames() event.Names }
+
+// Place says where an endpoint is.
+type Place struct {
+	// Prefix stands before the paths, as in `/stream`. Default: none; then the
+	// backend's own API may live on the same paths.
+	Prefix string `json:"prefix,omitempty"`
+}
+
+// Where implements Kind.
+func (p *Place) Where() *Place { return p }
+
+// segments are those of the prefix.
+func (p *Place) segments() []string {
+	prefix := strings.Trim(p.Prefix, "/")
+	if prefix == "" {
+		return nil
+	}
+	return strings.Split(prefix, "/")
+}
+
+// Site is what endpoints are told of the site that they serve.
+type Site struct {
+	// Realm is what clients are asked to log in to.
+	Realm string
+	// MaxChannels bounds the channels of one stream.
+	MaxChannels int
+}
+
+// errSwitch is the error of an option that is a switch and got a value.
+var errSwitch = errors.New("it is a switch, and takes no value")
+
+// CheckPrefix refuses a prefix that no canonical path begins with.
+func CheckPrefix(directive, prefix string) error {
+	if prefix == "" {
+		return nil
+	}
+	segments, plain := splitPath("/" + strings.TrimPrefix(prefix, "/"))
+	if !strings.HasPrefix(prefix, "/") || strings.HasPrefix(prefix, "//") || segments == nil || !plain || strings.Contains(prefix, "%") {
+		return fmt.Errorf("%s: %q is no prefix of a path; write for example /stream", directive, prefix)
+	}
+	return nil
+}

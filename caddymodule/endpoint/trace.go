@@ -1,0 +1,49 @@
+package endpoint
+
+// Trace is what became of one request for a stream. The code that decides leaves
+// it, so that it cannot say something else than what was done. It holds no
+// secret of the client. A nil Trace notes nothing.
+type Trace struct {
+	// Endpoint has claimed the request.
+	Endpoint string
+	// Ask is what it asks for, its channels in their canonical form.
+	Ask Ask
+	// Credential says in words what the client proves itself with.
+	Credential string
+	// Refusal is why no stream was opened; nil if one was.
+	Refusal *Refusal
+	// Listens are the channels of the stream.
+	Listens []string
+	// Opened: the client gets a stream.
+	Opened bool
+}
+
+func (t *Trace) claimed(endpoint string) {
+	if t != nil {
+		t.Endpoint = endpoint
+	}
+}
+
+func (t *Trace) asked(a *Ask) {
+	if t != nil {
+		t.Ask = *a
+	}
+}
+
+func (t *Trace) presented(credential string) {
+	if t != nil {
+		t.Credential = credential
+	}
+}
+
+func (t *Trace) refused(re *Refusal) {
+	if t != nil {
+		t.Refusal = re
+	}
+}
+
+func (t *Trace) opened(ad *admission) {
+	if t != nil {
+		t.Opened, t.Listens = true, ad.channels
+	}
+}
