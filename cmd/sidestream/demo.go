@@ -22,7 +22,7 @@ func demoCommand() caddycmd.Command {
 		Long: `
 Starts a small chat app on a free port of this machine, and Caddy with Sidestream
 in front of it. Open the web page in two windows and type, and listen with the
-lines that are printed. Nothing is kept: Ctrl-C ends it, and leaves nothing.`,
+commands that are printed. Ctrl-C ends it. Nothing is left behind.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			listen := cmd.Flags().StringP("listen", "l", "localhost:8080", `Where the page and the streams are; ":8080" lets other machines in`)
 			cmd.Args = cobra.NoArgs
@@ -34,8 +34,8 @@ lines that are printed. Nothing is kept: Ctrl-C ends it, and leaves nothing.`,
 	}
 }
 
-// runDemo returns only with an error: a signal ends the whole process, as with
-// every Caddy, because that is when streams say goodbye.
+// runDemo returns only with an error. A signal ends the whole process, as with every
+// Caddy: that is when streams are closed in an orderly way.
 func runDemo(listen string, out io.Writer) error {
 	front, err := freePlace(listen)
 	if err != nil {

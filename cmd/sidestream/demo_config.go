@@ -19,8 +19,8 @@ type place struct {
 
 func (p place) url(path string) string { return "http://" + net.JoinHostPort(p.host, p.port) + path }
 
-// freePlace finds out what to listen on, and that nobody else does: Caddy
-// shares a port with another Caddy without a word, and each of them would get
+// freePlace finds out what to listen on, and makes sure that nobody else does. Caddy
+// would share a port with another Caddy and say nothing, and each of them would get
 // half of the requests.
 func freePlace(listen string) (place, error) {
 	host, port, err := net.SplitHostPort(listen)

@@ -155,7 +155,7 @@ func requestOf(target string, f explainFlags, sites []string) (*http.Request, er
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return nil, errors.New("the address must be a URL, as in https://chat.example.com/room/1/live.json, or the path of one")
 	}
-	// As a server has it, from a client on this machine.
+	// The request as a server gets it, from a client on this machine.
 	line, err := url.ParseRequestURI(u.RequestURI())
 	if err != nil {
 		return nil, errors.New("the address has a path that no request can have")

@@ -14,8 +14,8 @@ import (
 	"github.com/seed-078801ba/sidestream/stream/log/file"
 )
 
-// logCommand is "sidestream log": a look at the file of a hub's log while no
-// server runs on it.
+// logCommand is "sidestream log": it reads the file of a hub's log while no server
+// uses it.
 func logCommand() *cobra.Command {
 	var verify, export bool
 	var channels []string
@@ -23,17 +23,17 @@ func logCommand() *cobra.Command {
 		Use:   "log FILE [--verify] [--export] [--channel NAME]...",
 		Short: "Shows, checks or exports the file of a hub's log",
 		Long: `
-Shows what the file of a hub's log holds: its channels, how many events each
-has kept, their sizes, and the first and the last position. Nothing is changed.
-The server that uses the file must be stopped, or look at a copy of the file.
+Shows what is in the file of a hub's log: the channels, how many events are kept
+of each, their sizes, and the first and the last position. Nothing is changed.
+Stop the server that uses the file, or read a copy of the file.
 
-With --verify, the whole file is read and checked: that every record is as it
-was written, that no channel lacks an event, that counts, keys and references
-are right. What is wrong is listed, and the exit status is not 0.
+With --verify, the whole file is read and checked: every record is as it was
+written, no channel lacks an event, and counts, keys and references are right.
+What is wrong is listed, and the exit status is 1.
 
 With --export, the events are written as JSON, one a line, oldest first.
 
---channel limits the list and the export to a channel; give it again for more.`,
+--channel limits the list and the export to one channel; it may be given again.`,
 		Example: `  sidestream log /var/lib/caddy/.local/share/caddy/sidestream/default.db
   sidestream log default.db --verify
   sidestream log default.db --export --channel 1 | jq .payload.body`,
@@ -72,7 +72,7 @@ func showLog(out io.Writer, inspection *file.Inspection, channels []string) erro
 	fmt.Fprintf(out, "epoch     %v\nlast      %d (%v)\nfirst     %d\nevents    %d in %d channels, %d bytes\nfile      %d bytes, %d of them free\n",
 		s.Head.Epoch, s.Head.Seq, s.Head, s.Oldest, s.Events, s.Channels, s.Bytes, s.FileSize, s.Free)
 	if s.Unclean {
-		fmt.Fprintln(out, "unclean   written without sync and not closed: the next start checks it and takes a new epoch")
+		fmt.Fprintln(out, "unclean   written without sync and not closed: the next start checks it and begins a new epoch")
 	}
 	wanted := map[string]bool{}
 	for _, name := range channels {

@@ -1,7 +1,7 @@
 // Command sidestream is Caddy with the standard modules and Sidestream, which
 // gives a chat backend a streaming API. It has Caddy's own sub-commands (run,
-// reload, validate, ...) and a few for getting to know Sidestream and for
-// finding out what it does and why: demo, backend, tail, explain and log.
+// reload, validate, ...) and five more: demo and backend to try Sidestream, and
+// tail, explain and log to see what it does, and why.
 package main
 
 import (
@@ -53,7 +53,7 @@ func version() string {
 	return "sidestream " + v + " on Caddy"
 }
 
-// caddyCommand makes one of Caddy's sub-commands of one that stands alone.
+// caddyCommand turns a command of its own into one of Caddy's sub-commands.
 func caddyCommand(sub *cobra.Command) caddycmd.Command {
 	return caddycmd.Command{
 		Name: sub.Name(), Short: sub.Short, Long: sub.Long,

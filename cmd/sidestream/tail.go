@@ -19,8 +19,8 @@ import (
 	"github.com/seed-078801ba/sidestream/cmd/sidestream/tail"
 )
 
-// tokenEnv names the variable that --token falls back on, so that a token need
-// not stand in the list of processes.
+// tokenEnv is the variable that is read without --token, so that a token need not
+// be seen in the list of processes.
 const tokenEnv = "SIDESTREAM_TOKEN"
 
 // tailFlags are the flags of the tail command.
@@ -36,9 +36,9 @@ func tailCommand() caddycmd.Command {
 		Short: "Prints a stream of messages to the terminal",
 		Long: `
 Prints a stream, one message a line: Campfire's JSON and XML, Flowdock's JSON and
-Server-Sent Events. When the connection ends, it comes back and goes on where it
-was. What happens to the connection, and messages that may be missing, are told
-on standard error. Ctrl-C ends it.
+Server-Sent Events. When the connection ends, it connects again and continues
+where it was. It prints to standard error what happens to the connection, and
+where messages may be missing. Ctrl-C ends it.
 
 	$ sidestream tail --token alice-token 'http://localhost:8080/flows?filter=1,2'`,
 		CobraFunc: func(cmd *cobra.Command) {

@@ -6,11 +6,11 @@ import (
 	"github.com/seed-078801ba/sidestream/stream/event"
 )
 
-// saysInCampfire tells whether Campfire had a word for the event. It had none
-// for an edited or a deleted message: showing either as one more message would
-// make bots answer it twice, so streams leave them out, except where the
-// configuration chose itself what goes out. Neither had it one for Flowdock's
-// activity, tags and the like: its own types all end in Message.
+// saysInCampfire tells whether the event can be written in Campfire's schema.
+// Edits and deletions cannot: a bot would take either for a new message and answer
+// it twice. So Campfire's streams leave them out, unless the configuration says
+// itself what clients get (data). Flowdock's activity, tags and the like cannot
+// either: the names of Campfire's types all end in Message.
 func saysInCampfire(e *event.Entry) bool {
 	if e.Shape == event.Flowdock && e.Type != "" && !strings.HasSuffix(e.Type, "Message") {
 		return false
@@ -22,8 +22,8 @@ func passesRaw(e *event.Entry) bool {
 	return e.Shape == event.Raw && len(e.Payload) > 0
 }
 
-// campfireType is the type of the message. Text that came without one gets
-// what Campfire gave it: PasteMessage if it has line breaks.
+// campfireType is the type of the message. A text without a type gets the one that
+// Campfire gave it: PasteMessage if it has line breaks, otherwise TextMessage.
 func campfireType(e *event.Entry) string {
 	switch {
 	case e.Type != "":
@@ -35,7 +35,7 @@ func campfireType(e *event.Entry) string {
 	}
 }
 
-// hasBody tells whether the body is text; EnterMessage and its like have null.
+// hasBody tells whether the body is text. In EnterMessage and the like it is null.
 func hasBody(e *event.Entry) bool {
 	return e.Body != "" || e.Type == "" || e.Type == "TextMessage" || e.Type == "PasteMessage"
 }

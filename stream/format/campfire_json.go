@@ -7,8 +7,8 @@ import "github.com/seed-078801ba/sidestream/stream/event"
 // firering spec/fixtures/json/get_room_ID_live.json, jinder streaming.json).
 //
 // Messages have the keys of the captures and no nested objects. Payloads in
-// Campfire's schema, and those that the configuration chose, pass as they
-// came. Edits and deletions say nothing: see saysInCampfire.
+// Campfire's schema, and those that the configuration says, are passed on as they
+// came. Edits and deletions are left out: see saysInCampfire.
 type CampfireJSON struct{}
 
 // Name is "campfire-json".

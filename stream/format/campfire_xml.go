@@ -7,13 +7,13 @@ import (
 
 // CampfireXML is /room/<id>/live.xml: one <message> element a line, each
 // followed by one carriage return, and single spaces as heartbeat. The element
-// is that of campfire-api sections/data_reference.md; how the service framed
-// its XML stream is not known, so this follows its JSON stream. There is no
-// prologue and no element around the messages: each line is a document.
+// is that of campfire-api sections/data_reference.md. How the service framed its
+// XML stream is not known, so this follows its JSON stream: no prologue, and no
+// element around the messages. Each line is a document.
 //
-// The message is always built from what was mapped; of a payload in Campfire's
-// schema it also has starred, url and description. Payloads that the
-// configuration chose are JSON's business.
+// The message is built from the mapped fields. Of a payload in Campfire's schema
+// it also has starred, url and description. A payload that the configuration says
+// (data) is JSON and is not used here.
 type CampfireXML struct{}
 
 // Name is "campfire-xml".
@@ -76,8 +76,8 @@ func (CampfireXML) Resumable() bool { return false }
 
 var payloads fastjson.ParserPool
 
-// appendExtras appends what a message in Campfire's schema can say beyond what
-// events have fields for.
+// appendExtras appends the elements of Campfire's schema that are no fields of an
+// event.
 func appendExtras(dst []byte, e *event.Entry) []byte {
 	starred := "false"
 	if e.Shape != event.Campfire || len(e.Payload) == 0 {
@@ -101,7 +101,7 @@ func appendExtras(dst []byte, e *event.Entry) []byte {
 	return dst
 }
 
-// appendIDElement appends an identifier. Clients cut by the exact tag, its
+// appendIDElement appends an identifier. Clients look for the exact tag, its
 // type included (ajorians/CampfireAPI), so numbers have the type that they
 // always had; other ids have none.
 func appendIDElement(dst []byte, name string, id event.Scalar) []byte {

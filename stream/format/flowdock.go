@@ -10,8 +10,8 @@ import (
 // Flowdock's message (flowdock api-docs messages.md, message-types.md), which
 // the JSON stream and the Event-Stream share.
 
-// appendFlowdock appends the event as one JSON object, or nothing if Flowdock
-// has no word for it.
+// appendFlowdock appends the event as one JSON object, or nothing if Flowdock's
+// schema has no message for it.
 func appendFlowdock(dst []byte, e *event.Entry, cursor event.Cursor) []byte {
 	if e.Op == event.Gap {
 		return dst
@@ -47,8 +47,8 @@ func appendFlowdock(dst []byte, e *event.Entry, cursor event.Cursor) []byte {
 	return appendFlowdockTail(dst, e, cursor)
 }
 
-// appendChange appends an edit or a deletion. As in Flowdock it is an event
-// with an id of its own, and content names the message; ours is its cursor.
+// appendChange appends an edit or a deletion. As in Flowdock, it is an event with an
+// id of its own, and its content names the message. The id is the event's cursor.
 func appendChange(dst []byte, e *event.Entry, cursor event.Cursor) []byte {
 	name := "message-edit"
 	if e.Op == event.Delete {
@@ -94,8 +94,8 @@ func appendFlowdockTail(dst []byte, e *event.Entry, cursor event.Cursor) []byte 
 	return append(dst, '}')
 }
 
-// appendAuthor appends the user, always as a string: "0" is nobody. A name
-// without an id is an author from outside, who has no user key at all.
+// appendAuthor appends the user, always as a string; "0" is nobody. A name without
+// an id is an author from outside: such a message has no key user.
 func appendAuthor(dst []byte, e *event.Entry) []byte {
 	if e.User.IsZero() && e.UserName != "" {
 		dst = append(dst, `,"external_user_name":`...)
@@ -109,10 +109,9 @@ func appendAuthor(dst []byte, e *event.Entry) []byte {
 }
 
 // appendThread appends the thread of a message in a flow. lita-flowdock reads
-// thread.initial_message of every such message without looking whether there
-// is a thread, and answers there; so a message without one names itself.
-// thread_id is only there when there is one, because hubot-flowdock answers
-// there first.
+// thread.initial_message of every message and answers there, without a look at
+// whether there is a thread: so a message without a thread names itself. thread_id is
+// only written if there is a thread, because hubot-flowdock answers there first.
 func appendThread(dst []byte, e *event.Entry, cursor event.Cursor) []byte {
 	if !e.Thread.IsZero() {
 		dst = append(dst, `,"thread_id":`...)
@@ -130,12 +129,13 @@ func appendThread(dst []byte, e *event.Entry, cursor event.Cursor) []byte {
 	return append(dst, '}')
 }
 
-// kind is what a type of message is in Flowdock: an event with the body as its
-// content, or an event "action".
+// kind is how Flowdock writes a type of message: as an event whose content is the
+// body, or as an event "action".
 type kind struct{ event, action string }
 
-// flowdockKind translates Campfire's types. What people say is a message, what
-// they do an action; Flowdock has no marks of time. An unknown type is text.
+// flowdockKind translates Campfire's types. What people say is a message, and what
+// they do is an action. Flowdock has no TimestampMessage. An unknown type is a
+// message.
 func flowdockKind(campfire string) (k kind, ok bool) {
 	switch campfire {
 	case "TimestampMessage":

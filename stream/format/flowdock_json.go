@@ -7,8 +7,8 @@ import "github.com/seed-078801ba/sidestream/stream/event"
 // carriage return, but the vendor's own libraries cut at CR LF (node-flowdock
 // src/json_stream.coffee); a heartbeat with a CR in it makes them throw.
 //
-// Payloads in Flowdock's schema, and those that the configuration chose, pass
-// as they came.
+// Payloads in Flowdock's schema, and those that the configuration says, are passed
+// on as they came.
 type FlowdockJSON struct{}
 
 // Name is "flowdock-json".
@@ -26,8 +26,8 @@ func (FlowdockJSON) Event(dst []byte, e *event.Entry, cursor event.Cursor) []byt
 	return append(dst, "\r\n"...)
 }
 
-// Gap appends an object of type StreamGap. It has no key "event", which
-// clients look at to see what a message is.
+// Gap appends an object of type StreamGap. It has no key "event": clients that look
+// there for what a message is pass over it.
 func (FlowdockJSON) Gap(dst []byte, gap event.Missing) []byte {
 	return append(appendStreamGap(dst, gap), "\r\n"...)
 }

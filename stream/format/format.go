@@ -1,6 +1,6 @@
-// Package format turns events into the bytes that a kind of client reads, one
-// file a format. It sees no connection and no HTTP: transfer coding is not its
-// business, and everything that it writes is meant to go out in one piece.
+// Package format turns events into the bytes that a kind of client reads. Each
+// format has a file. The package knows no connections and no HTTP. What a format
+// writes for one event is sent in one piece; chunks are made elsewhere.
 package format
 
 import "github.com/seed-078801ba/sidestream/stream/event"
@@ -13,22 +13,22 @@ type Format interface {
 	Name() string
 	// ContentType is the whole value of the Content-Type header.
 	ContentType() string
-	// Event appends one message with its delimiter. cursor is where a client
-	// that got it stands. It appends nothing if the event says nothing in this
-	// format.
+	// Event appends one message with its delimiter. cursor is the position of a
+	// client that got it. Event appends nothing if the format has no message for
+	// this event.
 	Event(dst []byte, e *event.Entry, cursor event.Cursor) []byte
 	// Gap appends the signal that events are missing.
 	Gap(dst []byte, gap event.Missing) []byte
 	// Heartbeat appends what keeps an idle connection alive and is no message.
-	// Formats with cursors may move the client's cursor with it; the zero
-	// Cursor says that there is nothing to move it to.
+	// Formats with cursors may move the client's cursor on with it. With the
+	// zero Cursor they do not.
 	Heartbeat(dst []byte, cursor event.Cursor) []byte
 	// Farewell appends what the client is told before the server ends the
-	// stream; nothing if the format has no word for it.
+	// stream, or nothing if the format cannot say it.
 	Farewell(dst []byte, f Farewell) []byte
 	// Resumable tells whether messages carry cursors, so that every client of
 	// the format understands a gap signal. Clients of other formats get one
-	// only if they asked for a place to start from.
+	// only if they said where to begin.
 	Resumable() bool
 }
 
@@ -36,7 +36,7 @@ type Format interface {
 type Farewell struct {
 	// Reason is the word that stands in logs and metrics.
 	Reason string
-	// RetryMillis is when the client had better come back, in milliseconds. Zero
-	// means that coming back is of no use.
+	// RetryMillis is after how many milliseconds the client should come back.
+	// Zero means that it should not.
 	RetryMillis int
 }

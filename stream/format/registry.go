@@ -1,6 +1,6 @@
 package format
 
-// formats are all there are, in the order in which they are documented.
+// formats are all formats, in the order in which they are documented.
 var formats = [...]Format{CampfireJSON{}, CampfireXML{}, FlowdockJSON{}, SSE{}}
 
 // ByName finds a format by the name that it has in configuration.

@@ -6,17 +6,17 @@ import (
 	"github.com/seed-078801ba/sidestream/stream/event"
 )
 
-// SSE is Server-Sent Events with Flowdock's messages as data: Flowdock's
-// Event-Stream. Each message has an id, the cursor, which clients send back
-// when they reconnect; none has an event field, because clients listen to
-// plain messages (flowdock api-docs streaming.md) and em-eventsource does not
-// even deliver "event: message" to them.
+// SSE is Server-Sent Events with Flowdock's messages as data, as in Flowdock's
+// Event-Stream. The id of each message is its cursor, which clients send back when
+// they reconnect. No message has an event field, because clients listen to plain
+// messages (flowdock api-docs streaming.md), and em-eventsource does not deliver
+// "event: message" to them.
 type SSE struct{}
 
 // Name is "sse".
 func (SSE) Name() string { return "sse" }
 
-// ContentType is the one that clients insist on.
+// ContentType is text/event-stream: clients accept no other.
 func (SSE) ContentType() string { return "text/event-stream" }
 
 // Event appends id, data on one line, and the empty line that ends a frame.
@@ -30,8 +30,8 @@ func (SSE) Event(dst []byte, e *event.Entry, cursor event.Cursor) []byte {
 	return append(dst, "\n\n"...)
 }
 
-// Gap appends an event named gap. Its id is where delivery goes on, so that a
-// client that reconnects is not told of the same gap again.
+// Gap appends an event named gap. Its id is the position at which delivery
+// continues, so that a client that reconnects is not told of the same gap again.
 func (SSE) Gap(dst []byte, gap event.Missing) []byte {
 	at := gap.At
 	if at == (event.Cursor{}) {
@@ -42,9 +42,9 @@ func (SSE) Gap(dst []byte, gap event.Missing) []byte {
 	return append(appendMissing(dst, gap), "}\n\n"...)
 }
 
-// Heartbeat appends a comment with nothing in it, which PyFlowdock knows by
-// being exactly a colon. With a cursor, an id goes before it; the empty line
-// behind makes clients remember that id without an event being fired.
+// Heartbeat appends an empty comment: PyFlowdock compares it with a colon. With a
+// cursor, an id stands before it. The empty line behind it makes clients remember
+// that id, and fires no event.
 func (SSE) Heartbeat(dst []byte, cursor event.Cursor) []byte {
 	if cursor.Epoch != (event.Epoch{}) {
 		dst = appendCursorField(dst, cursor)
@@ -52,8 +52,8 @@ func (SSE) Heartbeat(dst []byte, cursor event.Cursor) []byte {
 	return append(dst, ":\n\n"...)
 }
 
-// Farewell appends the time after which clients reconnect. There is no word that
-// keeps them from it.
+// Farewell appends the time after which clients reconnect. The format has nothing
+// that keeps them from reconnecting.
 func (SSE) Farewell(dst []byte, f Farewell) []byte {
 	if f.RetryMillis <= 0 {
 		return dst

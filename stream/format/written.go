@@ -6,9 +6,9 @@ import (
 	"github.com/seed-078801ba/sidestream/stream/event"
 )
 
-// written is when the message was written: what the backend said, or else when
-// the log took it. Years that the date forms of the formats cannot spell count
-// as not said.
+// written is when the message was written: what the backend said, or else when the
+// log took it. A year that the date forms of the formats cannot write counts as not
+// said.
 func written(e *event.Entry) time.Time {
 	if t := e.Time.UTC(); !e.Time.IsZero() && t.Year() >= 0 && t.Year() <= 9999 {
 		return t
@@ -16,9 +16,9 @@ func written(e *event.Entry) time.Time {
 	return time.UnixMilli(e.At).UTC()
 }
 
-// appendID appends the id of the message. One that the backend gave none is
-// known by its cursor: that is unique, never again used for another message,
-// and cannot be taken for an id of the backend's.
+// appendID appends the id of the message. Without an id of the backend's, it is the
+// cursor, which is unique, is never used for another message, and does not look
+// like an id of the backend's.
 func appendID(dst []byte, id event.Scalar, cursor event.Cursor) []byte {
 	if !id.IsZero() {
 		return appendScalar(dst, id)
@@ -53,8 +53,8 @@ func appendMissing(dst []byte, gap event.Missing) []byte {
 	return appendText(dst, string(gap.Reason))
 }
 
-// appendStreamGap appends the gap signal of the JSON streams, whose type is a
-// word that no message of the services had.
+// appendStreamGap appends the gap signal of the JSON streams. No message of the
+// services had its type.
 func appendStreamGap(dst []byte, gap event.Missing) []byte {
 	dst = append(dst, `{"type":"StreamGap",`...)
 	return append(appendMissing(dst, gap), '}')

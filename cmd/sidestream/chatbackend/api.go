@@ -35,8 +35,8 @@ func (b *Backend) routes() http.Handler {
 	mux.HandleFunc("POST /logout", b.logout)
 	mountPage(mux)
 
-	// Browsers send the session's cookie by themselves: a foreign page may not
-	// make them speak.
+	// Browsers send the session's cookie by themselves. A page of another site must
+	// not be able to post messages with it.
 	return http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -140,7 +140,7 @@ func describeRoom(r Room) object {
 	}
 }
 
-// me tells who asks; people ask it for their token.
+// me answers who the client is. People look up their token there.
 func (b *Backend) me(w http.ResponseWriter, r *http.Request, u User) {
 	self := describeUser(u)
 	self["api_auth_token"] = u.Token
@@ -181,7 +181,7 @@ func (b *Backend) room(w http.ResponseWriter, r *http.Request, _ User, room Room
 	answer(w, http.StatusOK, object{"room": about})
 }
 
-// recent lists up to 100 messages; clients send empty parameters too.
+// recent lists up to 100 messages. Some clients send empty parameters.
 func (b *Backend) recent(w http.ResponseWriter, r *http.Request, _ User, room Room) {
 	limit, err := strconv.Atoi(r.FormValue("limit"))
 	if err != nil || limit < 1 || limit > 100 {
@@ -228,7 +228,7 @@ func (b *Backend) move(do func(room, user int64) error) roomHandler {
 	}
 }
 
-// people lists who one can sign in as: this is a demo, there are no passwords.
+// people lists the users to sign in as. This is a demo: there are no passwords.
 func (b *Backend) people(w http.ResponseWriter, r *http.Request) {
 	list := []object{}
 	for _, u := range b.chat.allUsers() {

@@ -1,8 +1,8 @@
-// Package chatbackend is the chat app of the demo: what a team would already
-// have before it puts Sidestream in front of it. It knows nothing of streams.
+// Package chatbackend is the chat app of the demo: it stands for the app that a team
+// has already. It knows nothing of streams.
 // It has users with tokens, rooms with members, a REST API in the shape of
 // classic Campfire (campfire-api, sections/), a web page, and a webhook that it
-// posts for every message, signed as Standard Webhooks has it.
+// posts for every message, signed as Standard Webhooks says.
 //
 // Everything is in memory and gone when the process ends.
 package chatbackend

@@ -61,7 +61,7 @@ func (s *sessions) user(r *http.Request) (int64, bool) {
 	return id, ok
 }
 
-// sameSecret compares without telling by its duration how much is equal.
+// sameSecret compares in a time that does not depend on how much is equal.
 func sameSecret(a, b string) bool {
 	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
 	return subtle.ConstantTimeCompare(x[:], y[:]) == 1

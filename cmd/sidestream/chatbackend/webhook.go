@@ -30,7 +30,7 @@ const (
 	secretStart = "whsec_"
 )
 
-// ErrSecret is the error of a Secret that signs nothing. It does not repeat it.
+// ErrSecret is the error of a Secret that cannot sign. It does not repeat the secret.
 var ErrSecret = errors.New(`a webhook secret is "whsec_" and 24 to 64 bytes in base64`)
 
 // NewSecret makes a random webhook secret.
@@ -68,8 +68,8 @@ type delivery struct {
 	body []byte
 }
 
-// outbox delivers webhooks: of one room in order, one after the other; rooms
-// do not wait for each other.
+// outbox delivers webhooks. Those of one room go out in order, one after the other.
+// Rooms do not wait for each other.
 type outbox struct {
 	hook   string
 	key    []byte

@@ -12,11 +12,11 @@ const (
 	burst = 500
 )
 
-// giveBack calls free, which returns to the system what the opening or closing of
-// many streams has left behind: TLS handshakes, request heads, grown stacks. Go
-// would keep it for the next burst, and of idle streams over TLS that is as
-// much again as they need themselves. It waits for a calm moment, and does
-// nothing where streams come and go evenly. It ends with the context.
+// giveBack calls free after many streams have opened or closed. Free returns to the
+// system what they left behind: TLS handshakes, request heads, grown stacks. Go would
+// keep that for the next burst; for idle streams over TLS it is as much again as
+// they need. giveBack waits until it is calm, and does nothing where streams come and
+// go evenly. It ends with the context.
 func giveBack(ctx context.Context, streams func() int, free func()) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()

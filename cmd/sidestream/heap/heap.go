@@ -1,7 +1,7 @@
-// Package heap tunes Go's garbage collector for a process whose business is
-// streams: many that idle, and webhooks that leave little behind. It works on
-// the whole process, so it belongs to the command, never to a module: a Caddy
-// that has Sidestream beside other things keeps what its owner has chosen.
+// Package heap tunes Go's garbage collector for a process that serves streams: many
+// of them idle, and webhooks leave little behind. It works on the whole process, so
+// it belongs to the command and not to the module. A Caddy that has Sidestream beside
+// other things keeps the settings of its owner.
 package heap
 
 import (
@@ -10,10 +10,9 @@ import (
 	"runtime/debug"
 )
 
-// Tune sees to the heap from now on: a small one is not collected all the time
-// (unless GOGC is set: then somebody has decided), and memory is given back
-// after a burst. streams counts what is open; it is called every few seconds,
-// until the context ends.
+// Tune tunes the collector until the context ends. A small heap is not collected all
+// the time, unless GOGC is set: then the owner has decided. Memory is given back
+// after a burst. streams counts the open streams; it is called every few seconds.
 func Tune(ctx context.Context, streams func() int) {
 	if os.Getenv("GOGC") == "" {
 		afterCollections(followHeap(liveBytes, debug.SetGCPercent))

@@ -1,7 +1,8 @@
-// Package tail reads a chat stream and goes on reading it: Campfire's JSON and
-// XML, Flowdock's JSON, and Server-Sent Events, told apart by Content-Type. It
-// comes back with its place when a connection ends, and says so when messages
-// may be missing. It reads any server of these protocols, not only Sidestream.
+// Package tail reads a chat stream and keeps reading it: Campfire's JSON and XML,
+// Flowdock's JSON, and Server-Sent Events. The Content-Type says which. When a
+// connection ends, it connects again and continues where it was. It says where
+// messages may be missing. It reads any server of these protocols, not only
+// Sidestream.
 package tail
 
 import (
@@ -15,12 +16,12 @@ import (
 	"github.com/valyala/fastjson"
 )
 
-// Item is one thing that a stream said.
+// Item is one part of a stream: a message, a gap signal, or a moved cursor.
 type Item struct {
 	// Payload is the message as it came, without its delimiters: a JSON
 	// object, an XML element, or the data of a server-sent event.
 	Payload []byte
-	// Cursor is where the client stands after this item, if the format has
+	// Cursor is the client's position after this item, if the format has
 	// cursors (SSE).
 	Cursor string
 	// ID is the backend's id of the message, "" if it has none.
@@ -43,14 +44,15 @@ const MaxItem = 16 << 20
 type Decoder interface {
 	// Feed takes the next bytes and calls emit for each item that they
 	// complete, in order. The item's Payload is valid only during the call.
-	// After an error the stream is of no use any more.
+	// After an error, the rest of the stream cannot be read.
 	Feed(b []byte, emit func(Item)) error
 	// Retry is how long the server wants its clients to wait before they come
 	// back; ok is false if it did not say.
 	Retry() (wait time.Duration, ok bool)
 }
 
-// NewDecoder makes the decoder for a Content-Type; nil if it is no stream's.
+// NewDecoder makes the decoder for a Content-Type. It is nil for one that no stream
+// has.
 func NewDecoder(contentType string) Decoder {
 	mediaType, _, err := mime.ParseMediaType(contentType)
 	if err != nil {
@@ -67,8 +69,8 @@ func NewDecoder(contentType string) Decoder {
 	return nil
 }
 
-// jsonDecoder cuts objects by their braces, so that it needs no delimiter:
-// Campfire's is CR, Flowdock's CR LF, heartbeats are white space.
+// jsonDecoder finds objects by their braces and needs no delimiter: Campfire's is CR,
+// Flowdock's is CR LF, and heartbeats are white space.
 type jsonDecoder struct {
 	held   []byte
 	depth  int
@@ -80,7 +82,7 @@ type jsonDecoder struct {
 func (*jsonDecoder) Retry() (time.Duration, bool) { return 0, false }
 
 func (d *jsonDecoder) Feed(b []byte, emit func(Item)) error {
-	start := 0 // of what of b belongs to the object that is open
+	start := 0 // of the part of b that belongs to the open object
 	for i, c := range b {
 		switch {
 		case d.escape:
@@ -148,7 +150,7 @@ func scalar(v *fastjson.Value) string {
 	return ""
 }
 
-// xmlDecoder cuts at CR: one element stands between two.
+// xmlDecoder cuts at CR: between two of them is one element.
 type xmlDecoder struct{ held []byte }
 
 func (*xmlDecoder) Retry() (time.Duration, bool) { return 0, false }
@@ -172,7 +174,7 @@ func (d *xmlDecoder) Feed(b []byte, emit func(Item)) error {
 			return ErrTooLarge
 		}
 		if !ended {
-			// Heartbeats alone must not pile up.
+			// Heartbeats alone must not use up memory.
 			if len(bytes.TrimSpace(d.held)) == 0 {
 				d.held = d.held[:0]
 			}
@@ -276,8 +278,8 @@ func milliseconds(s string) (time.Duration, bool) {
 	return ms * time.Millisecond, true
 }
 
-// end ends an event. One without data is none, but moves the cursor, which is
-// then told by an item without payload.
+// end ends an event. Without data there is no event, but the cursor may have moved:
+// then there is an item without payload.
 func (d *sseDecoder) end(emit func(Item)) {
 	item := Item{Cursor: d.cursor, Gap: d.event == "gap"}
 	moved := d.cursor != d.told

@@ -19,27 +19,28 @@ type Config struct {
 	Accept string
 	// Authorization is the header of that name, "" for none.
 	Authorization string
-	// Cursor is where to start, as an earlier stream said; Since is the same as
-	// the backend's id of the last message seen. Empty: from now on.
+	// Cursor is where to begin, as an earlier stream said. Since is the backend's
+	// id of the last message that was seen. If both are empty, the stream begins
+	// with what is new.
 	Cursor, Since string
 	// Client makes the requests. It must have no overall timeout and follow no
 	// redirects.
 	Client *http.Client
-	// Quiet is how long a stream may say nothing at all, heartbeats included,
-	// before it is taken for dead. Default: 90 s.
+	// Quiet is how long a stream may send nothing, not even a heartbeat, before it
+	// counts as dead. Default: 90 s.
 	Quiet time.Duration
 	// FirstWait and LongestWait bound the time before a connection is tried
 	// again, if the server does not say. Default: 1 s and 60 s.
 	FirstWait, LongestWait time.Duration
-	// Item is given what the stream said; Payload is nil if only the cursor
-	// moved. Note is given what happens to the connection, and Lost why
-	// messages may be missing. All are called from Follow.
+	// Item gets each part of the stream; its Payload is nil if only the cursor
+	// moved. Note gets what happens to the connection, and Lost gets why messages
+	// may be missing. All three are called from Follow.
 	Item func(Item)
 	Note func(string)
 	Lost func(string)
 }
 
-// Refused is the error of an answer that will not become better by itself.
+// Refused is the error of an answer that stays the same if it is asked for again.
 type Refused struct {
 	Status int
 	Text   string // the start of the answer's body
@@ -67,7 +68,7 @@ func (r *Refused) Error() string {
 // ErrContentType is the error of an answer that is no stream.
 var ErrContentType = errors.New("the answer is no stream")
 
-// errQuiet ends a connection on which nothing moves.
+// errQuiet ends a connection on which nothing arrives.
 var errQuiet = errors.New("the stream has gone quiet")
 
 // follower is one Follow.
@@ -114,8 +115,8 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 	return d
 }
 
-// pause is the time before the next try, which differs between clients so that
-// they do not all come back at once.
+// pause is the time before the next try. It differs between clients, so that they do
+// not all come back at once.
 func (f *follower) pause() time.Duration {
 	wait := max(f.wait, f.asked)
 	f.wait = min(2*f.wait, f.LongestWait)
@@ -189,8 +190,8 @@ func (f *follower) read(body io.Reader, d Decoder, quiet *time.Timer) error {
 	}
 }
 
-// take keeps the place and passes the item on. A stream that brings something
-// works: the next trouble starts with a short wait again.
+// take remembers the position and passes the item on. A stream that sends something
+// works, so the next trouble begins with a short wait again.
 func (f *follower) take(item Item) {
 	f.wait = f.FirstWait
 	if item.Cursor != "" {
@@ -206,8 +207,8 @@ func (f *follower) take(item Item) {
 	f.Item(item)
 }
 
-// request asks for what comes behind the last item: by cursor if the stream
-// has any, else by the backend's id of the last message.
+// request asks for what comes after the last item: by cursor if the stream has
+// cursors, otherwise by the backend's id of the last message.
 func (f *follower) request(ctx context.Context) (*http.Request, error) {
 	u, err := url.Parse(f.URL)
 	if err != nil {
@@ -234,9 +235,9 @@ func (f *follower) request(ctx context.Context) (*http.Request, error) {
 	return req, nil
 }
 
-// answerError tells answers that stay from trouble that passes.
+// answerError tells lasting refusals from trouble that passes.
 func answerError(resp *http.Response) error {
-	text, _ := io.ReadAll(io.LimitReader(resp.Body, 300)) // what there is helps
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, 300)) // whatever can be read
 	switch s := resp.StatusCode; {
 	case s == http.StatusRequestTimeout, s == http.StatusConflict, s == http.StatusTooManyRequests, s >= 500:
 		return fmt.Errorf("the server answered %d %s", s, http.StatusText(s))

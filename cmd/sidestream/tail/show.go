@@ -75,8 +75,8 @@ func line(when, where, who, kind, what string) string {
 	return Printable(b.String())
 }
 
-// Printable shows control characters instead of letting them steer the
-// terminal, and keeps everything on one line.
+// Printable escapes control characters, so that they cannot control the terminal,
+// and keeps everything on one line.
 func Printable(s string) string {
 	var b strings.Builder
 	for _, r := range strings.ToValidUTF8(s, "\ufffd") {
