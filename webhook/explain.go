@@ -45,9 +45,6 @@ func (h *Hook) Explain(in decode.Input) Explanation {
 		wrong = h.check(s, stageBody)
 	}
 	err := h.decoder.Read(s)
-	if err == nil && wrong == nil {
-		wrong = h.check(s, stageDecoded)
-	}
 	if wrong = refused(wrong); wrong != nil {
 		e.Unverified = reasonOf(wrong)
 	}

@@ -45,7 +45,7 @@ func New(cfg Config) (*Hook, error) {
 	if h.decoder, err = decode.NewDecoder(cfg.Config); err != nil {
 		return nil, err
 	}
-	if h.verifier, err = newVerifier(&cfg, &sender); err != nil {
+	if h.verifier, err = newVerifier(&cfg, &sender, h.decoder); err != nil {
 		return nil, err
 	}
 	switch {

@@ -42,7 +42,7 @@ var samples = []sample{
 	{"slack_events", "a subtype of no interest", `{"type":"event_callback","event":{"type":"message","subtype":"message_replied","channel":"C1","ts":"1.1"}}`, nil},
 	{"slack_events", "the challenge", `{"token":"SECRETTOKEN","challenge":"3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P","type":"url_verification"}`, nil},
 	{"zulip", "a message", `{"bot_email":"b","token":"SECRETTOKEN","trigger":"mention","message":{"id":42,"type":"stream","stream_id":5,"subject":"t","content":"@**bot** hi","sender_id":9,"sender_full_name":"Ann","timestamp":1714557600}}`, nil},
-	{"zulip", "a private message", `{"token":"SECRETTOKEN","message":{"id":43,"type":"private","recipient_id":77,"content":"hi","sender_id":9,"timestamp":1714557600}}`, nil},
+	{"zulip", "a private message", `{"token":"SECRETTOKEN","message":{"id":43,"type":"private","recipient_id":77,"display_recipient":[{"id":9,"email":"a@x"},{"id":10,"email":"b@x"}],"content":"hi","sender_id":9,"timestamp":1714557600}}`, nil},
 	{"zulip", "a form", `token=SECRETTOKEN&channel_id=5&channel_name=a&timestamp=1714557600&user_id=9&user_name=Ann&text=hi`, []string{"Content-Type", formType}},
 	{"discourse", "a message", `{"chat_message":{"message":{"id":11,"message":"hi","cooked":"<p>hi</p>","created_at":"2024-05-01T10:00:00Z","chat_channel_id":4,"user":{"id":2,"username":"ann"}},"channel":{"id":4}}}`, []string{"X-Discourse-Event", "chat_message_created", "X-Discourse-Event-Id", "100", "Content-Type", formType}},
 	{"discourse", "an edit", `{"chat_message":{"message":{"id":11,"message":"ho","created_at":"2024-05-01T10:00:00Z","chat_channel_id":4,"user":{"id":2}}}}`, []string{"X-Discourse-Event", "chat_message_edited", "X-Discourse-Event-Id", "101"}},

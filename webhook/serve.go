@@ -87,9 +87,6 @@ func (h *Hook) handle(w http.ResponseWriter, r *http.Request, vars map[string]st
 	if err := h.decoder.Read(s); err != nil {
 		return answer{}, err
 	}
-	if err := h.check(s, stageDecoded); err != nil {
-		return answer{}, err
-	}
 	if h.sender.Protocol == decode.SlackChallenge {
 		if a, done, err := challenge(s); done || err != nil {
 			return a, err

@@ -27,9 +27,8 @@ type verifier interface {
 type stage uint8
 
 const (
-	stageHead    stage = iota // the headers are there
-	stageBody                 // the raw body is there
-	stageDecoded              // the body was decoded
+	stageHead stage = iota // the headers are there
+	stageBody              // the raw body is there
 )
 
 var (
@@ -48,7 +47,7 @@ var (
 // schemes are the names of all ways to verify.
 var schemes = []string{"standardwebhooks", "slack", "github", "stripe", "discourse", "hmac", "token", "bearer", "path", "none"}
 
-func newVerifier(cfg *Config, sender *decode.Sender) (verifier, error) {
+func newVerifier(cfg *Config, sender *decode.Sender, decoder *decode.Decoder) (verifier, error) {
 	v := cfg.Verify
 	if v == nil && sender.Scheme != "" {
 		v = &Verify{Scheme: sender.Scheme, Query: sender.Query}
@@ -94,17 +93,31 @@ func newVerifier(cfg *Config, sender *decode.Sender) (verifier, error) {
 	case "hmac":
 		return newHMACVerifier(v, cfg.Secrets, tolerance)
 	case "token":
-		return newTokenVerifier(v, cfg.Secrets)
+		return newTokenVerifier(v, cfg.Secrets, decoder)
 	case "bearer":
 		query := v.Query
 		if query == "" && sender.Scheme == "bearer" {
 			query = sender.Query
 		}
+		if err := hide(decoder, "header", "Authorization", "query", query); err != nil {
+			return nil, err
+		}
 		return &bearerVerifier{tokens: digestsOf(cfg.Secrets), query: query}, nil
 	case "path":
-		return newPathVerifier(v, cfg.Secrets)
+		return newPathVerifier(v, cfg.Secrets, decoder)
 	}
 	return nil, fmt.Errorf("unknown way to verify, %q; the ways are %s", v.Scheme, strings.Join(schemes, ", "))
+}
+
+// hide refuses rules that read where the secret stands, in pairs of group and
+// name.
+func hide(decoder *decode.Decoder, places ...string) error {
+	for i := 0; i < len(places); i += 2 {
+		if err := decoder.Hide(places[i], places[i+1]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // digests are secrets in a form whose comparison takes the same time whatever

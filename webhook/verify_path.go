@@ -18,7 +18,7 @@ type pathVerifier struct {
 // in more logs than a header does.
 const minPathSecret = 32
 
-func newPathVerifier(v *Verify, secrets []string) (*pathVerifier, error) {
+func newPathVerifier(v *Verify, secrets []string, decoder *decode.Decoder) (*pathVerifier, error) {
 	for i, secret := range secrets {
 		if len(secret) < minPathSecret || strings.ContainsAny(secret, "/\\?#% ") {
 			return nil, fmt.Errorf("secret %d is a part of the path, so it must have at least %d characters and none of / \\ ? # %% and space; make one with: openssl rand -hex 32", i+1, minPathSecret)
@@ -27,6 +27,9 @@ func newPathVerifier(v *Verify, secrets []string) (*pathVerifier, error) {
 	parameter := v.Parameter
 	if parameter == "" {
 		parameter = "secret"
+	}
+	if err := hide(decoder, "path", parameter); err != nil {
+		return nil, err
 	}
 	return &pathVerifier{secrets: digestsOf(secrets), parameter: parameter}, nil
 }

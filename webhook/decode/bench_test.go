@@ -48,7 +48,7 @@ func BenchmarkCheckJSON(b *testing.B) {
 	b.ReportAllocs()
 	b.SetBytes(int64(len(body)))
 	for b.Loop() {
-		if err := checkJSON(body); err != nil {
+		if _, err := checkJSON(body); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -16,25 +16,27 @@ var (
 	errCloudEventsMissing = malformed("a CloudEvent without specversion 1.0, id, source or type")
 )
 
-// decodeCloudEvents reads the three content modes of the CloudEvents HTTP
+// readCloudEvents reads the three content modes of the CloudEvents HTTP
 // binding. Whatever the mode, expressions see the event in its structured form.
-func decodeCloudEvents(s *Payload, mediaType string, body []byte) error {
+func readCloudEvents(s *Payload, mediaType string, body []byte) error {
 	s.cloudEvent = true
 	switch {
 	// "application/cloudevents" is a prefix of the batch type too.
 	case mediaType == "application/cloudevents-batch+json", mediaType == "application/cloudevents+json":
-		if err := checkJSON(body); err != nil {
-			return err
-		}
-		s.doc = body
-		return nil
+		doc, halves, err := readJSON(body)
+		s.doc, s.halves = doc, halves
+		return err
 	case strings.HasPrefix(mediaType, "application/cloudevents"):
 		return errCloudEventsFormat
 	case len(s.In.Header["Ce-Specversion"]) == 0:
 		return errCloudEventsMode
 	}
 	doc, err := structured(s.In.Header, mediaType, body)
-	s.doc = doc
+	if err != nil {
+		return err
+	}
+	// The body adds a level to the depth that was checked.
+	s.doc, s.halves, err = readJSON(doc)
 	return err
 }
 
@@ -73,8 +75,8 @@ func structured(h map[string][]string, mediaType string, body []byte) ([]byte, e
 	}
 	switch {
 	case len(bytes.TrimSpace(body)) == 0:
-	case isJSON(mediaType), mediaType == "" && checkJSON(body) == nil:
-		if err := checkJSON(body); err != nil {
+	case isJSON(mediaType), mediaType == "" && isJSONText(body):
+		if _, err := checkJSON(body); err != nil {
 			return nil, err
 		}
 		doc = append(append(doc, `,"data":`...), body...)
@@ -84,9 +86,12 @@ func structured(h map[string][]string, mediaType string, body []byte) ([]byte, e
 		doc = append(doc, `,"data_base64":"`...)
 		doc = append(base64.StdEncoding.AppendEncode(doc, body), '"')
 	}
-	doc = append(doc, '}')
-	// The body adds a level to the depth that was checked.
-	return doc, checkJSON(doc)
+	return append(doc, '}'), nil
+}
+
+func isJSONText(b []byte) bool {
+	_, err := checkJSON(b)
+	return err == nil
 }
 
 // decodeAttribute takes the percent-encoding off a header's value, once. What

@@ -38,8 +38,18 @@ type Config struct {
 
 	// Conditions under which a message is acknowledged and thrown away, such
 	// as `{item.kind} in typing presence`. One that holds is enough. They come
-	// on top of the preset's.
+	// on top of the preset's; the word `none` among them takes those away.
 	Drop []string `json:"drop,omitempty"`
+
+	// For the preset `socketio`: the names of the events that are messages.
+	// Default: `message`.
+	Events []string `json:"events,omitempty"`
+
+	// The channels that messages may go to, as patterns in which `*` is any
+	// text: `acme/*`, and `user:*` for private messages. Others are unmapped.
+	// It keeps one way in out of the channels of another, where a message could
+	// take the id of the other one's before that arrives. Default: all.
+	Channels []string `json:"channels,omitempty"`
 
 	// When a delivery tells that somebody has lost access. This only makes
 	// Sidestream ask the backend again, it denies nothing by itself.

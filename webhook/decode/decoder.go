@@ -21,6 +21,10 @@ type Decoder struct {
 	maxBody     int64
 	maxBatch    int
 	arrays      bool
+	channels    bound
+	cuts        []Path   // what clients must not get
+	cutFields   []string // the same, of a form
+	document    string   // the field of a form that holds the JSON
 	idRequired  bool
 	hashes      bool // an id or version may be a digest
 }
@@ -37,7 +41,7 @@ func NewDecoder(cfg Config) (*Decoder, error) {
 		return nil, err
 	}
 	d := &Decoder{
-		format: cfg.Format, usualFormat: p.usual, whole: p.whole, maxBody: cfg.MaxBody, maxBatch: cfg.MaxBatch, arrays: p.arrays,
+		format: cfg.Format, usualFormat: p.usual, whole: p.whole, maxBody: cfg.MaxBody, maxBatch: cfg.MaxBatch, document: p.document,
 	}
 	if d.format == "" {
 		d.format = p.format
@@ -71,19 +75,82 @@ func NewDecoder(cfg Config) (*Decoder, error) {
 	if err := d.compileRules(cfg.Map, p); err != nil {
 		return nil, err
 	}
-	for _, text := range slices.Concat(p.drop, cfg.Drop) {
-		c, err := deliveries.Condition(text)
-		if err != nil {
-			return nil, fmt.Errorf("drop: %w", err)
-		}
-		d.drop = append(d.drop, c)
+	if d.channels, err = parseBound(cfg.Channels); err != nil {
+		return nil, err
+	}
+	if err := d.compileDrop(&cfg, p); err != nil {
+		return nil, err
 	}
 	for _, r := range slices.Concat(p.revoke, cfg.Revoke) {
 		if err := d.compileRevoke(r); err != nil {
 			return nil, fmt.Errorf("revoke: %w", err)
 		}
 	}
+	d.arrays = d.readsElements()
+	if d.passesOn() {
+		for _, secret := range p.secrets {
+			path, err := ParsePath(secret)
+			if err != nil {
+				return nil, err
+			}
+			d.cuts = append(d.cuts, path)
+		}
+	}
 	return d, nil
+}
+
+// dropNone is the word that takes the place of the preset's conditions.
+const dropNone = "none"
+
+// compileDrop compiles the preset's conditions, unless the configuration takes
+// their place, and the configuration's own.
+func (d *Decoder) compileDrop(cfg *Config, p *preset) error {
+	var conditions []string
+	if !slices.Contains(cfg.Drop, dropNone) {
+		conditions = slices.Clone(p.drop)
+	}
+	names := cfg.Events
+	switch {
+	case len(names) > 0 && p.eventName == "":
+		return fmt.Errorf("events: only the messages of preset socketio have names; write drop {json.event} not in NAME NAME")
+	case len(names) == 0 && !slices.Contains(cfg.Drop, dropNone):
+		names = p.events
+	}
+	if len(names) > 0 {
+		conditions = append(conditions, QuoteWords(append([]string{p.eventName, "not", "in"}, names...)))
+	}
+	for _, text := range append(conditions, cfg.Drop...) {
+		if text == dropNone {
+			continue
+		}
+		c, err := deliveries.Condition(text)
+		if err != nil {
+			return fmt.Errorf("drop: %w", err)
+		}
+		d.drop = append(d.drop, c)
+	}
+	return nil
+}
+
+// readsElements tells whether a rule reads an element of a payload that is an
+// array at the top: then it may be one.
+func (d *Decoder) readsElements() bool {
+	var templates []*Template
+	for _, rules := range d.rules {
+		for i := range rules {
+			templates = append(templates, rules[i].value)
+		}
+	}
+	for _, t := range templates {
+		for _, p := range t.parts {
+			if p.hole != nil && slices.ContainsFunc(p.hole.refs, func(r ref) bool {
+				return r.document != "" && len(r.path) > 0 && (r.path[0].index >= 0 || r.path[0].key == every)
+			}) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (d *Decoder) compileEach(each string) error {

@@ -35,6 +35,17 @@
 // Numbers are never calculated with: what the backend wrote is what clients get,
 // to the last digit.
 //
+// # Why it checks JSON itself
+//
+// A payload is checked before fastjson reads it, which is lenient (json.go).
+// encoding/json's Valid takes ten times as long (2.7 us where this takes 0.25 us
+// for a message of Mattermost's) and takes invalid UTF-8. The jsontext package of
+// encoding/json/v2 is as strict and nearly as fast (0.33 us), but has no bound on
+// the number of values, which is what memory depends on, and cannot tell text that
+// was cut inside an emoji from text that is no UTF-8; its reader of tokens, which
+// could count, takes 2.9 us and allocates. None of them finds a value without
+// building a tree or a token for each (scan.go).
+//
 // The package knows payloads and events. It knows neither how a payload came, nor
 // who may send one, nor what a sender is answered, nor where events go.
 package decode

@@ -117,17 +117,29 @@ func (f *filter) apply(v Value) (Value, error) {
 	return Value{kind: text, text: s}, nil
 }
 
-// parse reads a string that holds JSON, with the same strictness as a body.
+// parse reads a string that holds JSON, with the same strictness as a body. Only
+// what the path leads to is taken apart.
 func (f *filter) parse(s string) (Value, error) {
-	if checkJSON([]byte(s)) != nil {
-		return Value{}, nil
-	}
-	var p fastjson.Parser // the value lives on in it
-	root, err := p.Parse(s)
+	doc, _, err := readJSON([]byte(s))
 	if err != nil {
 		return Value{}, nil
 	}
-	return f.path.Find(root)
+	if slices.ContainsFunc(f.path, func(s step) bool { return s.key == every }) {
+		root, err := fastjson.ParseBytes(doc)
+		if err != nil {
+			return Value{}, nil
+		}
+		return f.path.Find(root)
+	}
+	at, found, err := f.path.locate(doc)
+	if err != nil || !found {
+		return Value{}, err
+	}
+	v, err := fastjson.ParseBytes(doc[at.start:at.end]) // the value lives on
+	if err != nil {
+		return Value{}, nil
+	}
+	return fromJSON(v), nil
 }
 
 // blocks are the tags that end a line of text.

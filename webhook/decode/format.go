@@ -27,54 +27,65 @@ var formats = []Format{JSON, Form, CloudEvents, Msgpack, Text}
 var (
 	errEmptyBody     = malformed("an empty body")
 	errForm          = malformed("a malformed form")
+	errFields        = &Error{TooLarge, "too many fields in a form"}
+	errDocument      = malformed("a form without the field that holds the JSON")
 	errContentType   = unsupported("a Content-Type that this webhook does not read")
 	errMultipart     = unsupported("a multipart body")
 	errCharset       = unsupported("a charset other than UTF-8")
-	errTopLevelArray = &Error{Unfit, "an array at the top, and no each"}
+	errTopLevelArray = &Error{Unfit, "an array at the top: write each {json} for one message an element, or name its parts, as in {json.0.id}"}
 	errBatchTooLarge = &Error{TooLarge, "too many items in a batch"}
 )
 
 // byteOrderMark is taken off a body once.
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
-// Read reads the body of a payload. What cannot be read is an *Error.
-func (d *Decoder) Read(s *Payload) error {
-	body := bytes.TrimPrefix(s.In.Body, byteOrderMark)
+// formatFor is how the body of a payload is written, and its media type.
+func (d *Decoder) formatFor(s *Payload) (Format, string, error) {
 	mediaType, err := mediaType(s.In.Header)
 	if err != nil {
-		return err
+		return "", "", err
 	}
 	format := d.format
 	if format == "" {
 		if format, err = d.formatOf(mediaType); err != nil {
-			return err
+			return "", "", err
 		}
 	}
-	if len(bytes.TrimSpace(body)) == 0 && format != CloudEvents {
-		return errEmptyBody
+	if format != CloudEvents && len(bytes.TrimSpace(s.In.Body)) == 0 {
+		return "", "", errEmptyBody
 	}
+	return format, mediaType, nil
+}
+
+// Read reads the body of a payload. What cannot be read is an *Error. No tree of
+// it is built before a rule asks for one.
+func (d *Decoder) Read(s *Payload) error {
+	if s.read {
+		return nil
+	}
+	format, mediaType, err := d.formatFor(s)
+	if err != nil {
+		return err
+	}
+	body := bytes.TrimPrefix(s.In.Body, byteOrderMark)
 	switch format {
 	case JSON:
-		if err := checkJSON(body); err != nil {
-			return err
-		}
-		s.doc = body
+		s.doc, s.halves, err = readJSON(body)
 	case Form:
-		return decodeForm(s, body)
+		err = d.readForm(s, body)
 	case CloudEvents:
-		return decodeCloudEvents(s, mediaType, body)
+		err = readCloudEvents(s, mediaType, body)
 	case Msgpack:
-		doc, err := appendMsgpack(nil, s.In.Body)
-		if err != nil {
-			return err
-		}
-		s.doc = doc
+		s.doc, s.halves, err = appendMsgpack(nil, s.In.Body)
 	case Text:
-		if !utf8.Valid(body) {
-			return errUTF8
+		if mended, halves, ok := mendText(string(body)); !ok {
+			err = errUTF8
+		} else if halves {
+			s.text, s.halves = mended, true
 		}
 	}
-	return nil
+	s.read = err == nil
+	return err
 }
 
 // mediaType is the Content-Type in lower case without parameters, "" if there
@@ -119,15 +130,19 @@ func (d *Decoder) formatOf(mediaType string) (Format, error) {
 		return JSON, nil
 	case mediaType == "application/x-www-form-urlencoded":
 		return Form, nil
-	case mediaType == "application/msgpack", mediaType == "application/x-msgpack", mediaType == "application/vnd.msgpack":
-		return Msgpack, nil
 	}
 	return "", errContentType
 }
 
-// decodeForm reads an urlencoded form. A form that url.ParseQuery reads only in
+// maxFields is how many fields a form may have.
+const maxFields = 1000
+
+// readForm reads an urlencoded form. A form that url.ParseQuery reads only in
 // part is refused whole.
-func decodeForm(s *Payload, body []byte) error {
+func (d *Decoder) readForm(s *Payload, body []byte) error {
+	if bytes.Count(body, []byte{'&'}) >= maxFields {
+		return errFields
+	}
 	form, err := url.ParseQuery(string(body))
 	if err != nil {
 		return errForm
@@ -136,18 +151,38 @@ func decodeForm(s *Payload, body []byte) error {
 		if !utf8.ValidString(key) {
 			return errUTF8
 		}
-		for _, v := range values {
-			if !utf8.ValidString(v) {
+		for i, v := range values {
+			mended, halves, ok := mendText(v)
+			if !ok {
 				return errUTF8
 			}
+			values[i], s.halves = mended, s.halves || halves
 		}
 	}
 	s.form = form
-	return nil
+	if d.document == "" {
+		return nil
+	}
+	document, ok, err := single(form[d.document], errDuplicateForm)
+	switch {
+	case err != nil:
+		return err
+	case !ok:
+		return errDocument
+	}
+	doc, halves, err := readJSON([]byte(document))
+	s.doc, s.halves = doc, s.halves || halves
+	return err
 }
 
 // split finds the items: the elements of each, or the document itself.
 func (d *Decoder) split(s *Payload) error {
+	if len(d.cuts) > 0 && s.doc != nil {
+		s.doc, s.root = cut(s.doc, d.cuts), nil
+	}
+	for _, name := range d.cutFields {
+		delete(s.form, name)
+	}
 	s.item = s.doc
 	if d.each == nil {
 		if s.doc != nil && !d.arrays && s.doc[firstByte(s.doc)] == '[' {

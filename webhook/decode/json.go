@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"bytes"
 	"unicode/utf8"
 
 	"github.com/valyala/fastjson"
@@ -16,8 +17,9 @@ const maxValues = 100_000
 
 // The reasons why bytes are no JSON of ours. fastjson, which reads the values
 // afterwards, is lenient: it takes NaN, 01, raw control characters, bad UTF-8,
-// unknown escapes, lone surrogates and 300 levels. Whatever two readers could
-// read differently is refused before it is read at all.
+// unknown escapes and 300 levels. Whatever two readers could read differently is
+// refused before it is read at all. Only half a surrogate pair is not: apps cut
+// texts inside an emoji. It becomes U+FFFD, see mendHalves.
 var (
 	errTruncated = malformed("the JSON ends early")
 	errSyntax    = malformed("not JSON")
@@ -25,14 +27,15 @@ var (
 	errDepth     = malformed("the JSON is nested too deeply")
 	errControl   = malformed("a control character in a JSON string")
 	errUTF8      = malformed("invalid UTF-8")
-	errSurrogate = malformed("half a surrogate pair in a JSON string")
+	errHalf      = malformed("half a surrogate pair in what names something")
 	errValues    = &Error{TooLarge, "too many values in the JSON"}
 )
 
 // ParseJSON parses a document that can be read in one way only, or tells with an
 // *Error why it cannot. The document lives in the parser, until its next use.
 func ParseJSON(p *fastjson.Parser, b []byte) (*fastjson.Value, error) {
-	if err := checkJSON(b); err != nil {
+	b, _, err := readJSON(b)
+	if err != nil {
 		return nil, err
 	}
 	v, err := p.ParseBytes(b)
@@ -40,6 +43,25 @@ func ParseJSON(p *fastjson.Parser, b []byte) (*fastjson.Value, error) {
 		return nil, errSyntax // cannot be: it was checked
 	}
 	return v, nil
+}
+
+// readJSON is b if it is JSON of ours, without halves of surrogate pairs; halves
+// tells whether there were any.
+func readJSON(b []byte) (doc []byte, halves bool, err error) {
+	facts, err := checkJSON(b)
+	if err != nil {
+		return nil, false, err
+	}
+	if facts.halves {
+		b = mendHalves(b)
+	}
+	return b, facts.halves, nil
+}
+
+// facts is what is known of JSON that was checked.
+type facts struct {
+	values int  // how many there are, names not counted
+	halves bool // it has half of a surrogate pair in a string
 }
 
 // want is what checkJSON expects next.
@@ -56,29 +78,29 @@ const (
 )
 
 // checkJSON tells whether b is exactly one JSON value (RFC 8259) of at most
-// maxDepth levels and maxValues values, in valid UTF-8, without lone surrogates. It allocates
-// nothing and takes time linear in the length of b.
-func checkJSON(b []byte) error {
+// maxDepth levels and maxValues values, in UTF-8 that is valid but for halves of
+// surrogate pairs. It allocates nothing and takes time linear in the length of b.
+func checkJSON(b []byte) (f facts, err error) {
 	var objects uint64 // bit d is set if level d is an object, clear if it is an array
-	depth, values, next := 0, 0, wantValue
+	depth, next := 0, wantValue
 	for i := 0; ; {
 		for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\r' || b[i] == '\t') {
 			i++
 		}
 		if i == len(b) {
 			if next == wantEnd {
-				return nil
+				return f, nil
 			}
-			return errTruncated
+			return f, errTruncated
 		}
 		c := b[i]
 		closed := false
 		switch next {
 		case wantEnd:
-			return errTrailing
+			return f, errTrailing
 		case wantColon:
 			if c != ':' {
-				return errSyntax
+				return f, errSyntax
 			}
 			i, next = i+1, wantValue
 			continue
@@ -94,7 +116,7 @@ func checkJSON(b []byte) error {
 			case c == '}' && object, c == ']' && !object:
 				closed = true
 			default:
-				return errSyntax
+				return f, errSyntax
 			}
 		case wantFirstElement:
 			closed = c == ']'
@@ -109,22 +131,22 @@ func checkJSON(b []byte) error {
 		}
 		if next == wantKey || next == wantFirstKey {
 			if c != '"' {
-				return errSyntax
+				return f, errSyntax
 			}
-			end, err := checkString(b, i+1)
+			end, err := checkString(b, i+1, &f)
 			if err != nil {
-				return err
+				return f, err
 			}
 			i, next = end, wantColon
 			continue
 		}
-		if values++; values > maxValues {
-			return errValues
+		if f.values++; f.values > maxValues {
+			return f, errValues
 		}
 		switch c {
 		case '{', '[':
 			if depth == maxDepth {
-				return errDepth
+				return f, errDepth
 			}
 			if c == '{' {
 				objects |= 1 << depth
@@ -137,9 +159,9 @@ func checkJSON(b []byte) error {
 			i++
 			continue
 		case '"':
-			end, err := checkString(b, i+1)
+			end, err := checkString(b, i+1, &f)
 			if err != nil {
-				return err
+				return f, err
 			}
 			i = end
 		case 't':
@@ -152,7 +174,7 @@ func checkJSON(b []byte) error {
 			i = numberEnd(b, i)
 		}
 		if i < 0 {
-			return errSyntax
+			return f, errSyntax
 		}
 		next = afterValue(depth)
 	}
@@ -217,7 +239,7 @@ func digitsEnd(b []byte, i int) int {
 
 // checkString checks a string whose opening quote is before i and returns the
 // index behind its closing quote.
-func checkString(b []byte, i int) (int, error) {
+func checkString(b []byte, i int, f *facts) (int, error) {
 	for i < len(b) {
 		switch c := b[i]; {
 		case c == '"':
@@ -225,17 +247,21 @@ func checkString(b []byte, i int) (int, error) {
 		case c < ' ':
 			return 0, errControl
 		case c == '\\':
-			end, err := checkEscape(b, i)
+			end, half, err := checkEscape(b, i)
 			if err != nil {
 				return 0, err
 			}
+			f.halves = f.halves || half
 			i = end
 		case c < utf8.RuneSelf:
 			i++
 		default:
 			r, size := utf8.DecodeRune(b[i:])
 			if r == utf8.RuneError && size <= 1 {
-				return 0, errUTF8
+				if !isHalf(b[i:]) {
+					return 0, errUTF8
+				}
+				f.halves, size = true, 3
 			}
 			i += size
 		}
@@ -244,31 +270,78 @@ func checkString(b []byte, i int) (int, error) {
 }
 
 // checkEscape checks the escape that begins with the backslash at i, both
-// halves of a surrogate pair at once, and returns the index behind it.
-func checkEscape(b []byte, i int) (int, error) {
+// halves of a surrogate pair at once, and returns the index behind it. half tells
+// that it is half a pair.
+func checkEscape(b []byte, i int) (end int, half bool, err error) {
 	if i+1 == len(b) {
-		return 0, errTruncated
+		return 0, false, errTruncated
 	}
 	switch b[i+1] {
 	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		return i + 2, nil
+		return i + 2, false, nil
 	case 'u':
 	default:
-		return 0, errSyntax
+		return 0, false, errSyntax
 	}
 	r, ok := hex4(b, i+2)
 	switch {
 	case !ok:
-		return 0, errSyntax
+		return 0, false, errSyntax
 	case r < 0xd800 || r > 0xdfff:
-		return i + 6, nil
+		return i + 6, false, nil
 	case r >= 0xdc00 || len(b)-i < 12 || b[i+6] != '\\' || b[i+7] != 'u':
-		return 0, errSurrogate
+		return i + 6, true, nil
 	}
 	if low, ok := hex4(b, i+8); !ok || low < 0xdc00 || low > 0xdfff {
-		return 0, errSurrogate
+		return i + 6, true, nil
 	}
-	return i + 12, nil
+	return i + 12, false, nil
+}
+
+// isHalf tells whether b begins with half a surrogate pair as some encoders write
+// it, in the three bytes that UTF-8 does not have.
+func isHalf(b []byte) bool {
+	return len(b) >= 3 && b[0] == 0xed && b[1] >= 0xa0 && b[1] <= 0xbf && b[2] >= 0x80 && b[2] <= 0xbf
+}
+
+// mendHalves is JSON that was checked with U+FFFD in place of
+// each half of a surrogate pair. The length stays.
+func mendHalves(b []byte) []byte {
+	out := bytes.Clone(b)
+	for i := 0; i < len(b); {
+		switch {
+		case b[i] == '\\':
+			end, half, err := checkEscape(b, i)
+			if err != nil {
+				return out // cannot be: it was checked
+			}
+			if half {
+				copy(out[i:], `\ufffd`)
+			}
+			i = end
+		case isHalf(b[i:]):
+			copy(out[i:], "\ufffd")
+			i += 3
+		default:
+			i++
+		}
+	}
+	return out
+}
+
+// mendText is text that is no JSON, without halves of surrogate pairs; ok is false
+// if it is not UTF-8 even so.
+func mendText(s string) (mended string, halves, ok bool) {
+	if utf8.ValidString(s) {
+		return s, false, true
+	}
+	b := []byte(s)
+	for i := 0; i < len(b); i++ {
+		if isHalf(b[i:]) {
+			copy(b[i:], "\ufffd")
+		}
+	}
+	return string(b), true, utf8.Valid(b)
 }
 
 func hex4(b []byte, i int) (r rune, ok bool) {

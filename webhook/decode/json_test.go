@@ -22,12 +22,12 @@ func TestCheckJSON(t *testing.T) {
 		`1e`: errSyntax, `.5`: errSyntax, `+1`: errSyntax, `"\x"`: errSyntax, `"\u12g4"`: errSyntax, `'a'`: errSyntax, `[,1]`: errSyntax,
 		`{}{}`: errTrailing, `1 2`: errTrailing, `{}x`: errTrailing, "\ufeff{}": errSyntax,
 		"\"\n\"": errControl, "\"\r\"": errControl, "\"\x00\"": errControl,
-		"\"\xff\"": errUTF8, "\"\xc0\x80\"": errUTF8, "\"\xed\xa0\x80\"": errUTF8, "{\"\xff\":1}": errUTF8,
-		`"\ud800"`: errSurrogate, `"\udc00"`: errSurrogate, `"\ud800x"`: errSurrogate, `"\ud800\u0041"`: errSurrogate, `"\ud83d\ud83d"`: errSurrogate,
+		"\"\xff\"": errUTF8, "\"\xc0\x80\"": errUTF8, "\"\xed\xa0\"": errUTF8, "{\"\xff\":1}": errUTF8,
+		`"\ud800"`: nil, `"\udc00"`: nil, `"\ud800x"`: nil, `"\ud800\u0041"`: nil, `"\ud83d\ud83d"`: nil, "\"\xed\xa0\x80\"": nil, `"\ud83d\u12g4"`: errSyntax, `"\ud83d\u"`: errSyntax,
 		deep(maxDepth + 1): errDepth, strings.Repeat("[", 20000): errDepth,
 		"[" + strings.Repeat("0,", maxValues) + "0]": errValues,
 	} {
-		if got := checkJSON([]byte(in)); got != want {
+		if _, got := checkJSON([]byte(in)); got != want {
 			t.Errorf("%.60q: got %v, want %v", in, got, want)
 		}
 	}
@@ -35,7 +35,7 @@ func TestCheckJSON(t *testing.T) {
 
 func TestCheckJSONAllocatesNothing(t *testing.T) {
 	b := []byte(`{"a":[1,2,{"b":"\ud83d\ude00 ä"}],"c":null}`)
-	if n := testing.AllocsPerRun(100, func() { _ = checkJSON(b) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { _, _ = checkJSON(b) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -61,20 +61,27 @@ func FuzzCheckJSON(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		err := checkJSON(b)
+		doc, halves, err := readJSON(b)
 		valid := json.Valid(b)
-		if err == nil && (!valid || !utf8.Valid(b)) {
+		if err == nil && (!json.Valid(doc) || !utf8.Valid(doc) || len(doc) != len(b)) {
+			t.Fatalf("%q was taken, as %q", b, doc)
+		}
+		if err == nil && !halves && (!valid || !bytes.Equal(doc, b)) {
 			t.Fatalf("%q was taken", b)
 		}
-		if err != nil && err != errDepth && err != errSurrogate && err != errValues && valid && utf8.Valid(b) {
+		if err != nil && err != errDepth && err != errValues && valid && utf8.Valid(b) {
 			t.Fatalf("%q was refused: %v", b, err)
 		}
-		if err == errSurrogate && !bytes.Contains(bytes.ToLower(b), []byte(`\ud`)) {
+		if halves && !bytes.Contains(bytes.ToLower(b), []byte(`\ud`)) && !bytes.Contains(b, []byte("\xed")) {
 			t.Fatalf("%q has no surrogate", b)
 		}
 		if err != nil {
 			return
 		}
+		if again, halves, err := readJSON(doc); err != nil || halves || !bytes.Equal(again, doc) {
+			t.Fatalf("%q was mended to %q, %v", b, doc, err)
+		}
+		b = doc
 		var p fastjson.Parser
 		v, err := p.ParseBytes(b)
 		if err != nil {
@@ -101,7 +108,7 @@ func FuzzAppendJSONString(f *testing.F) {
 		}
 		var back string
 		b := AppendJSONString(nil, s)
-		if err := json.Unmarshal(b, &back); err != nil || back != s || checkJSON(b) != nil {
+		if err := json.Unmarshal(b, &back); err != nil || back != s || !isJSONText(b) {
 			t.Fatalf("%q was written as %q", s, b)
 		}
 	})

@@ -128,6 +128,17 @@ func (d *Decoder) mapItem(s *Payload, out *Decoded, index int) error {
 		}
 		return err
 	}
+	if s.halves {
+		switch half, err := d.halfName(s); {
+		case err != nil:
+			return err
+		case half && s.list: // the others of a batch are taken
+			out.unmapped(errHalf.Reason)
+			return nil
+		case half:
+			return errHalf
+		}
+	}
 	var e event.Event
 	reason, err := d.fill(s, out, &e)
 	if err != nil {
@@ -347,6 +358,10 @@ func (d *Decoder) address(s *Payload, out *Decoded, e *event.Event) error {
 		if private {
 			addressed.To, addressed.Channel = id, event.String(event.UserChannel(id.Text))
 		}
+		if !d.channels.takes(addressed.Channel.Text) {
+			reason = "the channel is none of those that this way in is bound to"
+			return false
+		}
 		if d.hashes {
 			d.digest(s, &addressed)
 		}
@@ -361,6 +376,22 @@ func (d *Decoder) address(s *Payload, out *Decoded, e *event.Event) error {
 		out.unmapped(reason)
 	}
 	return nil
+}
+
+// halfName tells whether something that names a channel, message or user has half
+// a surrogate pair in it: then it may be one of several that became the same.
+func (d *Decoder) halfName(s *Payload) (found bool, err error) {
+	for _, f := range []field{fieldChannel, fieldTo, fieldID, fieldUser, fieldThread, fieldVersion} {
+		v, err := d.get(s, f, true)
+		if err != nil {
+			return false, err
+		}
+		v.elements(func(name Value) bool {
+			found = found || strings.ContainsRune(name.text, utf8.RuneError)
+			return !found
+		})
+	}
+	return found, nil
 }
 
 // unaddressable says, in a constant text, why an event cannot go to a channel or

@@ -2,7 +2,9 @@ package decode
 
 import (
 	"fmt"
+	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -197,5 +199,180 @@ func TestEventsOutliveTheInput(t *testing.T) {
 	}
 	if after := fmt.Sprintf("%+v", out); after != before {
 		t.Errorf("%s\nbecame\n%s", before, after)
+	}
+}
+
+// Text that was cut inside an emoji is text; what names something is not.
+func TestHalfPairs(t *testing.T) {
+	cfg := own("map user {json.user}", "map user_name {json.name}", "map to {json.to}", "map thread {json.thread}", "map version {json.v}")
+	for body, want := range map[string]string{
+		`{"room":"r","id":1,"text":"a\ud83d"}`:                        "a\ufffd",
+		`{"room":"r","id":1,"text":"\ude00b\ud83d\u0041"}`:            "\ufffdb\ufffdA",
+		`{"room":"r","id":1,"text":"\\ud83d"}`:                        `\ud83d`,
+		`{"room":"r","id":1,"text":"\ud83d\ude00"}`:                   "\U0001f600",
+		"{\"room\":\"r\",\"id\":1,\"text\":\"a\xed\xa0\xbd\"}":        "a\ufffd",
+		`{"room":"r","id":1,"text":"a","name":"\ud83d"}`:              "a",
+		`{"room":"r","id":1,"text":"a","other":"\ud83d","\ud83d":{}}`: "a",
+		`{"room":"r\ud83d","id":1}`:                                   "half", `{"room":"r","id":"\ud83d"}`: "half", `{"room":"r","id":1,"user":"\udc00x"}`: "half",
+		`{"room":"r","id":1,"to":["a","\ud83d"]}`: "half", `{"room":"r","id":1,"thread":"\ud83d"}`: "half", `{"room":"r","id":1,"v":"\ud83d"}`: "half",
+		"{\"room\":\"\xed\xa0\xbd\",\"id\":1}": "half",
+	} {
+		out, err := mustDecoder(t, cfg).Decode(Input{Body: []byte(body)})
+		switch {
+		case want == "half":
+			if err != errHalf || len(out.Events) > 0 {
+				t.Errorf("%s: %+v, %v", body, out, err)
+			}
+		case err != nil || len(out.Events) != 1 || out.Events[0].Body != want:
+			t.Errorf("%s: %+v, %v; want %q", body, out, err, want)
+		}
+	}
+	batch := decoded(t, own("each {json.e}", "map channel {item.c}", "map id {item.id}", "map body {item.t}", "map data {item}"),
+		`{"e":[{"c":"\ud83d","id":1},{"c":"x","id":2,"t":"\ud83d","o":"\udc00"}]}`)
+	if len(batch.Events) != 1 || batch.Unmapped != 1 || string(batch.Events[0].Payload) != `{"c":"x","id":2,"t":"\ufffd","o":"\ufffd"}` {
+		t.Errorf("a batch: %+v", batch)
+	}
+	for format, body := range map[Format]string{Form: "room=r&id=1&text=a%ED%A0%BD", Msgpack: "\x83\xa4room\xa1r\xa2id\x01\xa4text\xa4a\xed\xa0\xbd"} {
+		cfg := Config{Format: format, Map: []MapRule{{Field: "channel", Value: eitherBody("room")}, {Field: "id", Value: eitherBody("id")}, {Field: "body", Value: eitherBody("text")}}}
+		out, err := mustDecoder(t, cfg).Decode(Input{Body: []byte(body)})
+		if err != nil || len(out.Events) != 1 || out.Events[0].Body != "a\ufffd" {
+			t.Errorf("%s: %+v, %v", format, out, err)
+		}
+	}
+}
+
+// What a preset drops can be taken in, and the events of socket.io have names.
+func TestDropOfAPreset(t *testing.T) {
+	body := `["emitter",{"type":2,"data":["new message",{"id":5,"text":"hi"}],"nsp":"/"},{"rooms":["r"]}]`
+	for _, c := range []struct {
+		lines []string
+		want  int
+	}{
+		{nil, 0}, {[]string{"drop none"}, 1}, {[]string{"drop none", "drop {json.1.data.1.id} == 5"}, 0}, {[]string{"drop {json.1.data.0} == typing"}, 0},
+		{[]string{"events message"}, 0},
+	} {
+		cfg := Config{Preset: "socketio", Format: JSON}
+		for _, line := range c.lines {
+			name, rest, _ := strings.Cut(line, " ")
+			if err := cfg.Option(name, strings.Split(rest, " ")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if out := decoded(t, cfg, body); len(out.Events) != c.want {
+			t.Errorf("%q: %+v", c.lines, out)
+		}
+	}
+	cfg := Config{Preset: "socketio", Format: JSON}
+	if err := cfg.Option("events", []string{"message", "new message"}); err != nil {
+		t.Fatal(err)
+	}
+	if out := decoded(t, cfg, body); len(out.Events) != 1 || out.Events[0].Body != "hi" {
+		t.Errorf("two names: %+v", out)
+	}
+	if _, err := NewDecoder(Config{Preset: "mattermost", Events: []string{"x"}}); err == nil {
+		t.Error("events of a preset without names")
+	}
+}
+
+// An array at the top can be mapped by its elements, without a preset.
+func TestArrayAtTheTop(t *testing.T) {
+	d := mustDecoder(t, Config{Format: Msgpack, Map: []MapRule{{Field: "channel", Value: "{json.0}"}, {Field: "id", Value: "{json.1.id}"}, {Field: "body", Value: "{json.1.text}"}}})
+	out, err := d.Decode(Input{Body: []byte("\x92\xa1r\x82\xa2id\x05\xa4text\xa2hi")})
+	if err != nil || len(out.Events) != 1 || out.Events[0].Body != "hi" || out.Events[0].Channel.Text != "r" {
+		t.Errorf("%+v, %v", out, err)
+	}
+	if _, err := mustDecoder(t, own()).Decode(Input{Body: []byte(`[{"room":1}]`)}); err != errTopLevelArray {
+		t.Errorf("an array that no rule looks into: %v", err)
+	}
+}
+
+// A way in can be bound to channels, under each name that they have.
+func TestBoundChannels(t *testing.T) {
+	cfg := own("map to {json.to}", "channels acme/* lobby* *-ops 19:*")
+	for body, want := range map[string]int{
+		`"acme/main"`: 1, `"acme:main"`: 1, `"acme/"`: 1, `"other/acme/main"`: 0, `"lobby"`: 1, `"lobby2"`: 1, `"alobby"`: 0, `"eu-ops"`: 1, `"ops"`: 0, `"19:x;y"`: 1, `"x"`: 0,
+		`["lobby","x"]`: 0, `["lobby","a-ops"]`: 2,
+	} {
+		out := decoded(t, cfg, `{"id":1,"room":`+body+`}`)
+		if len(out.Events) != want || (want == 0 && !strings.Contains(out.Reason, "bound to")) {
+			t.Errorf("%s: %+v", body, out)
+		}
+	}
+	if out := decoded(t, cfg, `{"id":1,"to":7}`); len(out.Events) != 0 {
+		t.Errorf("a private message: %+v", out)
+	}
+	if out := decoded(t, own("map to {json.to}", "channels user:*"), `{"id":1,"to":7}`); len(out.Events) != 1 {
+		t.Errorf("a private message that is allowed: %+v", out)
+	}
+}
+
+// The places where a preset finds a channel hold ids of one kind: an id of a room
+// must never be that of a user or of a conversation, or a message reaches those
+// who listen to the other thing with that number. Whoever adds a preset, or a
+// place, says here what the ids are.
+func TestAlternativesOfAChannelAreOfOneKind(t *testing.T) {
+	kinds := map[string][]string{ // the presets whose places are of the kind, by the places
+		"{json.channel_id ?? form.channel_id}":        {"mattermost", "slack"},
+		"{json.channel_id}":                           {"rocketchat"},
+		"{json.message.stream_id ?? form.channel_id}": {"zulip"}, // the form's is the stream's too
+		"{json.room.id}":                              {"campfire"},
+		"{item.room_id}":                              {"campfire_classic", "matrix"},
+		"{item.flow}":                                 {"flowdock"},
+		"{item.subject}":                              {"cloudevents"},
+		"{item.stream}":                               {"anycable"},
+		"{json.event.channel}":                        {"slack_events"},
+		"{json.repository.full_name}":                 {"github"},
+		"{json.data.channel}":                         {"standardwebhooks"},
+		"{json.2.rooms}":                              {"socketio"},
+		"{match.channel ?? redis.channel}":            {"actioncable", "laravel"}, // names of Redis channels
+		"{json.chat_message.message.chat_channel_id ?? json.chat_message.channel.id}": {"discourse"},
+	}
+	for _, p := range presets {
+		var places []string
+		for _, r := range p.rules {
+			if r.Field == "channel" {
+				places = append(places, r.Value)
+			}
+		}
+		if len(places) == 0 && p.name == "stripe" {
+			continue
+		}
+		if len(places) != 1 || !slices.Contains(kinds[places[0]], p.name) {
+			t.Errorf("%s finds a channel in %q: are these ids of one kind?", p.name, places)
+		}
+	}
+}
+
+// A direct message of Zulip goes to those who are in the conversation, and to no
+// stream, whatever number the conversation has.
+func TestZulipDirectMessage(t *testing.T) {
+	out := decoded(t, Config{Preset: "zulip"}, `{"token":"x","trigger":"direct_message","message":{"id":43,"type":"private","recipient_id":5,
+		"display_recipient":[{"id":9,"email":"a@x"},{"id":10,"email":"b@x"}],"content":"psst","sender_id":9,"timestamp":1714557600}}`)
+	var got []string
+	for _, e := range out.Events {
+		got = append(got, e.Channel.Text)
+	}
+	if fmt.Sprint(got) != "[user:9 user:10]" {
+		t.Errorf("%q, %+v", got, out)
+	}
+}
+
+// GitHub sends JSON, or a form with the JSON in it.
+func TestGitHubForm(t *testing.T) {
+	const body = `{"action":"created","comment":{"body":"fixed & done"},"repository":{"full_name":"acme/app"},"sender":{"id":1,"login":"ann"}}`
+	d := mustDecoder(t, Config{Preset: "github"})
+	for contentType, sent := range map[string]string{"application/json": body, "application/x-www-form-urlencoded": "payload=" + url.QueryEscape(body)} {
+		out, err := d.Decode(Input{Body: []byte(sent), Delivery: "d", Header: map[string][]string{"Content-Type": {contentType}}})
+		if err != nil || len(out.Events) != 1 || out.Events[0].Body != "fixed & done" || out.Events[0].Channel.Text != "acme/app" {
+			t.Errorf("%s: %+v, %v", contentType, out, err)
+		}
+	}
+	for sent, want := range map[string]error{
+		"a=b": errDocument, "payload=%7B%7D&payload=%7B%7D": errDuplicateForm, "payload=%7B": errTruncated, "payload=" + strings.Repeat("&a=b", maxFields): errFields,
+	} {
+		_, err := d.Decode(Input{Body: []byte(sent), Header: map[string][]string{"Content-Type": {"application/x-www-form-urlencoded"}}})
+		if err != want {
+			t.Errorf("%.40s: %v, want %v", sent, err, want)
+		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"math"
 	"strconv"
 	"time"
-	"unicode/utf8"
 
 	"github.com/vmihailenco/msgpack/v5"
 	"github.com/vmihailenco/msgpack/v5/msgpcode"
@@ -23,17 +22,17 @@ var (
 // Binary data becomes base64 text, an extension its data in base64 but for a
 // timestamp, which becomes RFC 3339; NaN and infinity become null. Keys may be
 // texts, binaries that are UTF-8, and integers.
-func appendMsgpack(dst, b []byte) ([]byte, error) {
+func appendMsgpack(dst, b []byte) (doc []byte, halves bool, err error) {
 	r := bytes.NewReader(b)
 	m := msgpackReader{dec: msgpack.NewDecoder(r), left: r}
-	dst, err := m.value(dst, 0)
+	dst, err = m.value(dst, 0)
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, false, err
 	case r.Len() > 0:
-		return nil, errMsgpackTrailing
+		return nil, false, errMsgpackTrailing
 	}
-	return dst, nil
+	return dst, m.halves, nil
 }
 
 // msgpackReader walks a value with the decoder's own steps, so that nothing is
@@ -41,12 +40,18 @@ func appendMsgpack(dst, b []byte) ([]byte, error) {
 type msgpackReader struct {
 	dec  *msgpack.Decoder
 	left *bytes.Reader
+
+	values int
+	halves bool
 }
 
 func (m *msgpackReader) value(dst []byte, depth int) ([]byte, error) {
 	code, err := m.dec.PeekCode()
 	if err != nil {
 		return nil, errMsgpack
+	}
+	if m.values++; m.values > maxValues {
+		return nil, errValues
 	}
 	switch {
 	case code == msgpcode.Nil:
@@ -67,10 +72,7 @@ func (m *msgpackReader) value(dst []byte, depth int) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !utf8.ValidString(s) {
-			return nil, errUTF8
-		}
-		return AppendJSONString(dst, s), nil
+		return m.appendText(dst, s)
 	case msgpcode.IsBin(code):
 		s, err := m.text()
 		if err != nil {
@@ -119,6 +121,16 @@ func (m *msgpackReader) text() (string, error) {
 		return "", errMsgpack
 	}
 	return string(b), nil
+}
+
+// appendText appends a text as a JSON string.
+func (m *msgpackReader) appendText(dst []byte, s string) ([]byte, error) {
+	s, halves, ok := mendText(s)
+	if !ok {
+		return nil, errUTF8
+	}
+	m.halves = m.halves || halves
+	return AppendJSONString(dst, s), nil
 }
 
 func (m *msgpackReader) array(dst []byte, depth int) ([]byte, error) {
@@ -176,10 +188,7 @@ func (m *msgpackReader) key(dst []byte) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !utf8.ValidString(s) {
-			return nil, errUTF8
-		}
-		return AppendJSONString(dst, s), nil
+		return m.appendText(dst, s)
 	case isMsgpackInteger(code):
 		dst, err := m.integer(append(dst, '"'), code)
 		return append(dst, '"'), err

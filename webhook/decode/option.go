@@ -9,7 +9,7 @@ import (
 
 // Option sets one option of the configuration from words, as a line of a
 // Caddyfile has them: the option's name and what stands behind it. Options that
-// may come several times (map, drop, revoke) add up; another one that comes
+// may come several times (channels, map, drop, events, revoke) add up; another one that comes
 // twice is an error. Errors say what would be right.
 //
 //	preset NAME
@@ -17,8 +17,10 @@ import (
 //	max_body SIZE
 //	each EXPRESSION
 //	max_batch N
+//	channels PATTERN...
 //	map FIELD VALUE [when CONDITION]
-//	drop CONDITION
+//	drop CONDITION|none
+//	events NAME...
 //	revoke USER [CHANNEL] [when CONDITION]
 func (c *Config) Option(name string, args []string) error {
 	set, ok := optionSetters[name]
@@ -32,7 +34,7 @@ func (c *Config) Option(name string, args []string) error {
 }
 
 // OptionNames are the options that Option knows.
-var OptionNames = []string{"preset", "format", "max_body", "each", "max_batch", "map", "drop", "revoke"}
+var OptionNames = []string{"preset", "format", "max_body", "each", "max_batch", "channels", "map", "drop", "events", "revoke"}
 
 var optionSetters = map[string]func(*Config, []string) error{
 	"preset": func(c *Config, args []string) error {
@@ -68,6 +70,15 @@ var optionSetters = map[string]func(*Config, []string) error{
 	},
 	"map":    (*Config).addMap,
 	"drop":   (*Config).addDrop,
+	"events": (*Config).addEvents,
+	"channels": func(c *Config, args []string) error {
+		if len(args) == 0 {
+			return fmt.Errorf("a pattern is missing, as in channels acme/*")
+		}
+		c.Channels = append(c.Channels, args...)
+		_, err := parseBound(args)
+		return err
+	},
 	"revoke": (*Config).addRevoke,
 }
 
@@ -104,7 +115,19 @@ func (c *Config) addMap(args []string) error {
 	return nil
 }
 
+func (c *Config) addEvents(args []string) error {
+	if len(args) == 0 || slices.Contains(args, "") {
+		return fmt.Errorf("the name of an event is missing, as in events message \"new message\"")
+	}
+	c.Events = append(c.Events, args...)
+	return nil
+}
+
 func (c *Config) addDrop(args []string) error {
+	if len(args) == 1 && args[0] == dropNone {
+		c.Drop = append(c.Drop, dropNone)
+		return nil
+	}
 	text := QuoteWords(args)
 	if _, err := deliveries.Condition(text); err != nil {
 		return err

@@ -36,7 +36,9 @@ type Payload struct {
 	// In is what came with it, and the raw body once there is one.
 	In *Input
 
+	read  bool   // the body was read
 	doc   []byte // the body as JSON, checked; nil if it is something else
+	text  string // the body as text, if it is not what came
 	form  url.Values
 	query url.Values
 	item  []byte // the item as JSON; the document itself without each
@@ -50,6 +52,8 @@ type Payload struct {
 	whole  bool   // the document is the one item
 
 	cloudEvent bool // every item must be a CloudEvent
+
+	halves bool // texts were mended: a name must not be one of them
 
 	queryErr error
 }
@@ -73,6 +77,7 @@ func (s *Payload) Release() {
 		return
 	}
 	s.In, s.doc, s.form, s.query, s.item, s.root, s.itemValue = nil, nil, nil, nil, nil, nil, nil
+	s.read, s.text, s.halves = false, "", false
 	s.items, s.bounds, s.list, s.whole, s.cloudEvent, s.queryErr = s.items[:0], s.bounds[:0], false, false, false, nil
 	payloads.Put(s)
 }
@@ -135,6 +140,9 @@ func (s *Payload) exact(h *hole) (v Value, err error) {
 func (s *Payload) Text(group, name string) (text string, ok bool, err error) {
 	switch group {
 	case "": // the only variable
+		if s.text != "" {
+			return s.text, true, nil
+		}
 		return string(s.In.Body), true, nil
 	case "form":
 		return single(s.form[name], errDuplicateForm)

@@ -24,8 +24,16 @@ type preset struct {
 
 	// whole is the shape of a message that is passed on as it came.
 	whole event.Shape
-	// arrays: the payload may be an array at the top without each.
-	arrays bool
+	// document is the field of a form that holds the JSON, for apps that send
+	// either.
+	document string
+	// secrets are places of the payload that hold secrets of the app. They are
+	// cut out of what is passed on.
+	secrets []string
+	// eventName is where the name of a message's kind stands, and events are the
+	// names of those that are taken.
+	eventName string
+	events    []string
 	// anonymous: a message without an id is taken.
 	anonymous bool
 

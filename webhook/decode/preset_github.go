@@ -1,11 +1,13 @@
 package decode
 
 // githubPreset is a webhook of GitHub: comments, issues, pull requests and
-// pushes, each repository a channel.
+// pushes, each repository a channel. Unless its Content-Type is set to JSON, GitHub
+// sends a form with the JSON in it
+// (docs.github.com/en/webhooks/using-webhooks/creating-webhooks).
 var githubPreset = preset{
-	name:   "github",
-	sender: Sender{Scheme: "github", Delivery: []string{"X-GitHub-Delivery"}, Answer: emptyJSON},
-	format: JSON,
+	name:     "github",
+	sender:   Sender{Scheme: "github", Delivery: []string{"X-GitHub-Delivery"}, Answer: emptyJSON},
+	document: "payload",
 	rules: []MapRule{
 		{Field: "channel", Value: "{json.repository.full_name}"},
 		{Field: "user", Value: "{json.sender.id}"},

@@ -4,8 +4,9 @@ package decode
 // as JSON (time in milliseconds) or as a form (time in seconds). The token is in
 // the payload, one for each webhook.
 var mattermostPreset = preset{
-	name:   "mattermost",
-	sender: Sender{Scheme: "token", Answer: emptyJSON},
+	name:    "mattermost",
+	sender:  Sender{Scheme: "token", Answer: emptyJSON},
+	secrets: []string{"token"},
 	rules: []MapRule{
 		{Field: "channel", Value: eitherBody("channel_id")},
 		{Field: "id", Value: eitherBody("post_id")},

@@ -5,9 +5,10 @@ package decode
 // its own, so its text tells edits apart. Events about rooms and users carry
 // no message and are dropped. An empty answer counts as a failure.
 var rocketchatPreset = preset{
-	name:   "rocketchat",
-	sender: Sender{Scheme: "token", Answer: emptyJSON},
-	format: JSON,
+	name:    "rocketchat",
+	sender:  Sender{Scheme: "token", Answer: emptyJSON},
+	format:  JSON,
+	secrets: []string{"token"},
 	rules: []MapRule{
 		{Field: "channel", Value: "{json.channel_id}"},
 		{Field: "id", Value: "{json.message_id}"},

@@ -8,6 +8,7 @@ var slackPreset = preset{
 	aliases: []string{"slack_legacy"},
 	sender:  Sender{Scheme: "token", Answer: emptyJSON},
 	usual:   Form,
+	secrets: []string{"token"},
 	rules: []MapRule{
 		{Field: "channel", Value: eitherBody("channel_id")},
 		{Field: "id", Value: eitherBody("timestamp")},

@@ -4,9 +4,10 @@ package decode
 // message's id is its ts, because that is what edits and deletions name; the
 // event's own time tells several edits apart.
 var slackEventsPreset = preset{
-	name:   "slack_events",
-	sender: Sender{Scheme: "slack", Answer: emptyJSON, Protocol: SlackChallenge},
-	format: JSON,
+	name:    "slack_events",
+	sender:  Sender{Scheme: "slack", Answer: emptyJSON, Protocol: SlackChallenge},
+	format:  JSON,
+	secrets: []string{"token"},
 	rules: []MapRule{
 		{Field: "channel", Value: "{json.event.channel}"},
 		{Field: "id", Value: "{json.event.message.ts}", When: slackChanged},

@@ -2,12 +2,12 @@ package decode
 
 // socketioPreset is an app that emits through socket.io's Redis adapter
 // (@socket.io/redis-emitter): MessagePack of
-// ["emitter",{"type":2,"data":[event,argument],"nsp"},{"rooms":[...]}]. The event
-// named message, to one or several rooms, is a message.
+// ["emitter",{"type":2,"data":[event,argument],"nsp"},{"rooms":[...]}]. An event,
+// to one or several rooms, is a message if it is named message, or as the option
+// events says.
 var socketioPreset = preset{
 	name:   "socketio",
 	format: Msgpack,
-	arrays: true,
 	rules: []MapRule{
 		{Field: "channel", Value: "{json.2.rooms}"},
 		{Field: "id", Value: "{json.1.data.1.id}"},
@@ -15,6 +15,7 @@ var socketioPreset = preset{
 		{Field: "time", Value: "{json.1.data.1.created_at ?? json.1.data.1.time}"},
 		{Field: "body", Value: "{json.1.data.1.body ?? json.1.data.1.text}"},
 	},
-	drop:      []string{"{json.1.data.0} != message"},
+	eventName: "{json.1.data.0}",
+	events:    []string{"message"},
 	anonymous: true,
 }

@@ -1,0 +1,157 @@
+package decode
+
+import (
+	"fmt"
+	"net/textproto"
+	"slices"
+)
+
+// ParseProof reads the place in a payload where the token stands that proves
+// where a delivery comes from: one hole, whose value can be found without taking
+// the payload apart.
+func ParseProof(s string) (*Template, error) {
+	t, err := ParseTemplate(s)
+	if err != nil {
+		return nil, err
+	}
+	h := t.single()
+	if h == nil || t.Uses("item") {
+		return nil, fmt.Errorf("%q is no place in the payload; write for example {json.token}", s)
+	}
+	for i := range h.refs {
+		if slices.ContainsFunc(h.refs[i].path, func(s step) bool { return s.key == every }) {
+			return nil, fmt.Errorf("%q: a * stands for several values; write the place of one", s)
+		}
+	}
+	for i := range h.filters {
+		if h.filters[i].name == "json" && len(h.filters[i].path) == 0 {
+			return nil, fmt.Errorf("%q: write where the token is in this JSON, as in {form.payload|json:token}", s)
+		}
+	}
+	return t, nil
+}
+
+// Cut keeps the proof of a delivery out of everything that is made of its
+// payload, and so out of what is stored and streamed. It is for the time of
+// configuration. The error says that this cannot be done with the decoder's
+// rules.
+func (d *Decoder) Cut(proof *Template) error {
+	h := proof.single()
+	for i := range h.refs {
+		r := &h.refs[i]
+		switch {
+		case r.document != "" && len(r.path) == 0:
+			return fmt.Errorf("%s is the whole payload; write for example {json.token}", proof)
+		case r.group != "" && r.group != "form":
+			if err := d.Hide(r.group, r.name); err != nil {
+				return err
+			}
+		case len(h.filters) > 0 && d.passesOn():
+			return fmt.Errorf("%s is inside a text, and cannot be cut out of what is passed on whole; map the fields that clients need, or verify in another way", proof)
+		case r.document != "":
+			d.cuts = append(d.cuts, r.path)
+		case r.group == "form":
+			d.cutFields = append(d.cutFields, r.name)
+		}
+	}
+	if d.reads("", "body") {
+		return fmt.Errorf("the payload holds the token at %s, and {body} would pass it on; map the fields that clients need, or verify in another way", proof)
+	}
+	return nil
+}
+
+// Hide refuses rules that read what must not be passed on: a name of a group, as
+// in {header.Authorization}.
+func (d *Decoder) Hide(group, name string) error {
+	if group == "header" {
+		name = textproto.CanonicalMIMEHeaderKey(name)
+	}
+	if d.reads(group, name) {
+		return fmt.Errorf("{%s.%s} holds the secret, and a rule of map would pass it on", group, name)
+	}
+	return nil
+}
+
+// passesOn tells whether JSON of the payload reaches clients as it is.
+func (d *Decoder) passesOn() bool { return d.whole != 0 || len(d.rules[fieldData]) > 0 }
+
+// reads tells whether a rule of map reads a text: of a group, or a variable.
+func (d *Decoder) reads(group, name string) bool {
+	for _, rules := range d.rules {
+		for i := range rules {
+			for _, p := range rules[i].value.parts {
+				if p.hole != nil && slices.ContainsFunc(p.hole.refs, func(r ref) bool {
+					return r.document == "" && r.group == group && r.name == name
+				}) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// gap is what is cut out of a document, and what stands there afterwards.
+type gap struct {
+	span
+	with string
+}
+
+// cut is the document without what the paths lead to. A number in a path stands
+// for every element there: what proves one of several messages is cut out of all.
+// doc was checked; it is copied if something is cut out.
+func cut(doc []byte, paths []Path) []byte {
+	var gaps []gap
+	for _, p := range paths {
+		gaps = p.gaps(doc, firstByte(doc), gaps)
+	}
+	if len(gaps) == 0 {
+		return doc
+	}
+	slices.SortFunc(gaps, func(a, b gap) int { return a.start - b.start })
+	out := make([]byte, 0, len(doc))
+	from := 0
+	for _, g := range gaps {
+		if g.start >= from { // not in one that is cut already
+			out = append(append(out, doc[from:g.start]...), g.with...)
+		}
+		from = max(from, g.end)
+	}
+	return append(out, doc[from:]...)
+}
+
+// gaps appends where the members are that the path leads to from the value at i.
+// A member goes with its key and one comma. An element of an array becomes null,
+// so that the others keep their numbers.
+func (p Path) gaps(b []byte, i int, found []gap) []gap {
+	if b[i] != '{' && b[i] != '[' {
+		return found
+	}
+	object, first := b[i] == '{', true // first: none was kept so far
+	begin := i + 1                     // where the one before ends
+	eachMember(b, i, func(key span, _, value int) int {
+		end := valueEnd(b, value)
+		matches := object && sameKey(b[key.start:key.end], p[0].key) || !object && p[0].index >= 0
+		switch {
+		case matches && len(p) > 1:
+			found = p[1:].gaps(b, value, found)
+		case matches && !object:
+			found = append(found, gap{span{value, end}, "null"})
+		case matches:
+			g := gap{span: span{begin, end}} // with the comma before it
+			if first {
+				if next := skipSpace(b, end); b[next] == ',' {
+					g.end = next + 1 // or the one behind it
+				}
+				begin = g.end
+			} else {
+				begin = end
+			}
+			found = append(found, g)
+			return end
+		}
+		first, begin = false, end
+		return end
+	})
+	return found
+}
