@@ -28,7 +28,7 @@ var (
 	ErrNameLong     = fmt.Errorf("the name of a channel is longer than %d bytes", MaxName)
 	ErrNameText     = errors.New("the name of a channel is not valid UTF-8")
 	ErrNameControl  = errors.New("the name of a channel has a control character or a line separator")
-	ErrNameDots     = errors.New("the name of a channel has a part that is . or ..")
+	ErrNameDots     = errors.New("the name of a channel has a dot segment (. or ..) as a part")
 	ErrNameEscape   = errors.New("the name of a channel has an escaped slash, backslash or control character")
 	ErrNameReserved = fmt.Errorf("the name of a channel begins with %q, which is kept for private messages", UserPrefix)
 )
