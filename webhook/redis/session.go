@@ -41,6 +41,7 @@ type session struct {
 
 	opened  chan struct{} // closed when its question came back
 	settled chan struct{} // closed when it is known whether others covered the time before
+	told    chan struct{} // closed when the log has the gaps for the time before
 	done    chan struct{} // closed when it is over
 	settle  sync.Once
 	covered bool   // another node has stored everything up to now; valid once settled
@@ -109,7 +110,7 @@ func (s *Source) session(ctx context.Context, b *backoff) error {
 	}
 	n := &session{
 		s: s, link: link, ears: ears, token: newToken(), ask: newToken(), say: make(chan signal, 64),
-		opened: make(chan struct{}), settled: make(chan struct{}), done: make(chan struct{}), confirmed: make(chan struct{}),
+		opened: make(chan struct{}), settled: make(chan struct{}), told: make(chan struct{}), done: make(chan struct{}), confirmed: make(chan struct{}),
 		began: time.Now(), ordinals: map[string]uint64{}, unconfirmed: map[string]struct{}{}, fresh: map[string]demanded{},
 		names: map[string]demanded{}, channels: map[string]struct{}{},
 	}
@@ -178,7 +179,7 @@ func lostConnection(err error) error {
 func (n *session) watch(ctx context.Context, b *backoff, ended <-chan error) error {
 	ticker := time.NewTicker(n.s.plan.probe)
 	defer ticker.Stop()
-	opened, settled := n.opened, n.settled
+	opened, told := n.opened, n.told
 	var settle <-chan time.Time
 	for {
 		select {
@@ -196,8 +197,8 @@ func (n *session) watch(ctx context.Context, b *backoff, ended <-chan error) err
 			t := time.NewTimer(settleTime)
 			defer t.Stop() // this case comes once
 			settle = t.C
-		case <-settled:
-			settled = nil
+		case <-told:
+			told = nil
 			n.s.counts.connected.Store(true)
 			n.s.trouble.over(troubleConnection, "listening to Redis again")
 		case <-settle:

@@ -58,6 +58,7 @@ type Source struct {
 	signatures signatures
 	repeats    repeats
 	running    atomic.Bool
+	lostAt     atomic.Int64 // when the last loss was noticed, in Unix nanoseconds; 0 if there was none
 
 	wantsChanged chan struct{} // has room for one
 
@@ -69,7 +70,7 @@ type Source struct {
 type want struct {
 	on    bool
 	since time.Time
-	ready chan struct{} // with OnDemand: closed when the channel is listened to
+	ready chan struct{} // closed when the channel is listened to, and was told of what was lost before
 }
 
 // isReady tells whether the channel is listened to.
@@ -168,13 +169,14 @@ func (s *Source) Run(ctx context.Context) error {
 // gap comes to the stream then.
 //
 // Without OnDemand, it is how streams of a channel that was silent so far learn
-// of a loss, and there is nothing to wait for.
+// of a loss. What it returns is closed when the log has the gap, at once if
+// nothing was lost.
 func (s *Source) Interest(channel string, on bool) (ready <-chan struct{}) {
 	s.mu.Lock()
 	w, known := s.wants[channel]
 	changed := on != w.on
 	switch {
-	case on && !known && s.plan.OnDemand:
+	case on && !known && (s.plan.OnDemand || s.hasLost(time.Now())):
 		s.wants[channel] = want{true, time.Now(), make(chan struct{})}
 	case on && !known:
 		s.wants[channel] = want{true, time.Now(), always}
@@ -199,6 +201,13 @@ func (s *Source) Interest(channel string, on bool) (ready <-chan struct{}) {
 		s.queue.note(item{kind: followed, channel: channel})
 	}
 	return ready
+}
+
+// hasLost tells whether there was a loss of which channels that nobody listened
+// to must still be told.
+func (s *Source) hasLost(now time.Time) bool {
+	at := s.lostAt.Load()
+	return at != 0 && now.UnixNano()-at <= int64(gapMemory)
 }
 
 // setReady says that channels are listened to.

@@ -17,6 +17,8 @@ import (
 const (
 	// entriesAtOnce bounds one read of a stream.
 	entriesAtOnce = 128
+	// lossPatience is how long a read waits for entries after a loss.
+	lossPatience  = 250 * time.Millisecond
 	troubleStream = "not reading the stream in Redis; trying again"
 )
 
@@ -92,14 +94,29 @@ func (r *reader) session(ctx context.Context, b *backoff) error {
 // alive notes that Redis answers, and does what is to be done now and then.
 func (r *reader) alive(b *backoff) {
 	b.reset()
-	r.s.counts.connected.Store(true)
-	r.s.trouble.over(troubleStream, "reading the stream in Redis again")
-	for _, i := range r.s.queue.take(nil, maxNotes) {
+	followed := r.s.queue.take(nil, maxNotes)
+	for _, i := range followed {
 		r.w.handle(&i)
 	}
-	r.w.flushStream(nil)
+	if r.w.flushStream(nil) {
+		for _, i := range followed {
+			r.s.setReady(i.channel)
+		}
+	}
 	for r.w.tell() {
 	}
+	r.s.counts.connected.Store(true)
+	r.s.trouble.over(troubleStream, "reading the stream in Redis again")
+}
+
+// patience is how long one read waits for entries. It is short while streams of
+// channels that were silent so far must hear of a loss: they wait for it as they
+// open.
+func (r *reader) patience() time.Duration {
+	if r.s.hasLost(time.Now()) {
+		return min(r.s.plan.probe, lossPatience)
+	}
+	return r.s.plan.probe
 }
 
 // timeout bounds a command that does not wait, or waits for one probe at most.
@@ -145,7 +162,7 @@ func (r *reader) read(ctx context.Context) error {
 	defer cancel()
 	plan, before := r.s.plan, r.place
 	c := r.link.Client
-	res, err := c.Do(call, c.B().Xread().Count(entriesAtOnce).Block(plan.probe.Milliseconds()).
+	res, err := c.Do(call, c.B().Xread().Count(entriesAtOnce).Block(r.patience().Milliseconds()).
 		Streams().Key(plan.Stream).Id(before.id.String()).Build()).AsXRead()
 	if err != nil && !rueidis.IsRedisNil(err) {
 		return fmt.Errorf("reading stream %q: %w", plan.Stream, err)

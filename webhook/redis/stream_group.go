@@ -99,7 +99,7 @@ func (r *reader) readGroup(ctx context.Context) error {
 	defer cancel()
 	plan, c := r.s.plan, r.link.Client
 	res, err := c.Do(call, c.B().Xreadgroup().Group(plan.Group, r.consumer()).Count(entriesAtOnce).
-		Block(plan.probe.Milliseconds()).Streams().Key(plan.Stream).Id(">").Build()).AsXRead()
+		Block(r.patience().Milliseconds()).Streams().Key(plan.Stream).Id(">").Build()).AsXRead()
 	if err != nil && !rueidis.IsRedisNil(err) {
 		return fmt.Errorf("reading stream %q as group %q: %w", plan.Stream, plan.Group, err)
 	}

@@ -36,6 +36,7 @@ type worker struct {
 	unproven bool            // heard by a session of which it is not known what came before
 	tellAt   time.Time       // when channels may be told next
 	closed   bool            // the hub is
+	begun    *session        // has settled, and its loss is not told everywhere yet
 
 	batch    []event.Event
 	messages int // in the batch
@@ -58,6 +59,7 @@ func (w *worker) run() error {
 	}
 	var items []item
 	for !w.closed {
+		w.beginDone()
 		clear(items)
 		if items = w.s.queue.take(items[:0], atOnce); len(items) == 0 {
 			if w.tell() {
@@ -152,15 +154,30 @@ func (w *worker) handle(i *item) {
 				w.batch = append(w.batch, e)
 			}
 		}
-		if anew {
+		if w.s.plan.Stream == "" {
 			w.flush()
 			w.s.setReady(i.channel)
 		}
 	}
 }
 
+// beginDone tells a session that whoever must hear of a loss before it has heard.
+func (w *worker) beginDone() {
+	if w.begun != nil && !w.gaps.due() {
+		close(w.begun.told)
+		w.begun = nil
+	}
+}
+
 // lost records that messages are missing from here on.
-func (w *worker) lost() { w.gaps.lost(newToken(), time.Now()) }
+func (w *worker) lost() { w.lostAs(newToken()) }
+
+// lostAs does it under the name that another node has given to the loss.
+func (w *worker) lostAs(id string) {
+	now := time.Now()
+	w.gaps.lost(id, now)
+	w.s.lostAt.Store(now.UnixNano())
+}
 
 // begin finds out whether something is missing before the first message of a
 // session.
@@ -183,7 +200,7 @@ func (w *worker) begin(n *session) {
 	switch {
 	case n.covered && n.gap == "":
 	case n.covered && n.gap != w.gaps.id:
-		w.gaps.lost(n.gap, time.Now())
+		w.lostAs(n.gap)
 	case n.covered, first:
 	default:
 		w.lost()
@@ -194,6 +211,7 @@ func (w *worker) begin(n *session) {
 		}
 		w.s.setReady(n.demandedFirst...)
 	}
+	w.begun = n
 }
 
 // decode adds what a message means to the batch, with the gaps before it.
