@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -26,12 +27,12 @@ func attach(w http.ResponseWriter, r *http.Request, hub *stream.Hub, o stream.Op
 	// header operations see it.
 	w.WriteHeader(http.StatusOK)
 	var responder *conn.Responder
-	if nc, ok := hijack(w, r); ok {
+	if nc, sent, ok := hijack(w, r); ok {
 		framing := conn.Chunked
 		if !r.ProtoAtLeast(1, 1) { // HTTP/1.0: the body ends with the connection
 			framing = conn.Plain
 		}
-		o.Conn = conn.TakeOver(nc, framing, hub.ConnOptions())
+		o.Conn, o.Sent = conn.TakeOver(nc, framing, hub.ConnOptions()), sent
 	} else {
 		if err := http.NewResponseController(w).Flush(); err != nil { // the client is gone
 			o.Ticket.Release()
@@ -60,20 +61,23 @@ func attachTo(hub *stream.Hub) endpoint.Attach {
 	}
 }
 
-// hijack takes the connection out of an HTTP/1 server; false if it is of
-// another kind.
-func hijack(w http.ResponseWriter, r *http.Request) (net.Conn, bool) {
+// hijack takes the connection out of an HTTP/1 server, with what the client has
+// sent behind its request; false if it is of another kind.
+func hijack(w http.ResponseWriter, r *http.Request) (nc net.Conn, sent []byte, ok bool) {
 	if r.ProtoMajor > 1 {
-		return nil, false
+		return nil, nil, false
 	}
-	// What the client sent behind its request is of no meaning here; the
-	// buffers that hold it are not kept.
-	nc, _, err := http.NewResponseController(innermost(w)).Hijack()
+	nc, buffers, err := http.NewResponseController(innermost(w)).Hijack()
 	if err != nil {
-		return nil, false
+		return nil, nil, false
 	}
 	nc.SetDeadline(time.Time{})
-	return nc, true
+	// The server's buffers are not kept: only what is in them is.
+	if n := buffers.Reader.Buffered(); n > 0 {
+		sent, _ = buffers.Reader.Peek(n)
+		sent = bytes.Clone(sent)
+	}
+	return nc, sent, true
 }
 
 // flusher lets a conn.Responder write to a response.

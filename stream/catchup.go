@@ -139,11 +139,17 @@ func (f *fetchers) missing(q fetch) ([]event.Missing, error) {
 	for i, ch := range q.channels {
 		names[i], told[ch.name] = ch.name, ch.told
 	}
-	from, err := f.hub.cursorOf(q.after, q.epoch)
+	tag, known, err := f.hub.log.TagAt(q.after)
 	if err != nil {
 		return nil, err
 	}
-	return f.hub.trimmed(names, from, func(name string) uint64 { return told[name] })
+	missing, err := f.hub.trimmed(names, event.Cursor{Epoch: q.epoch, Seq: q.after, Tag: tag}, func(name string) uint64 { return told[name] })
+	for i := range missing {
+		if !known {
+			missing[i].From = event.Cursor{} // nobody could make anything of it
+		}
+	}
+	return missing, err
 }
 
 // find is a page for a stream, or nil if all that it needs is in memory now.

@@ -205,10 +205,6 @@ func (sh *shard) restart(s *Stream, head event.Cursor, reason event.Reason) {
 		sh.conclude(s, Unresumable)
 		return
 	}
-	from := event.Cursor{Seq: s.cursor}
-	if s.within == head.Epoch {
-		from.Epoch = head.Epoch
-	}
 	s.page, s.pageTo, s.pageOf, s.late = nil, 0, nil, 0
 	s.within, s.cursor, s.told = head.Epoch, head.Seq, head.Seq
 	for i := range s.subs {
@@ -218,7 +214,7 @@ func (sh *shard) restart(s *Stream, head event.Cursor, reason event.Reason) {
 	for i := range s.acts { // what they were to follow will not come
 		s.acts[i].after = 0
 	}
-	gap := s.spec.Format.Gap(nil, event.Missing{From: from, To: head, Reason: reason})
+	gap := s.spec.Format.Gap(nil, event.Missing{To: head, Reason: reason})
 	if sh.writeNext(s, s.encoding().frame(gap)) && s.state == open {
 		sh.deliver(s)
 	}

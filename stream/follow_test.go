@@ -3,12 +3,14 @@ package stream
 import (
 	"context"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/seed-078801ba/sidestream/stream/event"
+	"github.com/seed-078801ba/sidestream/stream/format"
 	"github.com/seed-078801ba/sidestream/stream/log"
 	"github.com/seed-078801ba/sidestream/stream/log/memory"
 )
@@ -123,6 +125,22 @@ func TestSharedLogReset(t *testing.T) {
 	legacyClient.expectBye()
 	say(t, h, "a", "2")
 	client.expect("a 2")
+}
+
+// What is not known of a gap is left out of its signal.
+func TestGapNamesOnlyWhatIsKnown(t *testing.T) {
+	shared := newSharedLog()
+	follower := shared.tail()
+	h := openOn(t, follower)
+	l, s := listen(t, h, opening{channels: []string{"a"}, format: format.SSE{}})
+	say(t, h, "a", "1")
+	settle(t, s)
+	h.follower.Reset(event.Cursor{Epoch: event.NewEpoch(), Seq: 40}, event.EpochChanged)
+	for m := ""; !strings.Contains(m, "event: gap"); {
+		if m = l.message(); strings.Contains(m, "0000000000000000") {
+			t.Errorf("a signal names a place that nobody knows: %q", m)
+		}
+	}
 }
 
 // A client may come from a node that has shown what this one has not yet: with

@@ -345,7 +345,6 @@ func (r *Reader) next(p *readerPlace, head event.Cursor, limit int) (row, []even
 		return row{}, nil, err
 	}
 	// Looked at last: retention may have come in between.
-	from := event.Cursor{}
 	trimmed, err := r.hub.log.Trimmed(p.ch.name)
 	if err != nil {
 		return row{}, nil, err
@@ -355,10 +354,7 @@ func (r *Reader) next(p *readerPlace, head event.Cursor, limit int) (row, []even
 		if err != nil {
 			return row{}, nil, err
 		}
-		if from, err = r.hub.cursorOf(at, head.Epoch); err != nil {
-			return row{}, nil, err
-		}
-		missing = append(missing, event.Missing{Channel: p.ch.name, From: from, To: to, Reason: event.Trimmed})
+		missing = append(missing, event.Missing{Channel: p.ch.name, To: to, Reason: event.Trimmed})
 	}
 	next := row{entries: entries, upto: head.Seq}
 	if more {

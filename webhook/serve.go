@@ -60,7 +60,7 @@ func (h *Hook) Serve(w http.ResponseWriter, r *http.Request, vars map[string]str
 		err = refused(err)
 		a = answer{status: statusOf(err)}
 		out.Err, out.Reason = err, reasonOf(err)
-		if a.status == http.StatusServiceUnavailable {
+		if a.status == http.StatusServiceUnavailable || a.status == http.StatusInsufficientStorage {
 			w.Header().Set("Retry-After", retryAfter)
 		}
 	}

@@ -142,8 +142,8 @@ const (
 // reached the client. An empty Channel means every channel of the stream.
 type Missing struct {
 	Channel string
-	// From is the text that the client presented, if it was one of our
-	// cursors; zero otherwise.
+	// From is where the client stood, if that is known: the text that it
+	// presented, if it was one of our cursors. Zero otherwise.
 	From Cursor
 	// To is up to where they are missing.
 	To Cursor

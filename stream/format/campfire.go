@@ -35,6 +35,16 @@ func campfireType(e *event.Entry) string {
 	}
 }
 
+// appendCampfireID appends an identifier as JSON. Campfire's ids are numbers, and
+// its clients compare them as such: a plain integer is a number, also if it came as text,
+// as the names of channels in Redis do.
+func appendCampfireID(dst []byte, id event.Scalar) []byte {
+	if isInteger(id.Text) {
+		return append(dst, id.Text...)
+	}
+	return appendScalar(dst, id)
+}
+
 // hasBody tells whether the body is text. In EnterMessage and the like it is null.
 func hasBody(e *event.Entry) bool {
 	return e.Body != "" || e.Type == "" || e.Type == "TextMessage" || e.Type == "PasteMessage"

@@ -30,7 +30,7 @@ func (CampfireJSON) Event(dst []byte, e *event.Entry, cursor event.Cursor) []byt
 		return append(dst, '\r')
 	}
 	dst = append(dst, `{"room_id":`...)
-	dst = appendScalar(dst, e.Channel)
+	dst = appendCampfireID(dst, e.Channel)
 	dst = append(dst, `,"created_at":"`...)
 	dst = written(e).AppendFormat(dst, "2006/01/02 15:04:05 +0000")
 	dst = append(dst, `","body":`...)
@@ -40,9 +40,13 @@ func (CampfireJSON) Event(dst []byte, e *event.Entry, cursor event.Cursor) []byt
 		dst = append(dst, "null"...)
 	}
 	dst = append(dst, `,"id":`...)
-	dst = appendID(dst, e.ID, cursor)
+	if e.ID.IsZero() {
+		dst = appendCursor(dst, cursor)
+	} else {
+		dst = appendCampfireID(dst, e.ID)
+	}
 	dst = append(dst, `,"user_id":`...)
-	dst = appendScalar(dst, e.User)
+	dst = appendCampfireID(dst, e.User)
 	dst = append(dst, `,"type":`...)
 	dst = appendText(dst, campfireType(e))
 	return append(dst, `,"starred":false}`+"\r"...)

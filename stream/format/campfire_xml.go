@@ -102,10 +102,10 @@ func appendExtras(dst []byte, e *event.Entry) []byte {
 }
 
 // appendIDElement appends an identifier. Clients look for the exact tag, its
-// type included (ajorians/CampfireAPI), so numbers have the type that they
-// always had; other ids have none.
+// type included (ajorians/CampfireAPI), so plain integers have the type that they
+// always had, also if they came as text; other ids have none.
 func appendIDElement(dst []byte, name string, id event.Scalar) []byte {
-	if !id.IsZero() && !(id.Number && isInteger(id.Text)) {
+	if !id.IsZero() && !isInteger(id.Text) {
 		return appendElement(dst, name, id.Text)
 	}
 	dst = append(append(dst, '<'), name...)

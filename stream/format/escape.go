@@ -1,6 +1,7 @@
 package format
 
 import (
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -139,13 +140,10 @@ func isNumber(s string) bool {
 	return s == ""
 }
 
-// isInteger tells whether s is a whole number that XML clients can read with
-// an integer's type.
+// isInteger tells whether s is written as a plain integer: as JSON writes one,
+// without zeros in front.
 func isInteger(s string) bool {
-	if s != "" && s[0] == '-' {
-		s = s[1:]
-	}
-	return s != "" && digits(s) == len(s)
+	return isNumber(s) && digits(strings.TrimPrefix(s, "-")) == len(strings.TrimPrefix(s, "-"))
 }
 
 // digits counts the decimal digits that s begins with.

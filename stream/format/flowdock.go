@@ -94,12 +94,15 @@ func appendFlowdockTail(dst []byte, e *event.Entry, cursor event.Cursor) []byte 
 	return append(dst, '}')
 }
 
-// appendAuthor appends the user, always as a string; "0" is nobody. A name without
-// an id is an author from outside: such a message has no key user.
+// appendAuthor appends the user, always as a string: "0" is nobody. The name, if
+// there is one, has the only place that Flowdock's messages have for a name; a
+// name without an id is an author from outside, who has no user key at all.
 func appendAuthor(dst []byte, e *event.Entry) []byte {
-	if e.User.IsZero() && e.UserName != "" {
+	if e.UserName != "" {
 		dst = append(dst, `,"external_user_name":`...)
-		return appendText(dst, e.UserName)
+		if dst = appendText(dst, e.UserName); e.User.IsZero() {
+			return dst
+		}
 	}
 	dst = append(dst, `,"user":`...)
 	if e.User.IsZero() {

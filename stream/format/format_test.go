@@ -50,6 +50,13 @@ func examples() []struct {
 			e.Channel, e.ID, e.User = event.Number("9007199254740993"), event.Number("1e400"), event.Number("-0.50")
 		})},
 		{"number that is none", text(func(e *event.Event) { e.ID = event.Number("1\r2") })},
+		{"integers as text", text(func(e *event.Event) {
+			e.Channel, e.ID, e.User = event.String("5"), event.String("-7"), event.String("9007199254740993")
+		})},
+		{"text that is no plain integer", text(func(e *event.Event) {
+			e.Channel, e.ID, e.User = event.String("007"), event.String("1.0"), event.String("+1")
+		})},
+		{"user and name", text(func(e *event.Event) { e.UserName = "Ann" })},
 		{"no id", text(func(e *event.Event) { e.ID = event.Scalar{} })},
 		{"no user", text(func(e *event.Event) { e.User = event.Scalar{} })},
 		{"user by name only", text(func(e *event.Event) { e.User, e.UserName = event.Scalar{}, "Robot" })},

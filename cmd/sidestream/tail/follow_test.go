@@ -161,6 +161,8 @@ func TestLine(t *testing.T) {
 	for payload, want := range map[string]string{
 		`{"room_id":1,"created_at":"bad","body":"hi\u001b[2J\nyou","id":1,"user_id":2,"type":"TextMessage"}`: "bad  [1]  2: hi\ufffd[2J ⏎ you",
 		`{"room_id":1,"created_at":"","body":null,"user_id":null,"type":"TimestampMessage"}`:                 "  [1]  (TimestampMessage) ",
+		`{"room_id":1,"body":"x","user_id":2,"user":{"id":2,"name":"Ann"}}`:                                  "  [1]  Ann: x",
+		`{"event":"message","flow":"a/b","user":"3","external_user_name":"Ann","content":"x"}`:               "  [a/b]  Ann: x",
 		`{"event":"message","flow":"a/b","user":"3","content":"x"}`:                                          "  [a/b]  3: x",
 		`{"event":"action","to":"4","external_user_name":"ann","content":{"type":"join"}}`:                   `  [private]  ann: (action) {"type":"join"}`,
 		`<message><room-id type="integer">1</room-id><user-id>2</user-id><body>&lt;b&gt;</body></message>`:   "  [1]  2: <b>",

@@ -25,8 +25,13 @@ func Line(payload []byte) string {
 	}
 	switch {
 	case v.Exists("room_id"):
-		return line(scalar(v.Get("created_at")), scalar(v.Get("room_id")), scalar(v.Get("user_id")),
-			scalar(v.Get("type")), scalar(v.Get("body")))
+		who := scalar(v.Get("user_id"))
+		for _, name := range []string{scalar(v.Get("user", "name")), scalar(v.Get("user_name"))} {
+			if name != "" { // of a payload that is passed on as it came
+				who = name
+			}
+		}
+		return line(scalar(v.Get("created_at")), scalar(v.Get("room_id")), who, scalar(v.Get("type")), scalar(v.Get("body")))
 	case v.Exists("event"):
 		return flowdockLine(v)
 	}
