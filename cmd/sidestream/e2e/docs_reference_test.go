@@ -14,12 +14,15 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/seed-078801ba/sidestream/caddymodule"
 	"github.com/seed-078801ba/sidestream/stream"
+	"github.com/seed-078801ba/sidestream/stream/event"
+	"github.com/seed-078801ba/sidestream/stream/format"
 )
 
 // The reference has every word that the parser knows, and no other. Nobody keeps
@@ -341,5 +344,35 @@ func TestDocsFlags(t *testing.T) {
 		if !slices.Equal(known, documented) {
 			t.Errorf("sidestream %s has the flags %q, and its page %q", name, known, documented)
 		}
+	}
+}
+
+// What the page shows of the wires is what formats write.
+func TestDocsWires(t *testing.T) {
+	entry := &event.Entry{Seq: 17, Event: event.Event{
+		Channel: event.Number("1"), ID: event.Number("17"), User: event.Number("2"), UserName: "Bob", Body: "hello",
+		Time: time.Date(2026, 11, 29, 12, 1, 54, 0, time.UTC),
+	}}
+	written := map[string]bool{}
+	for _, name := range format.Names() {
+		f, _ := format.ByName(name)
+		text := string(f.Event(nil, entry, event.Cursor{}))
+		if _, data, ok := strings.Cut(text, "data: "); ok {
+			text = data
+		}
+		written[strings.TrimSpace(text)] = true
+	}
+	shown := 0
+	for _, b := range pageNamed(t, "stream/README.md").blocks {
+		if line := strings.TrimSpace(b.text); (b.info == "json" || b.info == "xml") && !strings.HasPrefix(line, `{"channel"`) {
+			shown++
+			if !written[line] {
+				t.Errorf("stream/README.md:%d shows what no format writes:\n%s\nthey write\n%s", b.line, line,
+					strings.Join(slices.Sorted(maps.Keys(written)), "\n"))
+			}
+		}
+	}
+	if shown != 3 {
+		t.Errorf("the page shows %d messages", shown)
 	}
 }
