@@ -56,6 +56,29 @@ func TestLimits(t *testing.T) {
 	})
 }
 
+// One user is one client to per_credential, whatever it presents.
+func TestLimitByCredentialCountsUsers(t *testing.T) {
+	s := newSite(t)
+	s.load(strings.Replace(basics, "auth GET /room/{channel}.json", `auth GET /room/{channel}.json {
+		user json user.id
+	}`, 1) + `
+		limits {
+			per_credential 2
+		}`)
+	var users []string
+	for i := range 5 {
+		s.app.allow(fmt.Sprint("token", i), "1")
+		users = append(users, fmt.Sprintf("Authorization: Bearer token%d", i))
+	}
+	s.open("/room/1/live.json", users[0])
+	s.open("/room/1/live.json", users[1])
+	for _, user := range users[2:] {
+		if resp := s.get("/room/1/live.json", user); resp.StatusCode != http.StatusTooManyRequests {
+			t.Errorf("another token of the same user: %d", resp.StatusCode)
+		}
+	}
+}
+
 func TestGuessersAreSlowed(t *testing.T) {
 	s := newSite(t)
 	s.servers = behindProxy

@@ -15,7 +15,8 @@ type Limits struct {
 	// PerAddress bounds one IPv4 address or IPv6 /64. Mind that everybody in
 	// an office, or behind an untrusted proxy, may have one address.
 	PerAddress int `json:"per_address,omitempty"`
-	// PerCredential bounds one token.
+	// PerCredential bounds one user, where the app says whose a token is,
+	// otherwise one token.
 	PerCredential int `json:"per_credential,omitempty"`
 	// PerChannel bounds the listeners of one channel.
 	PerChannel int `json:"per_channel,omitempty"`

@@ -351,6 +351,51 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// What a client presents counts for nobody before it was accepted, and then for
+// the user whose it is.
+func TestLimitByCredentialCountsWhoTheClientIs(t *testing.T) {
+	h := newHub(t, Config{Limits: Limits{PerCredential: 2}}, log.Retention{})
+	admit := func(credential string) *Ticket {
+		t.Helper()
+		ticket, err := h.Admit(Claim{Credential: credential})
+		if err != nil {
+			t.Fatalf("%s: %v", credential, err)
+		}
+		return ticket
+	}
+	var limit *LimitError
+	for range 5 { // somebody who knows the name, and not the password
+		defer admit("ann").Release()
+	}
+	var open []*Ticket
+	for i := range 2 { // one user with many tokens
+		ticket := admit(fmt.Sprint("token", i))
+		ticket.Identify("user 7")
+		if err := ticket.Grant("a"); err != nil {
+			t.Fatal(err)
+		}
+		ticket.Identify("user 8") // too late
+		open = append(open, ticket)
+	}
+	third := admit("token3")
+	third.Identify("user 7")
+	if err := third.Grant("a"); !errors.As(err, &limit) || limit.Limit != "credential" {
+		t.Errorf("a third stream of one user: %v", err)
+	}
+	third.Release()
+	open[0].Release()
+	again := admit("token4")
+	again.Identify("user 7")
+	if err := again.Grant(); err != nil {
+		t.Errorf("a place was given back: %v", err)
+	}
+	again.Release()
+	open[1].Release()
+	if n := len(h.admissions.credential); n != 0 {
+		t.Errorf("%d are counted", n)
+	}
+}
+
 // Many clients come and go while many publish: each gets a row without holes.
 func TestConcurrentUse(t *testing.T) {
 	h := newHub(t, Config{WindowEvents: 16}, log.Retention{})

@@ -16,7 +16,7 @@ import (
 type Limits struct {
 	Streams       int // in all
 	PerAddress    int // of one IPv4 address or IPv6 /64
-	PerCredential int
+	PerCredential int // of one client, see Ticket.Identify
 	PerChannel    int
 	// ChannelsPerStream defaults to 250.
 	ChannelsPerStream int
@@ -41,8 +41,8 @@ const retryAfterLimit = 5 * time.Second
 // Claim is what a stream counts against.
 type Claim struct {
 	Address netip.Addr
-	// Credential is a digest of what the client authenticates with, never the
-	// secret itself.
+	// Credential is a digest of what the client presents, never the secret
+	// itself. It counts from Grant on: until then anybody may present it.
 	Credential string
 	// Channels is for how many channels the client asks.
 	Channels int
@@ -56,6 +56,7 @@ type Ticket struct {
 	hub   *Hub
 	claim Claim
 	// Guarded by admissions.mu.
+	counted  bool // for its credential
 	granted  []string
 	released bool
 }
@@ -104,13 +105,35 @@ func (h *Hub) Admit(c Claim) (*Ticket, error) {
 		return nil, h.full("streams", false)
 	case l.PerAddress > 0 && n.IsValid() && a.address[n] >= l.PerAddress:
 		return nil, h.full("address", true)
-	case l.PerCredential > 0 && c.Credential != "" && a.credential[c.Credential] >= l.PerCredential:
+	case h.tooManyOf(c.Credential):
 		return nil, h.full("credential", true)
 	}
 	a.streams++
 	add(a.address, n, 1)
-	add(a.credential, c.Credential, 1)
 	return &Ticket{hub: h, claim: c}, nil
+}
+
+// tooManyOf tells whether a client has all that one client may have. Called with
+// admissions.mu held.
+func (h *Hub) tooManyOf(client string) bool {
+	limit := h.config().Limits.PerCredential
+	return limit > 0 && client != "" && h.admissions.credential[client] >= limit
+}
+
+// Identify says who the client is: the backend has accepted what it presents and
+// has named its user. The ticket counts for the user then, however many
+// credentials the user has. It does nothing for an empty user, and nothing after
+// the first Grant.
+func (t *Ticket) Identify(user string) {
+	if t == nil || user == "" {
+		return
+	}
+	a := t.hub.admissions
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !t.counted {
+		t.claim.Credential = user
+	}
 }
 
 // full is the error of a limit that is reached.
@@ -121,7 +144,7 @@ func (h *Hub) full(limit string, policy bool) error {
 
 // Grant counts channels that the client may listen to and is about to join: all
 // of them, or none and a *LimitError. One that was granted before is not counted
-// twice.
+// twice. With the first grant, the ticket counts for its client.
 func (t *Ticket) Grant(channels ...string) error {
 	if t == nil {
 		return nil
@@ -132,6 +155,9 @@ func (t *Ticket) Grant(channels ...string) error {
 	defer a.mu.Unlock()
 	if t.released {
 		return event.ErrClosed
+	}
+	if !t.counted && t.hub.tooManyOf(t.claim.Credential) {
+		return t.hub.full("credential", true)
 	}
 	granted := t.granted[:len(t.granted):len(t.granted)]
 	for _, name := range channels {
@@ -150,6 +176,10 @@ func (t *Ticket) Grant(channels ...string) error {
 		add(a.channel, name, 1)
 	}
 	t.granted = granted
+	if !t.counted {
+		t.counted = true
+		add(a.credential, t.claim.Credential, 1)
+	}
 	return nil
 }
 
@@ -188,7 +218,9 @@ func (t *Ticket) Release() {
 	t.released = true
 	a.streams--
 	add(a.address, network(t.claim.Address), -1)
-	add(a.credential, t.claim.Credential, -1)
+	if t.counted {
+		add(a.credential, t.claim.Credential, -1)
+	}
 	for _, name := range t.granted {
 		add(a.channel, name, -1)
 	}

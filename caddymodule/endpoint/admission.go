@@ -26,6 +26,15 @@ type ground struct {
 	verdict  access.Verdict
 }
 
+// who names the client's user for limits, apart from users of other backends;
+// empty if the backend has not said whose the client is.
+func (ad *admission) who() string {
+	if ad.user == "" || len(ad.grounds) == 0 {
+		return ""
+	}
+	return ad.grounds[0].question.Scope + " " + ad.user
+}
+
 // admit asks the backend about everything that a stream would listen to.
 func (s *Server) admit(ctx context.Context, a *Ask, c *forwardauth.Client) (*admission, *Refusal) {
 	q := s.Auth.MayListen(c)

@@ -189,6 +189,7 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, to *mounted, a *As
 		}
 		return nil, re
 	}
+	ticket.Identify(admission.who())
 	if err := ticket.Grant(rooms(admission.channels)...); err != nil {
 		return nil, refusalOfLimit(err)
 	}
