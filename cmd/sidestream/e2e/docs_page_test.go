@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -256,9 +257,44 @@ func TestDocsNames(t *testing.T) {
 			}
 		}
 	}
-	for _, kind := range []string{"make", "package", "test"} {
+	for _, p := range pages(t) {
+		for _, code := range strings.Fields(p.code) {
+			if regexp.MustCompile(`^[a-z]+(/[a-z0-9]+)*/[a-z_]+\.go$`).MatchString(code) {
+				named["file"]++
+				if _, err := os.Stat(filepath.Join(root, code)); err != nil {
+					t.Errorf("%s: there is no file %s", p.name, code)
+				}
+			}
+		}
+	}
+	for _, kind := range []string{"make", "package", "test", "file"} {
 		if named[kind] == 0 {
 			t.Errorf("no page names a %s: this test finds nothing", kind)
+		}
+	}
+}
+
+// The chapter on the layout has every package, and no other.
+func TestDocsLayout(t *testing.T) {
+	var documented []string
+	for _, s := range pageNamed(t, "CONTRIBUTING.md").sections {
+		if s.heading == "Layout" {
+			documented = s.defined
+		}
+	}
+	out, err := exec.Command("go", "list", module+"...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	packages := strings.Fields(strings.ReplaceAll(string(out), module, ""))
+	for _, p := range packages {
+		if !slices.Contains(documented, p) {
+			t.Errorf("CONTRIBUTING.md does not say what the package %s is for", p)
+		}
+	}
+	for _, p := range documented {
+		if !slices.Contains(packages, p) {
+			t.Errorf("CONTRIBUTING.md has a package %s, and there is none", p)
 		}
 	}
 }
