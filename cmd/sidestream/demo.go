@@ -42,6 +42,7 @@ func runDemo(listen string, out io.Writer) error {
 		return err
 	}
 	caddy.TrapSignals()
+	forceExit()
 
 	folder, err := os.MkdirTemp("", "sidestream-demo-")
 	if err != nil {

@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"runtime/debug"
 
 	"github.com/caddyserver/caddy/v2"
@@ -41,6 +42,9 @@ func main() {
 		caddycmd.RegisterCommand(command)
 	}
 	heap.Tune(context.Background(), caddymodule.OpenStreams)
+	if len(os.Args) > 1 && os.Args[1] == "run" {
+		forceExit()
+	}
 	caddycmd.Main()
 }
 
