@@ -9,11 +9,11 @@ import (
 	"github.com/seed-078801ba/sidestream/stream"
 )
 
-// drainOnExit ends a hub's streams when the server shuts down because the
-// process exits. Without it a stream over HTTP/2 or 3 would hold up the exit
-// for as long as Caddy's grace period says, which is for ever by default.
+// drainOnExit ends a hub's streams when the server shuts down because the process
+// exits. Otherwise a stream over HTTP/2 or 3 would delay the exit by Caddy's grace
+// period, which has no end by default.
 //
-// A reload shuts down the old servers as well; that ends no stream.
+// A reload shuts down the old servers as well, and ends no stream.
 func drainOnExit(srv *caddyhttp.Server, hub *stream.Hub) {
 	srv.RegisterOnShutdown(func() {
 		if caddy.Exiting() {

@@ -2,9 +2,9 @@ package caddymodule
 
 import "net/http"
 
-// serveHealth answers a load balancer: may this instance have traffic? The hub
-// must take events, from everywhere, and deliver them. With ?live it answers whether the process
-// is alive at all: restarting it does not help while a disk is full.
+// serveHealth tells a load balancer whether this instance can have traffic: the hub
+// must take events from all its ways in, and deliver them. With ?live it only tells
+// that the process lives, because a restart does not help while a disk is full.
 func serveHealth(w http.ResponseWriter, r *http.Request, ready bool) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")

@@ -27,8 +27,8 @@ type History struct {
 	// The file. Default: `sidestream/<hub>.db` in Caddy's data directory.
 	Path string `json:"path,omitempty"`
 	// Acknowledge before the disk has the events. A crash of the machine then
-	// loses what was acknowledged in its last moments; clients are told, as
-	// every cursor from before is void. Default: false.
+	// loses what was acknowledged last. Clients are told, because every cursor
+	// from before becomes void. Default: false.
 	UnsafeNoSync bool `json:"unsafe_no_sync,omitempty"`
 	// The newest events that are kept of each channel. Default: 1000.
 	Events int `json:"events,omitempty"`
@@ -48,14 +48,14 @@ type History struct {
 	// How many replicas have to have the events before a webhook is
 	// acknowledged. Default: 0.
 	Replicas int `json:"replicas,omitempty"`
-	// Redis itself keeps what it has acknowledged over a crash
-	// (`appendfsync always`): webhooks are then answered 200 instead of 202.
+	// This Redis keeps over a crash what it has acknowledged (`appendfsync
+	// always`). Webhooks are then answered 200 instead of 202.
 	Durable bool `json:"durable,omitempty"`
 	// The user and password of the sentinels, if they ask for one.
 	SentinelUsername string `json:"sentinel_username,omitempty"`
 	SentinelPassword string `json:"sentinel_password,omitempty"`
-	// The bytes of all channels together in a `memory` store; the largest
-	// channel gives first. Default: 256 MiB.
+	// The bytes of all channels together in a `memory` store. Beyond, the
+	// largest channel loses its oldest events. Default: 256 MiB.
 	Total int64 `json:"total,omitempty"`
 }
 
@@ -109,7 +109,7 @@ func orDefault[T comparable](v *T, def T) {
 	}
 }
 
-// fileName makes a hub's name fit for a file.
+// fileName is a hub's name as part of the name of a file.
 func fileName(hub string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -126,8 +126,8 @@ func (h *History) retention() log.Retention {
 	}
 }
 
-// place names what the events are kept in. A hub whose configuration names
-// another place is another hub.
+// place names where the events are kept. A hub of the same name whose events are kept
+// elsewhere is another hub.
 func (h *History) place() string {
 	switch h.Store {
 	case storeMemory:

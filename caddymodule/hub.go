@@ -25,9 +25,9 @@ func init() { caddy.RegisterModule(new(App)) }
 // them, so that a reload closes no stream.
 var hubs = caddy.NewUsagePool()
 
-// openHubs are those of the pool that are open, as keys. To range over the pool
-// itself can hang: Caddy takes its locks in one order there, and in another when
-// a hub cannot be opened.
+// openHubs has the open hubs of the pool as keys. To range over the pool itself can
+// hang: Caddy takes its locks in one order there, and in another order when a hub
+// cannot be opened.
 var openHubs sync.Map
 
 // pooledHub is a hub, and the configurations that use it.
@@ -45,16 +45,16 @@ type pooledHub struct {
 	locked error
 }
 
-// Destruct says goodbye to the streams and closes the hub, when the last
-// configuration that names it is gone.
+// Destruct ends the streams and closes the hub, when no configuration names it any
+// more.
 func (p *pooledHub) Destruct() error {
 	if p.locked != nil {
 		return nil // it is closed
 	}
 	if caddy.Exiting() {
-		return p.end() // the process waits for us
+		return p.end() // the process waits for this to end
 	}
-	go func() { // a reload does not; ends within closeWait
+	go func() { // a reload does not wait; ends within closeWait
 		if err := p.end(); err != nil {
 			hubLogger().Error("closing a hub", "hub", p.Name(), "error", err)
 		}
@@ -62,7 +62,7 @@ func (p *pooledHub) Destruct() error {
 	return nil
 }
 
-// closeWait bounds the end of a hub, whatever its drain says.
+// closeWait is how long a hub may take to close, even with a longer drain.
 const closeWait = 30 * time.Second
 
 func (p *pooledHub) end() error {
@@ -84,14 +84,13 @@ func OpenStreams() int {
 }
 
 // hubLogger is a logger that belongs to no configuration. It adds no stack traces:
-// they say where this code is, and nothing of what is wrong outside of it.
+// they show where this code is, and not what is wrong outside of it.
 func hubLogger() *slog.Logger {
 	return slog.New(zapslog.NewHandler(caddy.Log().Named("sidestream").Core(), zapslog.AddStacktraceAt(slog.Level(math.MaxInt))))
 }
 
-// App ties the handlers of one configuration to the hubs of the process. It is
-// made by itself where a `sidestream` handler is configured, and has nothing to
-// be set.
+// App ties the handlers of one configuration to the hubs of the process. Caddy makes
+// it for every configuration with a `sidestream` handler. It has no options.
 type App struct {
 	tenancies map[string]*tenancy // by name of the hub
 }
@@ -123,10 +122,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// join gives a handler the hub that it names, and makes it if there is none
-// yet. Handlers that share a hub must want the same of it. activate, if set,
-// is called when the configuration really runs, and again if a newer one was
-// given up.
+// join gives a handler the hub that it names, and makes the hub if there is none yet.
+// Handlers that share a hub must want the same of it. activate, if set, is called
+// when the configuration begins to run, and again if a newer one was given up.
 func (a *App) join(name string, history History, settings stream.Config, activate func()) (*stream.Hub, error) {
 	if err := history.fill(name); err != nil {
 		return nil, err
@@ -172,9 +170,9 @@ func openHub(name string, history History, settings stream.Config) (*pooledHub, 
 	return p, nil
 }
 
-// closedHub stands for a hub whose history another process has. Who only
-// validates a configuration, beside the server that runs with it, is not to be
-// told that it is wrong; so the error comes when the configuration starts.
+// closedHub stands for a hub whose history another process has. It is no mistake of
+// the configuration: somebody may validate it beside the server that runs with it.
+// So the error comes when the configuration starts.
 func closedHub(name string, locked error) (*pooledHub, error) {
 	h, err := stream.Open(name, memory.New(log.Retention{}, time.Now), stream.Config{})
 	if err != nil {
@@ -199,8 +197,8 @@ func (a *App) Start() error {
 	return nil
 }
 
-// Stop implements caddy.App. If a newer configuration runs, that changes
-// nothing; if this one is given up, the one before it counts again.
+// Stop implements caddy.App. If a newer configuration runs, this changes nothing. If
+// this one was given up, the settings of the one before it count again.
 func (a *App) Stop() error {
 	for _, t := range a.tenancies {
 		p := t.hub
@@ -233,7 +231,7 @@ func (t *tenancy) apply() {
 	t.hub.run(t.sources)
 }
 
-// ready tells whether a hub takes events, from everywhere, and delivers them.
+// ready tells whether a hub takes events from all its ways in, and delivers them.
 func (a *App) ready(name string) bool {
 	t := a.tenancies[name]
 	return t != nil && t.hub.Health() == nil && t.hub.connected()

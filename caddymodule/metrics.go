@@ -22,7 +22,7 @@ type webhookCounts struct {
 	dropped, untimed uint64
 }
 
-// counts are those of a path, which the configuration names.
+// counts are the counts of a webhook, by the path in the configuration.
 func (p *pooledHub) counts(path string) *webhookCounts {
 	v, _ := p.webhooks.LoadOrStore(path, &webhookCounts{requests: map[int]uint64{}, unmapped: map[string]uint64{}})
 	return v.(*webhookCounts)
@@ -39,9 +39,9 @@ func (c *webhookCounts) add(o webhook.Outcome) {
 	c.untimed += uint64(o.Untimed)
 }
 
-// collector shows the counts of a configuration's hubs in Caddy's metrics. It
-// reads them from the hubs, which outlive the configuration: a reload sets no
-// counter back. No label has a value that a stranger chooses.
+// collector puts the counts of a configuration's hubs into Caddy's metrics. It reads
+// them from the hubs, which outlive the configuration, so that a reload resets no
+// counter. No label has a value that a stranger can choose.
 type collector struct{ app *App }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {

@@ -1,6 +1,6 @@
-// Package caddymodule puts Sidestream into Caddy: the directive and its
-// parsing, the life of the module, and the taking over of
-// connections. It is the only package that imports Caddy.
+// Package caddymodule puts Sidestream into Caddy: the directive and its parser, the
+// life of the module, and the taking over of connections. Beside forwardauth, it is
+// the only package that imports Caddy.
 package caddymodule
 
 import (
@@ -24,15 +24,15 @@ func init() {
 }
 
 // Sidestream is a handler that gives an existing chat backend a streaming API.
-// Webhooks bring the backend's messages in; clients listen to them with the
-// streaming APIs of Campfire and Flowdock, or as server-sent events; and the
-// backend itself is asked who may. Requests that are for none of its endpoints
-// go on to the next handler untouched.
+// The backend's webhooks bring the messages in. Clients listen with the streaming
+// APIs of Campfire and Flowdock, or to server-sent events. The backend is asked who
+// may listen. Requests that are for none of its endpoints go on to the next handler,
+// untouched.
 type Sidestream struct {
-	// Hub names the channels and their history. Handlers with the same name,
-	// also in several sites, share them; a config reload keeps them, and the
-	// streams that are open. Default: `default`. Sites of different backends
-	// need different names.
+	// Hub names the channels and their history. Handlers with the same name
+	// share them, also in several sites. A reload keeps them, and the open
+	// streams. Default: `default`. Sites of different backends need different
+	// names.
 	Hub string `json:"hub,omitempty"`
 
 	// Backend is the reverse proxy that leads to the app, which is asked who
@@ -43,7 +43,7 @@ type Sidestream struct {
 
 	// Webhooks are the ways in.
 	Webhooks []*Webhook `json:"webhooks,omitempty"`
-	// Redis are the ways in by what the app publishes to Redis, or adds to a
+	// Redis are further ways in: what the app publishes to Redis, or adds to a
 	// stream there.
 	Redis []*RedisSource `json:"redis,omitempty"`
 
@@ -93,7 +93,7 @@ func (*Sidestream) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// hubName is what a hub may be called: it becomes part of a file's name.
+// hubName is what a hub may be called. The name becomes part of a file's name.
 var hubName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 // Provision sets the handler up.
@@ -104,7 +104,7 @@ func (s *Sidestream) Provision(ctx caddy.Context) error {
 		s.Hub, s.hubIsDefault = "default", true
 	}
 	if !hubName.MatchString(s.Hub) {
-		return fmt.Errorf("hub: %q is no name; use letters, digits, dots, dashes and underscores", s.Hub)
+		return fmt.Errorf("hub: %q cannot be a name; use letters, digits, dots, dashes and underscores", s.Hub)
 	}
 	if s.Realm == "" {
 		s.Realm = "Sidestream"
@@ -191,7 +191,7 @@ func (s *Sidestream) Validate() error {
 		}
 	}
 	if s.Lag.Bytes < 0 || s.Lag.Time < 0 || s.Drain < 0 {
-		return fmt.Errorf("lag and drain are not negative")
+		return fmt.Errorf("lag and drain must not be negative")
 	}
 	return nil
 }

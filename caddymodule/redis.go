@@ -16,8 +16,8 @@ import (
 	"github.com/seed-078801ba/sidestream/webhook/redis"
 )
 
-// RedisSource is a Redis that brings events in: what the app publishes there,
-// or adds to a stream.
+// RedisSource is a Redis as a way in: what the app publishes there, or adds to a
+// stream.
 type RedisSource struct {
 	redis.Config
 }
@@ -85,8 +85,8 @@ func (p *pooledSource) Destruct() error {
 // sourceSet is the sources of one hub in one configuration, by their key.
 type sourceSet map[string]*pooledSource
 
-// joinSource gives the hub of a handler a source, and makes it if there is none
-// like it yet. It runs from when the configuration does.
+// joinSource gives the hub of a handler a source, and makes the source if there is
+// none like it yet. The source runs as long as the configuration.
 func (a *App) joinSource(hub string, rs *RedisSource, revoke func([]decode.Revocation)) error {
 	t := a.tenancies[hub]
 	text, err := json.Marshal(rs)
@@ -136,8 +136,8 @@ func (rs *RedisSource) sourceName() string {
 	return rs.Name
 }
 
-// resolved is the configuration with its secrets, which are not in what is
-// stored.
+// resolved is the configuration with its secrets filled in. The configuration that
+// Caddy keeps has placeholders instead.
 func (rs *RedisSource) resolved() (redis.Config, error) {
 	config, repl := rs.Config, caddy.NewReplacer()
 	var err error
@@ -157,9 +157,9 @@ func (rs *RedisSource) resolved() (redis.Config, error) {
 	return config, nil
 }
 
-// run makes exactly these sources run: those that only another configuration
-// has are stopped first, as the same one may be among ours with a change.
-// Called with the hub's lock held.
+// run makes exactly these sources run. Those of another configuration are stopped
+// first, because one of ours may be the same with a change. Called with the hub's
+// lock held.
 func (p *pooledHub) run(want sourceSet) {
 	for key, source := range p.running {
 		if want[key] == nil {

@@ -28,7 +28,7 @@ const defaultChannels = 250
 
 func (l *Limits) provision() error {
 	if l.Streams < 0 || l.PerAddress < 0 || l.PerCredential < 0 || l.PerChannel < 0 || l.Channels < 0 {
-		return fmt.Errorf("limits: none is negative")
+		return fmt.Errorf("limits must not be negative")
 	}
 	if l.Channels == 0 {
 		l.Channels = defaultChannels

@@ -85,7 +85,7 @@ func parseRoute(path string) ([]routeSegment, error) {
 		case isParameter && closed && name != "" && !strings.ContainsAny(name, "{}"):
 			route = append(route, routeSegment{name: name})
 		case strings.ContainsAny(segment, "{}"):
-			return nil, fmt.Errorf("webhook %s: a parameter is a whole segment of the path, as in /hooks/{room}", path)
+			return nil, fmt.Errorf("webhook %s: a parameter must be a whole segment of the path, as in /hooks/{room}", path)
 		default:
 			route = append(route, routeSegment{literal: segment})
 		}
@@ -93,9 +93,8 @@ func parseRoute(path string) ([]routeSegment, error) {
 	return route, nil
 }
 
-// match tells whether a path is this webhook's, with its parameters. The last
-// segment, if it is the secret, may be missing: that is refused like a wrong
-// one.
+// match tells whether a path is this webhook's, and what its parameters are. If the
+// last segment is the secret, it may be missing: that is refused like a wrong one.
 func (h *Webhook) match(escaped string) (map[string]string, bool) {
 	if !strings.HasPrefix(escaped, "/") {
 		return nil, false

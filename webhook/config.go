@@ -31,10 +31,10 @@ type Config struct {
 	// Default: no, such deliveries get 415.
 	Gzip bool `json:"gzip,omitempty"`
 
-	// What becomes of a verified message that cannot be mapped, because it
-	// names no channel for example: `ack` counts it and answers as if all was
-	// well, since many apps post a failure into the chat room; `reject`
-	// refuses the whole delivery with 422. Default: `ack`.
+	// What becomes of a verified message that cannot be mapped, for example
+	// because it names no channel. `ack` counts it and acknowledges it, because
+	// many apps post a failure into the chat room. `reject` refuses the whole
+	// delivery with 422. Default: `ack`.
 	OnUnmapped string `json:"on_unmapped,omitempty"`
 
 	// What a delivery that was taken is answered, instead of what the preset
@@ -87,8 +87,7 @@ type Verify struct {
 
 	// For `hmac`: where the time of the delivery stands, in seconds since
 	// 1970, as in `{header.X-Timestamp}`. It should be part of what is signed.
-	// Default: none, then old deliveries can be sent again by whoever recorded
-	// them.
+	// Default: none. Then whoever has recorded a delivery can send it again.
 	Timestamp string `json:"timestamp,omitempty"`
 
 	// For `token`: where it stands in the payload. Default:

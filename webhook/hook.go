@@ -28,10 +28,10 @@ type Hook struct {
 	now func() time.Time
 }
 
-// New compiles a configuration. Secrets must have been filled in: this package
-// knows no placeholders. It refuses what would not work, and what would leave
-// the webhook open without saying so. Errors say what would be right; none holds
-// a secret.
+// New compiles a configuration. Secrets must have been filled in: this package knows
+// no placeholders. New refuses what cannot work, and what would leave the webhook
+// open without saying so. Errors say what would be right. None of them holds a
+// secret.
 func New(cfg Config) (*Hook, error) {
 	sender, err := decode.SenderOf(cfg.Preset)
 	if err != nil {
