@@ -155,8 +155,19 @@ func (h *History) open(hub string) (log.Log, error) {
 	case storeRedis:
 		return h.openRedis(hub)
 	}
-	return file.Open(h.Path, file.Options{Retention: h.retention(), UnsafeNoSync: h.UnsafeNoSync})
+	f, err := file.Open(h.Path, file.Options{Retention: h.retention(), UnsafeNoSync: h.UnsafeNoSync})
+	if err != nil {
+		return nil, err
+	}
+	if f.Upgraded() {
+		hubLogger().Warn(upgraded, "hub", hub, "path", h.Path)
+	}
+	return f, nil
 }
+
+// upgraded is what is logged of a history that another version has written.
+const upgraded = "the history was written by an older version and is now in the format of this one: " +
+	"nothing is lost, but clients that come back with a cursor are told of a gap"
 
 func (h *History) openRedis(hub string) (log.Log, error) {
 	repl := caddy.NewReplacer()
@@ -176,7 +187,14 @@ func (h *History) openRedis(hub string) (log.Log, error) {
 			return nil, err
 		}
 	}
-	return redis.Open(redis.Options{
+	r, err := redis.Open(redis.Options{
 		Address: at, Hub: hub, Prefix: h.Prefix, Retention: h.retention(), Replicas: h.Replicas, Durable: h.Durable,
 	})
+	if err != nil {
+		return nil, err
+	}
+	if r.Upgraded() {
+		hubLogger().Warn(upgraded, "hub", hub, "redis", at.String())
+	}
+	return r, nil
 }

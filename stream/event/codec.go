@@ -6,11 +6,17 @@ import (
 	"time"
 )
 
-// The binary form of an event: a version byte, a byte of flags, operation,
-// shape, the time, then each text with its length. It is what stores keep and
-// what tags digest, so it must never change for events that are stored: a new
-// form takes a new version byte.
-const codecVersion = 1
+// The binary form of an event: a version byte, flags, the operation, the time, and
+// all texts but the body, each with its length; then what the message says: the
+// shape, the body and the payload. So a store can take away or replace what was
+// said and leave the rest as it is. Stores keep this form: it must never change for
+// events that are stored, a new one takes a new version byte.
+//
+// Version 1 had the shape behind the operation, and the body before the delivery.
+const (
+	codecVersion = 2
+	codecFirst   = 1
+)
 
 const (
 	flagChannelNumber = 1 << iota
@@ -26,74 +32,126 @@ var ErrEncoding = errors.New("not an encoded event")
 
 // AppendBinary appends the event's binary form to dst.
 func (e *Event) AppendBinary(dst []byte) []byte {
+	return e.AppendSaid(e.appendHead(dst))
+}
+
+// AppendParts is AppendBinary that tells where what the message says begins.
+func (e *Event) AppendParts(dst []byte) (b []byte, said int) {
+	b = e.appendHead(dst)
+	return e.AppendSaid(b), len(b)
+}
+
+func (e *Event) appendHead(dst []byte) []byte {
 	var flags byte
 	for i, number := range []bool{e.Channel.Number, e.ID.Number, e.User.Number, e.Thread.Number, e.To.Number, !e.Time.IsZero()} {
 		if number {
 			flags |= 1 << i
 		}
 	}
-	dst = append(dst, codecVersion, flags, byte(e.Op), byte(e.Shape))
+	dst = append(dst, codecVersion, flags, byte(e.Op))
 	if flags&flagHasTime != 0 {
 		dst = binary.AppendVarint(dst, e.Time.UnixMilli())
 	}
 	for _, text := range e.texts() {
-		dst = binary.AppendUvarint(dst, uint64(len(*text)))
-		dst = append(dst, *text...)
+		dst = appendText(dst, *text)
 	}
+	return dst
+}
+
+// AppendSaid appends what the message says: the last part of its binary form.
+func (e *Event) AppendSaid(dst []byte) []byte {
+	dst = appendText(append(dst, byte(e.Shape)), e.Body)
 	dst = binary.AppendUvarint(dst, uint64(len(e.Payload)))
 	return append(dst, e.Payload...)
 }
 
-// texts lists the texts of an event in the order of its binary form.
-func (e *Event) texts() [10]*string {
-	return [10]*string{
+func appendText(dst []byte, text string) []byte {
+	return append(binary.AppendUvarint(dst, uint64(len(text))), text...)
+}
+
+// texts lists the texts of an event but its body, in the order of its binary form.
+func (e *Event) texts() []*string {
+	return []*string{
 		&e.Channel.Text, &e.ID.Text, &e.Version, &e.Type, &e.User.Text, &e.UserName,
-		&e.Thread.Text, &e.To.Text, &e.Body, &e.Delivery,
+		&e.Thread.Text, &e.To.Text, &e.Delivery,
 	}
 }
 
 // DecodeBinary reads what AppendBinary wrote. The event keeps nothing of b.
 func DecodeBinary(b []byte) (Event, error) {
-	var e Event
-	if len(b) < 4 || b[0] != codecVersion || b[2] > byte(Gap) || b[3] > byte(Flowdock) {
-		return e, ErrEncoding
+	d := decoder{b: b}
+	version, flags, op := d.byte(), d.byte(), d.byte()
+	e := Event{Op: Op(op)}
+	texts := e.texts()
+	switch version {
+	case codecVersion:
+	case codecFirst:
+		e.Shape = Shape(d.byte())
+		texts = append(texts[:8:8], &e.Body, texts[8])
+	default:
+		return Event{}, ErrEncoding
 	}
-	flags := b[1]
 	e.Channel.Number = flags&flagChannelNumber != 0
 	e.ID.Number = flags&flagIDNumber != 0
 	e.User.Number = flags&flagUserNumber != 0
 	e.Thread.Number = flags&flagThreadNumber != 0
 	e.To.Number = flags&flagToNumber != 0
-	e.Op, e.Shape = Op(b[2]), Shape(b[3])
-	b = b[4:]
 	if flags&flagHasTime != 0 {
-		ms, n := binary.Varint(b)
-		if n <= 0 {
-			return Event{}, ErrEncoding
-		}
-		e.Time, b = time.UnixMilli(ms).UTC(), b[n:]
+		e.Time = time.UnixMilli(d.varint()).UTC()
 	}
-	for _, text := range e.texts() {
-		s, rest, ok := cutText(b)
-		if !ok {
-			return Event{}, ErrEncoding
-		}
-		*text, b = string(s), rest
+	for _, text := range texts {
+		*text = string(d.text())
 	}
-	payload, rest, ok := cutText(b)
-	if !ok || len(rest) != 0 {
-		return Event{}, ErrEncoding
+	if version == codecVersion {
+		e.Shape = Shape(d.byte())
+		e.Body = string(d.text())
 	}
-	if len(payload) > 0 {
+	if payload := d.text(); len(payload) > 0 {
 		e.Payload = append([]byte(nil), payload...)
+	}
+	if d.bad || len(d.b) > 0 || e.Op > Gap || e.Shape > Gone || version == codecFirst && e.Shape > Flowdock {
+		return Event{}, ErrEncoding
 	}
 	return e, nil
 }
 
-func cutText(b []byte) (text, rest []byte, ok bool) {
-	size, n := binary.Uvarint(b)
-	if n <= 0 || size > uint64(len(b)-n) {
-		return nil, nil, false
+// decoder reads parts off the front; that one was missing is seen at the end.
+type decoder struct {
+	b   []byte
+	bad bool
+}
+
+func (d *decoder) cut(n int) []byte {
+	if n < 0 || n > len(d.b) {
+		d.b, d.bad = nil, true
+		return nil
 	}
-	return b[n : n+int(size)], b[n+int(size):], true
+	part := d.b[:n]
+	d.b = d.b[n:]
+	return part
+}
+
+func (d *decoder) byte() byte {
+	if b := d.cut(1); b != nil {
+		return b[0]
+	}
+	return 0
+}
+
+func (d *decoder) varint() int64 {
+	v, n := binary.Varint(d.b)
+	if n <= 0 {
+		n = -1
+	}
+	d.cut(n)
+	return v
+}
+
+func (d *decoder) text() []byte {
+	size, n := binary.Uvarint(d.b)
+	if n <= 0 || size > uint64(len(d.b)-n) {
+		n, size = -1, 0
+	}
+	d.cut(n)
+	return d.cut(int(size))
 }

@@ -2,9 +2,9 @@ package event
 
 import (
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
-	"hash/crc32"
 	"strconv"
 	"strings"
 )
@@ -22,8 +22,10 @@ func NewEpoch() Epoch {
 
 func (e Epoch) String() string { return hex.EncodeToString(e[:]) }
 
-// Tag is a short digest of the event at a position. It tells a reused position
-// (a log that lost its tail) from the one that the client saw.
+// Tag is random bits that a log gives to each position and keeps with it. It tells
+// a reused position (a log that lost its tail) from the one that the client saw,
+// and says nothing of the event: a listener of one channel holds tags of events in
+// others.
 type Tag uint32
 
 const (
@@ -32,16 +34,20 @@ const (
 	tagAlphabet = "0123456789abcdefghjkmnpqrstvwxyz" // Crockford's base 32
 )
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+// Tags makes tags. The zero value is ready; it is for one goroutine at a time.
+type Tags struct {
+	random [256]byte // of the system, as much as one call gives
+	left   int
+}
 
-// TagOf is the tag of an event with this binary form at this place.
-func TagOf(seq uint64, encoded []byte) Tag {
-	var b [8]byte
-	for i := range b {
-		b[i] = byte(seq >> (8 * i))
+// Next is 30 bits that nobody can guess.
+func (t *Tags) Next() Tag {
+	if t.left == 0 {
+		rand.Read(t.random[:]) // never fails (crypto/rand)
+		t.left = len(t.random)
 	}
-	sum := crc32.Update(crc32.Checksum(b[:], castagnoli), castagnoli, encoded)
-	return Tag(sum & (1<<tagBits - 1))
+	t.left -= 4
+	return Tag(binary.LittleEndian.Uint32(t.random[t.left:]) & (1<<tagBits - 1))
 }
 
 func (t Tag) String() string {
@@ -118,7 +124,7 @@ func ParseCursor(s string) (Cursor, error) {
 type Entry struct {
 	// Seq is the event's number in the hub, from 1, without holes.
 	Seq uint64
-	// Tag is the event's digest, the last part of its cursor.
+	// Tag is the last part of the event's cursor.
 	Tag Tag
 	// At is when the log took the event, in milliseconds since 1970. It never
 	// goes back from one entry to the next, whatever the clock does.

@@ -59,6 +59,10 @@ const (
 	Campfire
 	// Flowdock payloads are messages in Flowdock's schema.
 	Flowdock
+	// Gone is what is left of a message that was taken back, or of an edit that a
+	// later one has replaced: its place, and nothing that it said. Formats write
+	// nothing. Only a log makes one.
+	Gone
 )
 
 // Scalar is an identifier as the backend wrote it. JSON numbers and strings
@@ -150,4 +154,37 @@ func key(channel, id, delivery string, op Op, version string) string {
 	}
 	b.WriteByte('0' + byte(op))
 	return b.String()
+}
+
+// MessageKey stands for a message itself, whatever happened to it: the events that
+// created, edited and deleted it have keys of their own.
+func MessageKey(channel, id string) string { return key(channel, id, "", message, "") }
+
+// message is no operation: it sets MessageKey apart from the keys of events.
+const message Op = 9
+
+// Changes tells whether the event changes an earlier message.
+func (e *Event) Changes() bool { return (e.Op == Edit || e.Op == Delete) && !e.ID.IsZero() }
+
+// WithoutText is the event without anything that it said.
+func (e *Event) WithoutText() Event {
+	gone := *e
+	gone.Shape, gone.Body, gone.Payload = Gone, "", nil
+	return gone
+}
+
+// WithText is the event with what another one says, which has edited it.
+func (e *Event) WithText(edit *Event) Event {
+	changed, said := *e, edit.Text()
+	changed.Shape, changed.Body, changed.Payload = said.Shape, said.Body, said.Payload
+	return changed
+}
+
+// Text is what an edit makes a message say: Shape, Body and Payload. Flowdock's
+// payload of an edit is no message of its own; then the body alone counts.
+func (e *Event) Text() Event {
+	if e.Shape == Flowdock {
+		return Event{Body: e.Body}
+	}
+	return Event{Shape: e.Shape, Body: e.Body, Payload: e.Payload}
 }

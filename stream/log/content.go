@@ -19,5 +19,10 @@ func ContentOf(e *event.Event, scratch []byte) (digest uint64, grown []byte) {
 	}
 	scratch = c.AppendBinary(scratch[:0])
 	sum := sha256.Sum256(scratch)
-	return binary.BigEndian.Uint64(sum[:8]), scratch
+	return max(1, binary.BigEndian.Uint64(sum[:8])), scratch
 }
+
+// Conflict tells whether two digests that ContentOf gave for one key are of
+// different contents. 0 is that of a content that the log no longer knows: it
+// agrees with every other.
+func Conflict(known, content uint64) bool { return known != 0 && known != content }

@@ -26,6 +26,7 @@ type commit struct {
 	key       []byte // bbolt copies keys
 	scratch   []byte
 	names     map[string]*channelRow
+	tags      *event.Tags
 }
 
 func newCommit(state logState, recent *recent, r log.Retention) *commit {
@@ -130,14 +131,14 @@ func (w *commit) add(e *event.Event) (log.Appended, error) {
 		if ok {
 			return log.Appended{
 				Entry:     event.Entry{Seq: first.Seq, Tag: first.Tag},
-				Duplicate: true, Conflict: first.content != entry.content,
+				Duplicate: true, Conflict: log.Conflict(first.content, entry.content),
 			}, nil
 		}
 		entry.key = string(w.key)
 	}
 	w.scratch = e.AppendBinary(w.scratch[:0])
 	entry.encoded = w.keep(append(w.begin(len(w.scratch)), w.scratch...))
-	entry.Tag = event.TagOf(entry.Seq, entry.encoded)
+	entry.Tag = w.tags.Next()
 	if err := w.fresh.add(w.tx, w.recent, entry); err != nil {
 		return log.Appended{}, err
 	}

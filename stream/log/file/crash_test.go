@@ -210,7 +210,7 @@ func TestChecksCatch(t *testing.T) {
 		// Another event under the old position, all checksums right.
 		key := at(0, 3)
 		e := logtest.Message("c0", "3", "another")
-		value := append(appendEvent(nil, 2, logtest.Time.UnixMilli()), e.AppendBinary(nil)...)
+		value := append(appendEvent(nil, 2, logtest.Time.UnixMilli(), 7), e.AppendBinary(nil)...)
 		return bucketOf(tx, bucketEvents).Put(key, seal(bucketEvents, key, value))
 	}
 	tests := []struct {

@@ -70,7 +70,7 @@ func (f *Log) begin() (*commit, error) {
 		return nil, err
 	}
 	w := newCommit(*f.state.Load(), f.recent, *f.retention.Load())
-	w.arena = f.arena
+	w.arena, w.tags = f.arena, &f.tags
 	return w, nil
 }
 

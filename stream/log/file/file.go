@@ -66,6 +66,8 @@ type Log struct {
 	options Options
 	epoch   event.Epoch
 	movedTo string
+	// upgraded: the file had an older format.
+	upgraded bool
 
 	state     atomic.Pointer[logState]
 	retention atomic.Pointer[log.Retention]
@@ -90,6 +92,7 @@ type Log struct {
 	journal  journal
 	writeAt  func([]byte, int64) (int, error) // to file
 	arena    []byte                           // see commit
+	tags     event.Tags
 	failure  failure
 	scanning bool   // channels are being held to the retention
 	scanned  uint64 // up to this number
@@ -98,6 +101,10 @@ type Log struct {
 }
 
 var _ log.Log = (*Log)(nil)
+
+// Upgraded tells whether Open has brought the file from an older format to the one
+// of today, which gave it a new epoch: clients that come back are told of a gap.
+func (f *Log) Upgraded() bool { return f.upgraded }
 
 // MovedTo is where Open has moved a damaged file (Options.MoveDamaged), ""
 // if it has not.

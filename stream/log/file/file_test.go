@@ -268,14 +268,14 @@ func TestSettles(t *testing.T) {
 func FuzzRecords(f *testing.F) {
 	key2, key1 := appendNumber(appendNumber(nil, 1), 7), appendNumber(nil, 7)
 	e := logtest.Message("a", "1", "x")
-	f.Add(key2, append(appendEvent(nil, 3, 1), e.AppendBinary(nil)...))
+	f.Add(key2, append(appendEvent(nil, 3, 1, 5), e.AppendBinary(nil)...))
 	f.Add(key1, append(appendFields(nil, 1), e.AppendBinary(nil)...))
 	f.Add(key1, orderRow{1, 2, 3, 4}.append(nil))
-	f.Add(key1, takenRow{1, 2, []byte("key")}.append(nil))
+	f.Add(key1, takenRow{1, 2, []byte("key"), []byte("message")}.append(nil))
 	f.Add(key1, (&channelRow{events: 1, bytes: 2, last: 3, trimmed: 4, name: "a"}).append(nil))
 	f.Add([]byte(hubState), (&logState{seq: 1, at: 2}).append(nil))
 	f.Add([]byte("key"), keyRow{1, 2}.append(nil))
-	f.Add([]byte(journalKey), append([]byte{1, 2, 1, 'e', 0}, "\x01s\x01v"...))
+	f.Add([]byte(journalKey), append([]byte{1, 2, 9, 1, 'e', 9, 0}, "\x01s\x01v"...))
 	f.Add([]byte(journalKey), appendMark(nil, 7, 3))
 	f.Fuzz(func(t *testing.T, key, value []byte) {
 		if _, err := unseal(bucketKeys, key, value); err == nil && len(value) < sealSize {
@@ -291,15 +291,15 @@ func FuzzRecords(f *testing.F) {
 		binary.BigEndian.PutUint32(head[4:], uint32(len(value)))
 		record := append(head, value...)
 		binary.BigEndian.PutUint32(record, crc32.Checksum(record[4:], castagnoli))
-		if r, err := parseJournal(record, 0); err == nil {
+		if r, err := parseJournal(record, 0, false); err == nil {
 			again := newCommit(logState{}, nil, log.Retention{})
 			again.at, again.fresh.marks = r.at, r.marks
-			for _, encoded := range r.events {
-				again.fresh.entries = append(again.fresh.entries, &recentEntry{encoded: encoded})
+			for _, e := range r.events {
+				again.fresh.entries = append(again.fresh.entries, &recentEntry{Entry: event.Entry{Tag: e.tag}, encoded: e.encoded})
 			}
 			j := journal{end: 1 << 40}
 			b, _ := j.encode(again)
-			if r2, err := parseJournal(b, 0); err != nil || r2.at != r.at || !reflect.DeepEqual(r2.marks, r.marks) || len(r2.events) != len(r.events) {
+			if r2, err := parseJournal(b, 0, false); err != nil || r2.at != r.at || !reflect.DeepEqual(r2.marks, r.marks) || len(r2.events) != len(r.events) {
 				t.Errorf("%+v came back as %+v, %v", r, r2, err)
 			}
 		}
@@ -314,7 +314,7 @@ func FuzzRecords(f *testing.F) {
 		}
 		if seq, r, err := parseTaken(key, sealed(bucketTaken)); err == nil {
 			again := appendNumber(nil, seq)
-			if _, r2, err := parseTaken(again, seal(bucketTaken, again, r.append(nil))); err != nil || r2.at != r.at || !bytes.Equal(r2.key, r.key) {
+			if _, r2, err := parseTaken(again, seal(bucketTaken, again, r.append(nil))); err != nil || r2.at != r.at || !bytes.Equal(r2.key, r.key) || !bytes.Equal(r2.message, r.message) {
 				t.Errorf("%+v came back as %+v, %v", r, r2, err)
 			}
 		}

@@ -12,6 +12,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/seed-078801ba/sidestream/stream/event"
 	"github.com/seed-078801ba/sidestream/stream/log"
 )
 
@@ -54,6 +55,7 @@ const (
 // journal is where the next record goes. It belongs to Append's goroutine.
 type journal struct {
 	first, next, end int64 // offsets of blocks in the file
+	old              bool  // its events have no tags, see upgrade
 	buffer           []byte
 }
 
@@ -91,7 +93,7 @@ func (j *journal) encode(w *commit) (record []byte, ok bool) {
 	entries := w.fresh.entries
 	b = appendFields(b, uint64(w.at), uint64(len(entries)))
 	for _, e := range entries {
-		b = append(appendFields(b, uint64(len(e.encoded))), e.encoded...)
+		b = append(appendFields(b, uint64(e.Tag), uint64(len(e.encoded))), e.encoded...)
 	}
 	for source, value := range w.fresh.marks {
 		b = append(appendFields(b, uint64(len(source))), source...)
@@ -116,13 +118,13 @@ var errTorn = errors.New("no record")
 type journalRecord struct {
 	first  uint64
 	at     int64
-	events [][]byte // encoded
+	events []eventRecord // without numbers, times and predecessors
 	marks  map[string]string
 	size   int64 // in the file
 }
 
 // parseJournal reads the record at the beginning of b. The result refers to b.
-func parseJournal(b []byte, generation uint64) (r journalRecord, err error) {
+func parseJournal(b []byte, generation uint64, old bool) (r journalRecord, err error) {
 	if len(b) < journalHead || binary.BigEndian.Uint64(b[8:]) != generation {
 		return r, errTorn
 	}
@@ -135,7 +137,12 @@ func parseJournal(b []byte, generation uint64) (r journalRecord, err error) {
 	f := fields{b: b[journalHead:size]}
 	r.at = int64(f.next())
 	for n := f.next(); n > 0 && !f.bad; n-- {
-		r.events = append(r.events, f.text())
+		var e eventRecord
+		if !old {
+			e.tag = event.Tag(f.next())
+		}
+		e.encoded = f.text()
+		r.events = append(r.events, e)
 	}
 	for !f.bad && len(f.b) > 0 {
 		if r.marks == nil {
@@ -172,13 +179,13 @@ func parseMark(b []byte, generation uint64) (next uint64, ok bool) {
 // checkEnd tells whether the journal may end here, where it holds no record: b
 // is the rest of it. It may not if anything of this generation follows, because
 // then what stands here was acknowledged.
-func checkEnd(b []byte, generation, seq uint64) error {
+func checkEnd(b []byte, generation, seq uint64, old bool) error {
 	if next, ok := parseMark(b, generation); ok && next == seq+1 {
 		return nil
 	}
 	for ; len(b) > 0; b = b[journalBlock:] {
 		_, ok := parseMark(b, generation)
-		if _, err := parseJournal(b, generation); ok || !errors.Is(err, errTorn) {
+		if _, err := parseJournal(b, generation, old); ok || !errors.Is(err, errTorn) {
 			return fmt.Errorf("an entry behind %d is missing: %w", seq, errRecord)
 		}
 	}
@@ -197,20 +204,20 @@ func (j *journal) load(tx *bolt.Tx, file io.ReaderAt, state *logState) (*recent,
 	var scratch []byte
 	for {
 		rest := all[j.next-j.first:]
-		record, err := parseJournal(rest, state.generation)
+		record, err := parseJournal(rest, state.generation, j.old)
 		if errors.Is(err, errTorn) {
-			return r, checkEnd(rest, state.generation, state.seq)
+			return r, checkEnd(rest, state.generation, state.seq, j.old)
 		}
 		if err != nil || record.first != state.seq+1 || record.at < state.at {
 			return nil, fmt.Errorf("entry %d follows entry %d: %w", record.first, state.seq, errRecord)
 		}
-		for _, encoded := range record.events {
-			stored := eventRecord{seq: state.seq + 1, at: record.at, encoded: encoded}
+		for _, stored := range record.events {
+			stored.seq, stored.at = state.seq+1, record.at
 			entry, err := stored.entry()
 			if err != nil {
 				return nil, fmt.Errorf("entry %d: %w", stored.seq, err)
 			}
-			e := &recentEntry{Entry: entry, encoded: encoded}
+			e := &recentEntry{Entry: entry, encoded: stored.encoded}
 			if key := e.Key(); key != "" {
 				e.key = string(appendText(nil, key))
 				e.content, scratch = log.ContentOf(&e.Event, scratch)

@@ -45,9 +45,9 @@ var buckets = [...]string{
 	bucketTaken, bucketKeys, bucketEmpty, bucketMarks,
 }
 
-// currentFormat is the version of this layout. A file with another one is not
-// touched: formats 1 and 2 were never released.
-const currentFormat = 3
+// currentFormat is the version of this layout. A file with format 3 is brought to
+// it when it is opened, see upgrade.go; one with another is not touched.
+const currentFormat = 4
 
 // Keys of the hub bucket.
 const (
@@ -243,11 +243,12 @@ type eventRecord struct {
 	seq     uint64
 	prev    uint64 // the entry before it in its channel, 0 if it was the first
 	at      int64
+	tag     event.Tag
 	encoded []byte
 }
 
-func appendEvent(dst []byte, prev uint64, at int64) []byte {
-	return appendFields(dst, prev, uint64(at))
+func appendEvent(dst []byte, prev uint64, at int64, tag event.Tag) []byte {
+	return appendFields(dst, prev, uint64(at), uint64(tag))
 }
 
 // parseEvent reads a record of the events bucket. The result refers to value.
@@ -259,7 +260,7 @@ func parseEvent(key, value []byte) (number uint64, r eventRecord, err error) {
 		return 0, r, err
 	}
 	f := fields{b: value}
-	r.prev, r.at = f.next(), int64(f.next())
+	r.prev, r.at, r.tag = f.next(), int64(f.next()), event.Tag(f.next())
 	r.encoded = f.b
 	if f.bad || r.prev >= r.seq {
 		return 0, r, errRecord
@@ -272,7 +273,7 @@ func (r *eventRecord) entry() (event.Entry, error) {
 	if err != nil {
 		return event.Entry{}, errRecord
 	}
-	return event.Entry{Seq: r.seq, Tag: event.TagOf(r.seq, r.encoded), At: r.at, Event: e}, nil
+	return event.Entry{Seq: r.seq, Tag: r.tag, At: r.at, Event: e}, nil
 }
 
 // orderRow is where a retained entry stands.
@@ -309,10 +310,13 @@ type takenRow struct {
 	at  int64
 	tag event.Tag
 	key []byte // in the keys bucket; empty if the event had none
+	// message is the key of the message that the entry changed, if it did.
+	message []byte
 }
 
 func (r takenRow) append(dst []byte) []byte {
-	return append(appendFields(dst, uint64(r.at), uint64(r.tag)), r.key...)
+	dst = append(appendFields(dst, uint64(r.at), uint64(r.tag), uint64(len(r.key))), r.key...)
+	return append(dst, r.message...)
 }
 
 func parseTaken(key, value []byte) (seq uint64, r takenRow, err error) {
@@ -329,7 +333,8 @@ func parseTaken(key, value []byte) (seq uint64, r takenRow, err error) {
 func parseTakenValue(value []byte) (takenRow, error) {
 	f := fields{b: value}
 	r := takenRow{at: int64(f.next()), tag: event.Tag(f.next())}
-	r.key = f.b
+	r.key = f.text()
+	r.message = f.b
 	if f.bad {
 		return takenRow{}, errRecord
 	}

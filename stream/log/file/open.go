@@ -60,6 +60,13 @@ func (f *Log) open() (openedDB, error) {
 		}
 	}
 	opened, err := openDB(f.path, f.options, false)
+	if errors.Is(err, errOldFormat) {
+		f.upgraded = true
+		if err := f.upgrade(); err != nil {
+			return openedDB{}, err
+		}
+		opened, err = openDB(f.path, f.options, false)
+	}
 	if err != nil {
 		return openedDB{}, err
 	}
@@ -82,7 +89,20 @@ type openedDB struct {
 }
 
 // openDB opens an existing file and checks its ends.
-func openDB(path string, o Options, readOnly bool) (opened openedDB, err error) {
+func openDB(path string, o Options, readOnly bool) (openedDB, error) {
+	opened, err := openBolt(path, o, readOnly)
+	if err != nil {
+		return opened, err
+	}
+	err = guard(path, func() error { return opened.db.View(opened.load) })
+	if err != nil {
+		return openedDB{}, errors.Join(err, opened.db.Close())
+	}
+	return opened, nil
+}
+
+// openBolt opens an existing file, whatever is in it.
+func openBolt(path string, o Options, readOnly bool) (opened openedDB, err error) {
 	if info, err := os.Stat(path); err != nil {
 		return opened, err
 	} else if info.Size() == 0 {
@@ -116,7 +136,7 @@ func openDB(path string, o Options, readOnly bool) (opened openedDB, err error) 
 		if err := checkMetas(opened.file, opened.pageSize); err != nil {
 			return damaged(path, err)
 		}
-		return opened.db.View(opened.load)
+		return nil
 	})
 	if err != nil {
 		return openedDB{}, errors.Join(err, opened.db.Close())
@@ -178,11 +198,16 @@ func (o *openedDB) load(tx *bolt.Tx) error {
 	return nil
 }
 
+// errOldFormat: the file is to be brought to the format of today.
+var errOldFormat = errors.New("its format is an older one; a server that opens it brings it to the one of today")
+
 func checkFormat(path string, text []byte) error {
 	format, err := strconv.Atoi(string(text))
 	switch {
 	case err != nil || format < 1:
 		return fmt.Errorf("the format: %w", errRecord)
+	case format == oldFormat:
+		return fmt.Errorf("%s: %w", path, errOldFormat)
 	case format < currentFormat:
 		return fmt.Errorf("%s: its format is %d, this version knows only %d: move it away to begin a new log", path, format, currentFormat)
 	case format > currentFormat:

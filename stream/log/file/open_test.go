@@ -61,7 +61,7 @@ func TestOpenRefuses(t *testing.T) {
 		want error
 	}{
 		{"newer format", func(t *testing.T, path string) {
-			changeDB(t, path, func(tx *bolt.Tx) error { return bucketOf(tx, bucketHub).Put([]byte(hubFormat), []byte("4")) })
+			changeDB(t, path, func(tx *bolt.Tx) error { return bucketOf(tx, bucketHub).Put([]byte(hubFormat), []byte("5")) })
 		}, ErrNewerFormat},
 		{"older format", func(t *testing.T, path string) {
 			changeDB(t, path, func(tx *bolt.Tx) error { return bucketOf(tx, bucketHub).Put([]byte(hubFormat), []byte("2")) })

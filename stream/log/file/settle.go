@@ -75,7 +75,7 @@ func inOrder(channels iter.Seq[*recentChannel]) []*recentChannel {
 // settleEntry puts an entry where its channel is read, and its key where it is
 // looked for.
 func (w *commit) settleEntry(row *channelRow, e *recentEntry) error {
-	value := append(appendEvent(w.begin(len(e.encoded)), row.last, e.At), e.encoded...)
+	value := append(appendEvent(w.begin(len(e.encoded)), row.last, e.At, e.Tag), e.encoded...)
 	if err := w.put(bucketEvents, w.number2(row.number, e.Seq), value); err != nil {
 		return err
 	}
@@ -108,6 +108,6 @@ func (w *commit) settleOrder(channel uint64, e *recentEntry) error {
 	if err := w.put(bucketOrder, w.number1(e.Seq), order.append(w.begin(0))); err != nil {
 		return err
 	}
-	taken := takenRow{e.At, e.Tag, []byte(e.key)}
+	taken := takenRow{at: e.At, tag: e.Tag, key: []byte(e.key)}
 	return w.put(bucketTaken, w.number1(e.Seq), taken.append(w.begin(len(e.key))))
 }

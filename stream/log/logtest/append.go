@@ -50,10 +50,6 @@ func testAppend(t *testing.T, s Store) {
 		if a.Duplicate || a.Conflict || a.Entry.Seq != uint64(i+1) || a.Entry.At != Time.UnixMilli() {
 			t.Errorf("%d: %+v", i, a)
 		}
-		encoded := a.Entry.AppendBinary(nil)
-		if !s.OwnTags && a.Entry.Tag != event.TagOf(a.Entry.Seq, encoded) {
-			t.Errorf("%d: tag %v", i, a.Entry.Tag)
-		}
 		if tag, ok, err := l.TagAt(a.Entry.Seq); tag != a.Entry.Tag || !ok || err != nil {
 			t.Errorf("TagAt(%d) is %v, %v, %v", a.Entry.Seq, tag, ok, err)
 		}

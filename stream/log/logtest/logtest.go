@@ -25,8 +25,6 @@ type Store struct {
 	// Check, if set, is called with a log at the end of a random history, and may
 	// close it.
 	Check func(t Fataler, l log.Log)
-	// OwnTags: tags are not event.TagOf, but made where the log is kept.
-	OwnTags bool
 	// OwnClock: the clock outlives the process too, and has one speed.
 	OwnClock bool
 }
@@ -120,6 +118,7 @@ func Run(t *testing.T, s Store) {
 		{"forgotten channels", testForgotten},
 		{"before a time", testSeqBefore},
 		{"time never goes back", testClockBack},
+		{"tags tell nothing", testTags},
 		{"odd names", testOddNames},
 		{"reads beside appends", testConcurrent},
 	}

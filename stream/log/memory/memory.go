@@ -42,6 +42,7 @@ type Log struct {
 	forgotten uint64     // the newest entry that a forgotten channel lost
 	scan      []*channel // still to be held to a new retention
 	stats     log.Stats
+	tags      event.Tags
 	scratch   []byte
 }
 
@@ -132,14 +133,14 @@ func (m *Log) add(e *event.Event, at int64) log.Appended {
 			tag, _ := m.tagAt(place.seq)
 			return log.Appended{
 				Entry:     event.Entry{Seq: place.seq, Tag: tag},
-				Duplicate: true, Conflict: place.content != content,
+				Duplicate: true, Conflict: log.Conflict(place.content, content),
 			}
 		}
 		m.keys[ref.key] = first{m.head.Seq + 1, content}
 	}
 	m.scratch = e.AppendBinary(m.scratch[:0])
 	ref.seq = m.head.Seq + 1
-	ref.tag = event.TagOf(ref.seq, m.scratch)
+	ref.tag = m.tags.Next()
 	c := m.channels[e.Channel.Text]
 	if c == nil {
 		c = &channel{name: e.Channel.Text, trimmed: m.forgotten, index: -1}

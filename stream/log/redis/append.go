@@ -29,8 +29,9 @@ func (r *Log) Append(events []event.Event, marks []event.Mark) ([]log.Appended, 
 		strconv.Itoa(log.StepEvents+2*len(events)), strconv.Itoa(len(events)), strconv.Itoa(len(marks)),
 	)
 	var scratch []byte
+	var tags event.Tags // random: once two logs have parted, their tags never agree again
 	for i := range events {
-		args, scratch = appendEventArgs(args, &events[i], scratch)
+		args, scratch = appendEventArgs(args, &events[i], tags.Next(), scratch)
 	}
 	for _, m := range marks {
 		args = append(args, m.Source, m.Value)
@@ -58,16 +59,15 @@ func (r *Log) Append(events []event.Event, marks []event.Mark) ([]log.Appended, 
 }
 
 // appendEventArgs adds what the script is told of an event.
-func appendEventArgs(args []string, e *event.Event, scratch []byte) ([]string, []byte) {
+func appendEventArgs(args []string, e *event.Event, tag event.Tag, scratch []byte) ([]string, []byte) {
 	token := ""
 	if key := e.Key(); key != "" {
 		token = tokenOf(key)
 	}
 	content, scratch := log.ContentOf(e, scratch)
-	encoded := e.AppendBinary(scratch[:0])
-	sum := event.TagOf(0, encoded)
+	encoded, said := e.AppendParts(scratch[:0])
 	return append(args, token, strconv.FormatUint(content, 36), tokenOf(e.Channel.Text),
-		strconv.FormatUint(uint64(sum), 10), string(encoded)), encoded
+		strconv.FormatUint(uint64(tag), 10), string(encoded), strconv.Itoa(said)), encoded
 }
 
 // appendAndWait runs the script and then waits for the replicas that are to

@@ -2,8 +2,8 @@
 --
 -- ARGV[6..]: retention (events, bytes), bounds of the feed (events, bytes), how
 -- many entries may be dropped, numbers of events and marks; then of each event
--- its key ('' for none), digest of its content, channel, digest of its encoded
--- form, and that form; then of each mark its source and value.
+-- its key ('' for none), digest of its content, channel, tag, encoded form, and
+-- where in that the text begins; then of each mark its source and value.
 --
 -- Adds to the reply: 1 if retention is behind, then for each event seq, tag and
 -- 0 if it was stored, 1 if it was there, 2 if it was there with other content.
@@ -31,24 +31,22 @@ local remember, flushIDs = bulk('HSET', IDS)
 local fresh = {} -- keys of this batch
 
 for i = 1, n do
-	local key, digest, token, sum, encoded = ARGV[arg], ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3], ARGV[arg + 4]
-	arg = arg + 5
+	local key, digest, token, tag, encoded, said = unpack(ARGV, arg, arg + 5)
+	arg = arg + 6
 	local first = key ~= '' and (fresh[key] or call('HGET', IDS, key))
 	if first then
-		local seq, tag, content = string.match(first, '^(%d+) (%d+) (.*)$')
-		results[#results + 1], results[#results + 2] = seq, tag
-		results[#results + 1] = content == digest and '1' or '2'
+		local seq, content
+		seq, tag, content = string.match(first, '^(%d+) (%d+) (.*)$')
+		results[#results + 1], results[#results + 2] = seq, int(shown(tonumber(seq), tonumber(tag)))
+		local agrees = content == digest or content == '' or tonumber(seq) <= head.blind
+		results[#results + 1] = agrees and '1' or '2'
 	else
 		local seq, size = head.seq + 1, #encoded
 		local number = int(seq)
-		-- The tag digests the one before it as well: once two logs have
-		-- parted, their tags never agree again.
-		local hash = redis.sha1hex(int(head.tag) .. ' ' .. number .. ' ' .. sum)
-		local value = tonumber(string.sub(hash, 1, 8), 16) % 2 ^ 30
-		local s, tag, position = state(token), int(value), number .. '-0'
+		local s, value, position = state(token), tonumber(tag), number .. '-0'
 		call('XADD', FEED, position, 't', tag, 'a', at, 'b', int(head.written), 'e', encoded)
 		call('XADD', INDEX, position, 't', tag, 'a', at, 'c', token, 'k', key)
-		event(number, pack(value, head.at, encoded))
+		event(number, pack(value, head.at, said, 0, encoded))
 		place(0, member(token, seq))
 		if key ~= '' then
 			fresh[key] = number .. ' ' .. tag .. ' ' .. digest

@@ -6,7 +6,7 @@ if what == 'trimmed' then
 end
 if what == 'tag' then
 	local entry = call('XRANGE', INDEX, id(tonumber(ARGV[3])), id(tonumber(ARGV[3])))[1]
-	return {0, entry and entry[2][2]}
+	return {0, entry and (tonumber(ARGV[3]) > blind and entry[2][2] or '0')}
 end
 if what == 'seq' then -- of the event with a key in a channel
 	local first = call('HGET', IDS, ARGV[3])

@@ -18,8 +18,8 @@ const (
 	readEvents = 256
 	readBytes  = 256 << 10
 	// packedTag and packedAt are where tag and time of an entry end, as it is
-	// kept in Redis.
-	packedTag, packedAt = 10, 24
+	// kept in Redis, and packed is where its form begins; see state.lua.
+	packedTag, packedAt, packed = 10, 24, 33
 	// maxSeq is the newest position that scripts can count to.
 	maxSeq = 1<<53 - 2
 )
@@ -100,21 +100,31 @@ func (r *Log) readPage(client rueidis.Client, args []string) (p page, err error)
 		if err != nil {
 			return p, errReply("seq", err)
 		}
-		packed, err := f[1].ToString()
+		text, err := f[1].ToString()
 		if err != nil {
 			return p, errReply("entry", err)
 		}
-		if len(packed) < packedAt {
-			return p, fmt.Errorf("entry %d in Redis has %d bytes", seq, len(packed))
-		}
-		entry, err := parseEntry(uint64(seq), packed[:packedTag], packed[packedTag:packedAt], packed[packedAt:])
+		entry, size, err := unpack(uint64(seq), text)
 		if err != nil {
 			return p, err
 		}
 		p.entries = append(p.entries, entry)
-		p.sizes = append(p.sizes, len(packed)-packedAt)
+		p.sizes = append(p.sizes, size)
 	}
 	return p, nil
+}
+
+// unpack reads what EVENTS holds of an entry.
+func unpack(seq uint64, text string) (entry event.Entry, size int, err error) {
+	from := packed
+	if len(text) > packedAt && text[packedAt] == 1 {
+		from = packedAt // from before format 2
+	}
+	if len(text) < from {
+		return entry, 0, fmt.Errorf("entry %d in Redis has %d bytes", seq, len(text))
+	}
+	entry, err = parseEntry(seq, text[:packedTag], text[packedTag:packedAt], text[from:])
+	return entry, len(text) - from, err
 }
 
 func parseEntry(seq uint64, tag, at, encoded string) (entry event.Entry, err error) {

@@ -2,7 +2,7 @@
 -- how many entries and about how many bytes, then the channels.
 --
 -- Reply: 0, the newest trimmed entry of the channels, 1 if there may be more,
--- then of each entry seq and what EVENTS holds of it: tag, time, form.
+-- then of each entry seq and what EVENTS holds of it.
 local after, upto, most, mostBytes = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local each = math.max(8, math.min(most, math.floor(1024 / (#ARGV - 5))))
 local seqs, bound, lost, more = {}, upto, 0, 0
@@ -27,6 +27,7 @@ for _, seq in ipairs(seqs) do
 		break
 	end
 	local entry = call('HGET', EVENTS, int(seq))
+	if seq <= blind then entry = '0000000000' .. string.sub(entry, 11) end
 	answer[#answer + 1], answer[#answer + 2] = int(seq), entry
 	count, bytes = count + 1, bytes + #entry
 end

@@ -79,9 +79,8 @@ func (o Options) withDefaults() Options {
 // process shows that it has seen an entry that Redis does not know: then
 // clients may hold positions that another entry has taken, or will take.
 //
-// An entry's tag digests the one before it too, so that two histories of one
-// log, as after a failover that lost the newest entries, differ at every
-// position behind their fork.
+// Tags are random, so that two histories of one log, as after a failover that
+// lost the newest entries, differ at every position behind their fork.
 //
 // The times of entries are those of the Redis server, but never go back.
 //
@@ -93,6 +92,8 @@ type Log struct {
 	options Options
 	keys    []string
 	started time.Time
+
+	upgraded bool
 
 	life context.Context // ends with Close, and every call with it
 	end  context.CancelFunc
@@ -137,6 +138,7 @@ func Open(o Options) (*Log, error) {
 		var s answer
 		if s, err = r.state(ctx, link.Client, event.Cursor{}); err == nil {
 			r.announce(s)
+			r.upgraded = s.upgraded
 			_, err = r.state(ctx, link.Client, s.head) // tells the secret
 		}
 	}
@@ -152,6 +154,10 @@ func (r *Log) Head() event.Cursor {
 	defer r.mu.Unlock()
 	return r.head
 }
+
+// Upgraded tells whether Open has brought the log from an older format to the one
+// of today, which gave it a new epoch: clients that come back are told of a gap.
+func (r *Log) Upgraded() bool { return r.upgraded }
 
 // Secret implements log.Shared.
 func (r *Log) Secret() []byte {

@@ -16,12 +16,14 @@ import (
 
 // answer is what every script that writes answers first.
 type answer struct {
-	same  bool // the log has the epoch that it was asked about
-	head  event.Cursor
-	at    int64 // of the newest entry
-	time  int64 // of the server
-	stats log.Stats
-	rest  []rueidis.RedisMessage
+	same bool // the log has the epoch that it was asked about
+	// upgraded: it had an older format, and this call has changed that.
+	upgraded bool
+	head     event.Cursor
+	at       int64 // of the newest entry
+	time     int64 // of the server
+	stats    log.Stats
+	rest     []rueidis.RedisMessage
 }
 
 const stateFields = 10
@@ -46,7 +48,7 @@ func parseAnswer(reply []rueidis.RedisMessage) (s answer, err error) {
 	if _, err := hex.Decode(s.head.Epoch[:], []byte(epoch)); err != nil || len(epoch) != 2*len(s.head.Epoch) {
 		return s, fmt.Errorf("redis holds an epoch of %d letters", len(epoch))
 	}
-	s.same = n[0] == 0
+	s.same, s.upgraded = n[0] == 0, n[0] == 2
 	s.head.Seq, s.head.Tag = uint64(n[2]), event.Tag(n[3])
 	s.at, s.time = n[4], n[5]
 	s.stats = log.Stats{Events: uint64(n[6]), Bytes: n[7], Channels: uint64(n[8]), Oldest: uint64(n[9])}
@@ -56,7 +58,7 @@ func parseAnswer(reply []rueidis.RedisMessage) (s answer, err error) {
 
 // stateArgs are what every script that writes is given first.
 func (r *Log) stateArgs(known event.Cursor) []string {
-	args := []string{"", strconv.FormatUint(known.Seq, 10), strconv.FormatUint(uint64(known.Tag), 10), event.NewEpoch().String(), ""}
+	args := []string{"", strconv.FormatUint(known.Seq, 10), strconv.FormatUint(uint64(known.Tag), 10), event.NewEpoch().String() + newSecret(), ""}
 	if known.Epoch != (event.Epoch{}) {
 		args[0] = known.Epoch.String()
 	}
@@ -71,7 +73,7 @@ func (r *Log) stateArgs(known event.Cursor) []string {
 func (r *Log) state(ctx context.Context, c doer, known event.Cursor) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.options.Timeout)
 	defer cancel()
-	reply, err := probeScript.run(ctx, c, r.keys, append(r.stateArgs(known), newSecret()))
+	reply, err := probeScript.run(ctx, c, r.keys, r.stateArgs(known))
 	if err != nil {
 		return answer{}, r.wrap("probing Redis", err)
 	}

@@ -2,9 +2,11 @@
 --
 -- KEYS are the hub's keys. ARGV[1..5]: the epoch that the node speaks of ('' if
 -- it knows none), the newest position that it knows there (seq, tag), an epoch
--- to take if a new one is needed, and the time in milliseconds ('': Redis's).
+-- and a secret (64 digits) to take if new ones are needed, and the time in
+-- milliseconds ('': Redis's).
 --
--- Reply: 0, or 1 if the log has another epoch than the node's; then where the
+-- Reply: 0, or 1 if the log has another epoch than the node's, or 2 if it has one
+-- because it was brought to the format of today just now; then where the
 -- log stands, the time, and its sizes; then what the script adds.
 local HEAD, FEED, EVENTS, PLACES, INDEX, IDS, CHANNELS, MARKS = unpack(KEYS)
 local call = redis.call
@@ -20,19 +22,30 @@ local FIELDS = {
 	'forgotten',                    -- what forgotten channels had trimmed
 	'feed', 'written', 'feed_from', -- entries in FEED; bytes written ever, and before its first entry
 	'index', 'ids', 'known', 'marks', -- sizes of the other keys
+	'blind',                        -- entries up to here have no tags: see upgrade
+	'format',
 }
+local FORMAT = 2
 local head = {}
-local stored = call('HMGET', HEAD, 'epoch', unpack(FIELDS))
-local epoch = stored[1]
+local stored = call('HMGET', HEAD, 'epoch', 'secret', unpack(FIELDS))
+local epoch, secret = stored[1], stored[2]
 for i, field in ipairs(FIELDS) do
-	head[field] = tonumber(stored[i + 1] or 0)
+	head[field] = tonumber(stored[i + 2] or 0)
 end
 
 local function int(n) return string.format('%.0f', n) end
 local function id(seq) return int(seq) .. '-0' end
 local function member(token, seq) return token .. string.format('%016x', seq) end
--- What EVENTS holds of an entry: its tag and time, in 24 digits, and its form.
-local function pack(tag, at, encoded) return string.format('%010.0f%014.0f', tag, at) .. encoded end
+-- What EVENTS holds of an entry: its tag, its time, where in its form the text
+-- begins, and 1 if that was changed, in 33 digits; and its form. Entries from before
+-- format 2 have only tag and time, and a form that begins with a byte of 1.
+local PACKED = 33
+local function pack(tag, at, said, changed, encoded)
+	return string.format('%010.0f%014.0f%08.0f%d', tag, at, said, changed) .. encoded
+end
+local function isOld(packed) return string.byte(packed, 25) == 1 end
+-- shown is the tag of an entry, as nodes and clients are told.
+local function shown(seq, tag) return seq > head.blind and tag or 0 end
 
 local function save()
 	local args = {}
@@ -41,6 +54,12 @@ local function save()
 		args[#args + 1] = int(head[field])
 	end
 	call('HSET', HEAD, 'epoch', epoch, unpack(args))
+end
+
+local fresh_epoch = string.sub(ARGV[4], 1, 16)
+if not secret then
+	secret = string.sub(ARGV[4], 17)
+	call('HSET', HEAD, 'secret', secret)
 end
 
 local time
@@ -75,21 +94,28 @@ local function forked()
 		return seq > head.seq or tag ~= head.tag
 	end
 	local entry = call('XRANGE', INDEX, id(seq), id(seq))[1]
-	return entry and tonumber(entry[2][2]) ~= tag
+	return entry and shown(seq, tonumber(entry[2][2])) ~= tag
 end
 
 if not whole() then
 	call('UNLINK', FEED, EVENTS, PLACES, INDEX, IDS, CHANNELS, MARKS)
 	for _, field in ipairs(FIELDS) do head[field] = 0 end
-	epoch, head.at = ARGV[4], time
+	epoch, head.at, head.format = fresh_epoch, time, FORMAT
 	save()
 	return reply(1)
+end
+if head.format ~= FORMAT then
+	-- upgrade: the tags of old were made of what was said, and a listener of one
+	-- channel could test what was said in another. So they are not shown any more.
+	epoch, head.format, head.blind, head.tag = fresh_epoch, FORMAT, head.seq, 0
+	save()
+	return reply(2)
 end
 if ARGV[1] ~= epoch then
 	return reply(1)
 end
 if forked() then
-	epoch = ARGV[4]
+	epoch = fresh_epoch
 	save()
 	return reply(1)
 end

@@ -33,7 +33,6 @@ var store = logtest.Store{
 		o.Retention, o.Now = r, now
 		return openRedis(t, o)
 	},
-	OwnTags:  true,
 	OwnClock: true,
 }
 

@@ -27,7 +27,12 @@ end
 
 -- drop removes the oldest entry of a channel. Its key stays until it expires.
 local function drop(token, s, seq)
-	local size = call('HSTRLEN', EVENTS, int(seq)) - 24
+	local size
+	if seq <= head.blind and isOld(call('HGET', EVENTS, int(seq))) then
+		size = call('HSTRLEN', EVENTS, int(seq)) - 24
+	else
+		size = call('HSTRLEN', EVENTS, int(seq)) - PACKED
+	end
 	changed = true
 	call('HDEL', EVENTS, int(seq))
 	call('ZREM', PLACES, member(token, seq))
