@@ -104,7 +104,7 @@ func (s *Sidestream) Provision(ctx caddy.Context) error {
 		s.Hub, s.hubIsDefault = "default", true
 	}
 	if !hubName.MatchString(s.Hub) {
-		return fmt.Errorf("hub: %q cannot be a name; use letters, digits, dots, dashes and underscores", s.Hub)
+		return fmt.Errorf("hub: %q is no name; use letters, digits, dots, dashes and underscores", s.Hub)
 	}
 	if s.Realm == "" {
 		s.Realm = "Sidestream"
