@@ -27,6 +27,7 @@ type watch struct {
 	allowed  stamp     // when the question was put whose answer was Allowed
 	asked    time.Time // when it was last asked again
 	due      time.Time // when to ask again
+	failed   int       // re-checks without an answer, in a row
 	revoked  uint64    // tick of the last revocation that may concern it
 
 	// It waits in one of three ways: in the heap until it is due, in the queue
@@ -139,7 +140,7 @@ func (g *Gate) settle(f *flight, now time.Time) (ended endings) {
 	case v.Outcome == Allowed && w.named != "" && v.User != "" && v.User != w.named:
 		return g.watches.end(w, IdentityChanged)
 	case v.Outcome == Allowed && f.asked.tick > w.revoked:
-		w.allowed = f.asked
+		w.allowed, w.failed = f.asked, 0
 		if v.User != "" {
 			w.named = v.User
 			g.watches.identify(w, v.User)
@@ -153,13 +154,23 @@ func (g *Gate) settle(f *flight, now time.Time) (ended endings) {
 	case own && w.revoked > w.allowed.tick:
 		g.watches.reschedule(w, now.Add(spread(2*pause)))
 	case own:
-		due := now.Add(max(spread(g.config.Cadence/4), v.RetryAfter))
+		due := now.Add(max(spread(g.again(w)), v.RetryAfter))
 		if last := g.last(w); last.Before(due) {
 			due = last
 		}
 		g.watches.reschedule(w, due)
 	}
 	return nil
+}
+
+// again is how long to wait before a re-check is repeated that was not answered:
+// a second at first, so that a failure by chance does not keep a stream open that
+// would be denied, and then longer and longer, up to a quarter of the cadence.
+func (g *Gate) again(w *watch) time.Duration {
+	longest := g.config.Cadence / 4
+	wait := time.Second << min(w.failed, 16)
+	w.failed++
+	return min(wait, longest)
 }
 
 // last is when the watch ends if it is not answered until then.

@@ -322,3 +322,45 @@ func TestReleaseOfAnotherFromOnEnd(t *testing.T) {
 		}
 	})
 }
+
+// A re-check that fails by chance does not keep a stream open that is denied.
+func TestFailedRecheckIsSoonRepeated(t *testing.T) {
+	inGate(t, Config{Cadence: cadence}, func(t *testing.T, g *Gate, b *backend) {
+		e := &ends{}
+		open(t, g, question("t", "1"), e)
+		failed := false
+		b.now(func(Question) Verdict {
+			if !failed {
+				failed = true
+				return Verdict{}
+			}
+			return denied()
+		})
+		pass(cadence + 5*time.Second)
+		if len(e.told()) != 1 {
+			t.Error("the stream goes on")
+		}
+	})
+}
+
+// Re-checks that go on failing are repeated more and more seldom.
+func TestFailingRechecksBackOff(t *testing.T) {
+	inGate(t, Config{Cadence: cadence, Grace: time.Hour}, func(t *testing.T, g *Gate, b *backend) {
+		e := &ends{}
+		open(t, g, question("t", "1"), e)
+		b.says(Verdict{})
+		pass(cadence)
+		b.count()
+		pass(5 * time.Minute)
+		if n := b.count(); n < 18 || n > 30 {
+			t.Errorf("asked %d times in five minutes", n)
+		}
+		b.says(Verdict{Cause: Limited, RetryAfter: 2 * time.Minute})
+		pass(time.Minute)
+		b.count()
+		pass(10 * time.Minute)
+		if n := b.count(); n < 4 || n > 6 {
+			t.Errorf("asked %d times in ten minutes, although told to wait for two", n)
+		}
+	})
+}
