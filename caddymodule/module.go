@@ -154,6 +154,7 @@ func (s *Sidestream) joinHub(ctx caddy.Context, repl *caddy.Replacer) error {
 		return err
 	}
 	s.gate.activateFirst(app, s)
+	s.gate.hearRevocations(s.hub)
 	t := app.tenancies[s.Hub]
 	if err := s.shareNames(t); err != nil {
 		return err

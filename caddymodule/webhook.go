@@ -175,7 +175,7 @@ func (s *Sidestream) serveWebhook(w http.ResponseWriter, r *http.Request, h *Web
 	outcome := h.hook.Serve(w, r, vars, s.hub)
 	h.counts.add(outcome)
 	for _, revocation := range outcome.Revoke {
-		s.gate.Revoke(revocation.User, s.names.Canonical(revocation.Channel))
+		_, _ = s.revoke(r.Context(), revocation.User, revocation.Channel) // it has logged the error
 	}
 	s.logWebhook(h, &outcome)
 }

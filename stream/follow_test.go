@@ -70,7 +70,7 @@ func (t *tail) Follow(ctx context.Context, after event.Cursor, f log.Follower) e
 			after = t.Head()
 			f.Reset(after, reason)
 		case <-t.wake:
-			entries, _, err := t.Read([]string{"a", "b"}, after.Seq, t.Head().Seq, 1000, 1<<20)
+			entries, _, err := t.Read([]string{"a", "b", wordsChannel}, after.Seq, t.Head().Seq, 1000, 1<<20)
 			if err != nil {
 				return err
 			}

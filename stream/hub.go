@@ -29,6 +29,7 @@ type Hub struct {
 	fetchers   *fetchers
 	follower   *follower // of a shared log; otherwise nil
 	rights     rights
+	words      words
 
 	// writing is held by who appends to the log or sweeps it.
 	writing sync.Mutex

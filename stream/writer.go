@@ -53,6 +53,11 @@ func (h *Hub) Publish(ctx context.Context, b event.Batch) ([]event.Receipt, erro
 	if b.Events, err = h.named(b.Events); err != nil {
 		return nil, err
 	}
+	return h.publish(ctx, b)
+}
+
+// publish is Publish of events whose channels are checked.
+func (h *Hub) publish(ctx context.Context, b event.Batch) ([]event.Receipt, error) {
 	if !h.log.Grouped() {
 		return h.publishAtOnce(b)
 	}

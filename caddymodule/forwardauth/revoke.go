@@ -33,8 +33,9 @@ type Revoker struct {
 
 // Revoke has the backend asked again about whoever may be the user, in the
 // channel if one is named. It returns when everything is answered, or ctx is
-// done; left is how many questions are not answered then.
-type Revoke func(ctx context.Context, user, channel string) (left int)
+// done; left is how many questions are not answered then. The error says that
+// other nodes could not be told.
+type Revoke func(ctx context.Context, user, channel string) (left int, err error)
 
 // NewRevoker takes posts with one of the secrets.
 func NewRevoker(secrets []string, revoke Revoke) *Revoker {
@@ -58,7 +59,8 @@ func (rv *Revoker) knows(secret string) bool {
 // ServeHTTP answers 204 when everybody whom the call may concern has been asked
 // about again. Where that takes longer than a second, or the backend does not
 // answer, it says 202 and how many questions are open, as
-// {"questions_left":7}: they are asked until they are answered.
+// {"questions_left":7}: they are asked until they are answered. It says 503 if
+// other nodes could not be told.
 func (rv *Revoker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	if r.Method != http.MethodPost {
@@ -84,7 +86,13 @@ func (rv *Revoker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), revokeWait)
 	defer cancel()
-	if left := rv.revoke(ctx, user, channel); left > 0 {
+	left, err := rv.revoke(ctx, user, channel)
+	switch {
+	case err != nil:
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	case left > 0:
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusAccepted)
 		fmt.Fprintf(w, "{\"questions_left\":%d}\n", left)

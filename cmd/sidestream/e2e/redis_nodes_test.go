@@ -16,6 +16,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"github.com/seed-078801ba/sidestream/cmd/sidestream/e2e/contract"
+	"github.com/seed-078801ba/sidestream/stream/redisconn/redistest"
 )
 
 // Several Sidestreams that share one log in Redis, behind something that hands
@@ -348,4 +349,42 @@ func (s *server) hook(channel, id, body string) *http.Response {
 	io.Copy(io.Discard, r.Body)
 	r.Body.Close()
 	return r
+}
+
+// A revocation at one node reaches the streams of the others, long before the
+// next regular re-check.
+func TestRevocationReachesAllNodes(t *testing.T) {
+	const secret = "the-secret-of-revocation-is-long"
+	address := "redis://" + redistest.Start(t).Addr
+	b := newBackend(t)
+	site := strings.Replace(b.directives(fmt.Sprintf(`drain 200ms
+		history {
+			store redis %s {
+				durable
+			}
+		}
+		revoke /hooks/revoke {
+			secret %s
+		}`, address, secret)), "user  json user_id", "user  json user_id\n recheck 10m\n cache 10m", 1)
+	nodes := startNodes(t, 2, site)
+	b.decide("ann-token", "", verdict{status: 200, body: `{"user_id":"ann"}`})
+	b.decide("bob-token", "", verdict{status: 200, body: `{"user_id":"bob"}`})
+	anns := nodes[1].open("/room/1/live.json", basic("ann-token"))
+	bobs := nodes[1].open("/room/1/live.json", basic("bob-token"))
+	b.decide("ann-token", "", verdict{status: 403})
+	b.decide("bob-token", "", verdict{status: 403}) // nobody has said so
+	req, err := http.NewRequest("POST", nodes[0].url+"/hooks/revoke", strings.NewReader(`{"user":"ann"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+secret)
+	if status, _ := do(t, req); status != 204 {
+		t.Errorf("the revocation: %d", status)
+	}
+	anns.rest() // an error is the stream's end as well
+	if st := nodes[1].open("/room/1/live.json", basic("ann-token")); st.status != 403 {
+		t.Errorf("a new stream of hers: %d", st.status)
+	}
+	nodes[0].publish("1", 1, "still here")
+	bobs.until("still here")
 }
