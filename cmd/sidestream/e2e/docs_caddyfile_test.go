@@ -69,7 +69,8 @@ func TestDocsCaddyfiles(t *testing.T) {
 					t.Fatalf("%v\n%s\n%s", p.err, said, text)
 				}
 				for line := range strings.Lines(said) {
-					if strings.Contains(line, `"level":"warn"`) && !strings.Contains(line, "not formatted") {
+					if strings.Contains(line, `"level":"warn"`) && !strings.Contains(line, "not formatted") &&
+						!strings.Contains(line, "connection refused") { // there is no Redis here
 						t.Errorf("%s\n%s", line, text)
 					}
 				}
