@@ -13,7 +13,7 @@ import (
 
 // gates are the gates of this process, one for each hub name. Like hubs they
 // outlive the configurations: a stream that was opened under an old one is
-// asked for again by the rules of the one that runs.
+// asked about again by the rules of the one that runs.
 var gates = caddy.NewUsagePool()
 
 // pooledGate is a gate, and the handlers that ask for it.

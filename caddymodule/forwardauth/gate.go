@@ -67,7 +67,7 @@ func (g *Gate) ask(ctx context.Context, q access.Question) access.Verdict {
 }
 
 // auth finds the way to ask. If auth was changed by a reload, the streams from
-// before are asked for in the new way, where there is only one.
+// before are asked about in the new way, where there is only one.
 func (g *Gate) auth(scope string) *Auth {
 	g.mu.Lock()
 	defer g.mu.Unlock()

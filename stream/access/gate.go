@@ -21,8 +21,7 @@ type Config struct {
 	// Allowed, Denied and BadCredential say how long such verdicts are
 	// remembered, from when the question was put. Defaults: 30 s, 5 s, 2 s
 	// (people sign in and come back at once). Allowed is never longer than the
-	// Cadence, so that no stream opens on a verdict that is due to be asked for
-	// again.
+	// Cadence, so that no stream opens on a verdict whose re-check is due.
 	Allowed, Denied, BadCredential time.Duration
 	// MaxEntries bounds how many verdicts are remembered. Default: 50,000.
 	MaxEntries int
@@ -33,8 +32,8 @@ type Config struct {
 	MaxWaiting int
 	// Timeout bounds how long the backend has for an answer. Default: 3 s.
 	Timeout time.Duration
-	// Cadence is how old a verdict may get while a stream runs on it: it is
-	// asked for again when 80 to 100 % of it have passed. Default: 60 s.
+	// Cadence is how old a verdict may get while a stream runs on it. The
+	// question is asked again when 80 to 100 % of it have passed. Default: 60 s.
 	Cadence time.Duration
 	// Grace is how long streams go on after a re-check is due that cannot be
 	// had. Default: 3 cadences.
@@ -77,7 +76,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// maxParallel bounds how many channels of one CheckAll are asked for at a time.
+// maxParallel bounds how many questions one CheckAll has open at a time.
 const maxParallel = 8
 
 // Gate is where streams ask whether they may open, and where they are told
@@ -118,9 +117,9 @@ func New(c Config, ask Asker) *Gate {
 	return g
 }
 
-// Configure changes how questions are put from now on. What was remembered is
-// forgotten, so that no new stream opens by the old rules; streams that run
-// keep running and are asked for by the new rules when they are due.
+// Configure changes how questions are put from now on. Remembered verdicts are
+// forgotten, so that no new stream opens by the old rules. Streams that run keep
+// running; their next re-check goes by the new rules.
 func (g *Gate) Configure(c Config, ask Asker) {
 	g.mu.Lock()
 	g.config, g.ask = c.withDefaults(), ask
@@ -137,8 +136,8 @@ func (g *Gate) Configure(c Config, ask Asker) {
 	g.nudge()
 }
 
-// Close ends all questions and the scheduler and waits for them. Watchers hear
-// nothing any more; every Check is answered Unknown.
+// Close ends all questions and the scheduler, and waits for them. No watcher is
+// told anything after it, and every Check is answered Unknown.
 func (g *Gate) Close() {
 	g.mu.Lock()
 	g.closed = true

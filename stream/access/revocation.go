@@ -6,9 +6,9 @@ import "time"
 const maxRevocations = 4096
 
 // revocations remembers what was revoked, for as long as a verdict from before
-// could still be believed. Nothing is looked for when something is revoked;
-// whoever is about to believe a verdict asks here whether it is outdated. Not
-// safe for concurrent use: the gate's lock guards it.
+// could still be believed. A revocation does not search the cache: whoever is
+// about to use a verdict asks here whether it is outdated. Not safe for concurrent
+// use: the gate's lock guards it.
 type revocations struct {
 	latest map[revoked]revocation
 	// users is the tick of the latest one that was for a user in all channels.
@@ -66,8 +66,8 @@ func (r *revocations) forget(now stamp) {
 	}
 }
 
-// outdated tells whether something was revoked that a verdict on the channel,
-// asked for at the tick, did not know of. A verdict that named no user may be
+// outdated tells whether something was revoked after the tick at which a verdict
+// on the channel was asked for. A verdict that named no user may be
 // about anybody.
 func (r *revocations) outdated(user, channel string, tick uint64) bool {
 	if r.floor > tick || r.latest[revoked{channel: channel}].tick > tick {

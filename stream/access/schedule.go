@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// spread is 80 to 100 % of d: never late, and not all at once.
+// spread is a random time from 80 to 100 % of d: what was begun together is not
+// repeated together, and nothing is late.
 func spread(d time.Duration) time.Duration {
 	return d - rand.N(d/5+1)
 }
@@ -15,8 +16,8 @@ func spread(d time.Duration) time.Duration {
 // without an answer for too long, while re-checks wait for a slot.
 const overdueEvery = time.Second
 
-// schedule asks again what is watched, until Close. It is the gate's one
-// goroutine that lives as long as the gate does.
+// schedule asks again what is watched, until Close. It is the only goroutine that
+// lives as long as the gate.
 func (g *Gate) schedule() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -150,8 +151,8 @@ func (g *Gate) endOverdue(now time.Time) (ended endings) {
 	return ended
 }
 
-// reschedule sets when the watch is asked for again. While a re-check is on its
-// way, that decides.
+// reschedule sets when the watch's question is asked again. While a re-check is on
+// its way, its answer will set it anew.
 func (ws *watches) reschedule(w *watch, due time.Time) {
 	ws.unschedule(w)
 	w.due = due
