@@ -38,6 +38,7 @@ func attach(w http.ResponseWriter, r *http.Request, hub *stream.Hub, o stream.Op
 			o.Ticket.Release()
 			return nil, nil
 		}
+		withoutDeadline(w)
 		// Past the wrappers, as over HTTP/1: each heartbeat through them would
 		// double the stack of every idle stream.
 		responder = conn.NewResponder(flusher{innermost(w)})
@@ -78,6 +79,19 @@ func hijack(w http.ResponseWriter, r *http.Request) (nc net.Conn, sent []byte, o
 		sent = bytes.Clone(sent)
 	}
 	return nc, sent, true
+}
+
+// withoutDeadline lifts the deadlines that the server, or a handler before us,
+// has set for a response (Caddy's timeouts and request_body): a stream has no end
+// that could be late. A connection that is taken over loses them as well. It has
+// to be called after the last write through Caddy's wrappers, which set one each
+// time and expect to be there for the next write.
+func withoutDeadline(w http.ResponseWriter) {
+	c := http.NewResponseController(innermost(w))
+	// An error means that the response has no deadlines, or that the client is
+	// gone, which the next write will tell.
+	_ = c.SetWriteDeadline(time.Time{})
+	_ = c.SetReadDeadline(time.Time{})
 }
 
 // flusher lets a conn.Responder write to a response.

@@ -348,8 +348,9 @@ func (st *rawStream) rest() (string, error) {
 }
 
 // writeTLS makes a Caddyfile with the site twice: in the clear, and with TLS on
-// the next port; with the grace period that Caddy has by default.
-func (s *server) writeTLS(extra string) {
+// another port; with the grace period that Caddy has by default, and with global
+// options.
+func (s *server) writeTLS(extra string, global ...string) {
 	s.t.Helper()
 	tlsPort := freePort(s.t)
 	text := fmt.Sprintf(`{
@@ -358,6 +359,7 @@ func (s *server) writeTLS(extra string) {
 	skip_install_trust
 	auto_https disable_redirects
 	local_certs
+	%[5]s
 }
 http://:%[2]s {
 	bind 127.0.0.1
@@ -367,7 +369,7 @@ https://localhost:%[3]s {
 	bind 127.0.0.1
 	%[4]s
 }
-`, s.folder, s.port, tlsPort, openSite(extra))
+`, s.folder, s.port, tlsPort, openSite(extra), strings.Join(global, "\n"))
 	s.tlsPort = tlsPort
 	if err := os.WriteFile(s.caddyfile(), []byte(text), 0o600); err != nil {
 		s.t.Fatal(err)

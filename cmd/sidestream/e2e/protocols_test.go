@@ -71,6 +71,55 @@ func TestProtocols(t *testing.T) {
 	<-s.exited
 }
 
+// A stream outlives the time that Caddy gives to a response, over every protocol.
+func TestStreamsOutliveTimeouts(t *testing.T) {
+	s := &server{t: t, folder: t.TempDir(), port: freePort(t)}
+	s.url = "http://127.0.0.1:" + s.port
+	s.writeTLS("heartbeat flowdock 500ms", `servers {
+		protocols h1 h2 h2c h3
+		timeouts {
+			read_header    1s
+			read_body      1s
+			read_body_idle 1s
+			write          1s
+			write_idle     1s
+			idle           1s
+		}
+	}`)
+	s.begin()
+	h2c := &http.Transport{Protocols: new(http.Protocols)}
+	h2c.Protocols.SetUnencryptedHTTP2(true)
+	t.Cleanup(h2c.CloseIdleConnections)
+	readers := map[string]*bufio.Reader{}
+	for protocol, r := range map[string]*http.Response{
+		"HTTP/1.1":           s.get(t, http.DefaultTransport, s.url+sseStream),
+		"HTTP/1.1 over TLS":  s.openTLS(t, "http/1.1", sseStream),
+		"HTTP/2":             s.openTLS(t, "h2", sseStream),
+		"HTTP/2 without TLS": s.get(t, h2c, s.url+sseStream),
+		"HTTP/3":             s.openQUIC(t, sseStream),
+	} {
+		if r.StatusCode != 200 || !strings.HasPrefix(protocol+".0", r.Proto[:6]) {
+			t.Fatalf("%s: %s %s", protocol, r.Proto, r.Status)
+		}
+		readers[protocol] = bufio.NewReader(r.Body)
+	}
+	for i := range 3 {
+		for protocol, r := range readers {
+			for range 3 { // heartbeats: the longest of the times has passed after the first round
+				if err := readUntil(r, "\n\n"); err != nil {
+					t.Fatalf("%s: %v", protocol, err)
+				}
+			}
+		}
+		s.say("1", fmt.Sprint(i), fmt.Sprintf("message %d.", i))
+		for protocol, r := range readers {
+			if err := readUntil(r, fmt.Sprintf("message %d.", i)); err != nil {
+				t.Fatalf("%s: %v", protocol, err)
+			}
+		}
+	}
+}
+
 // readUntil reads up to and including mark.
 func readUntil(r *bufio.Reader, mark string) error {
 	var seen strings.Builder
