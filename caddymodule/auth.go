@@ -119,26 +119,40 @@ func (s *Sidestream) provisionAuth(ctx caddy.Context, repl *caddy.Replacer) erro
 	if s.Auth == nil {
 		return errNoAuth
 	}
-	var err error
-	if s.scope, err = scopeOf(s.Auth, s.BackendRaw); err != nil {
-		return err
+	text, err := json.Marshal(s.Auth) // before defaults are filled in
+	if err != nil {
+		return fmt.Errorf("auth: %w", err)
 	}
+	backendText := s.BackendRaw
 	if err := s.Auth.provision(); err != nil {
 		return err
 	}
 	var backend *forwardauth.Backend
+	host := ""
 	if !s.Auth.None {
-		if backend, err = s.loadBackend(ctx); err != nil {
+		proxy, err := s.loadBackend(ctx)
+		if err != nil {
 			return err
 		}
+		if host, err = s.askedHost(ctx, text, proxy, repl); err != nil {
+			return err
+		}
+		s.logger.Debug("the app is asked under this host", "host", host)
+		server, _ := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+		if server == nil {
+			server = new(caddyhttp.Server) // for `explain`, which runs none
+		}
+		backend = forwardauth.NewBackend(proxy, server, host)
 	}
+	s.way = digestOf(text, backendText)
+	s.scope = digestOf([]byte(s.way), []byte(host))
 	config := s.Auth.With(func(text string) string { return repl.ReplaceKnown(text, "") })
 	s.auth, err = forwardauth.New(config, s.scope, backend, s.logger)
 	return err
 }
 
 // loadBackend makes the reverse proxy that leads to the app.
-func (s *Sidestream) loadBackend(ctx caddy.Context) (*forwardauth.Backend, error) {
+func (s *Sidestream) loadBackend(ctx caddy.Context) (*reverseproxy.Handler, error) {
 	if s.BackendRaw == nil {
 		return nil, errNoBackend
 	}
@@ -150,20 +164,12 @@ func (s *Sidestream) loadBackend(ctx caddy.Context) (*forwardauth.Backend, error
 	if !ok {
 		return nil, fmt.Errorf("backend is a %T, it needs to be a reverse_proxy", module)
 	}
-	server, _ := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if server == nil {
-		server = new(caddyhttp.Server) // for `explain`, which runs none
-	}
-	return forwardauth.NewBackend(proxy, server), nil
+	return proxy, nil
 }
 
-// scopeOf names a way of asking: the same for all handlers, and after all
-// reloads, that ask the same backend in the same way.
-func scopeOf(auth *Auth, backend json.RawMessage) (string, error) {
-	text, err := json.Marshal(auth)
-	if err != nil {
-		return "", fmt.Errorf("auth: %w", err)
-	}
-	sum := sha256.Sum256(slices.Concat(text, []byte{0}, backend))
-	return hex.EncodeToString(sum[:]), nil
+// digestOf names a way of asking: the same for all handlers, and after all
+// reloads, that ask in the same way.
+func digestOf(a, b []byte) string {
+	sum := sha256.Sum256(slices.Concat(a, []byte{0}, b))
+	return hex.EncodeToString(sum[:])
 }

@@ -69,7 +69,7 @@ SERVERS
 		level DEBUG
 	}
 }
-http:// {
+http://chat.test {
 	bind unix/DIR/c.sock
 	log
 	encode

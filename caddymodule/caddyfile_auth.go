@@ -15,7 +15,7 @@ import (
 
 // authOptions lists what may stand in the block of auth.
 var authOptions = []string{
-	"all_channels", "allow", "anonymous", "cache", "cookies", "credential", "deny", "filter", "form", "grace", "header", "hide", "history", "identity",
+	"all_channels", "allow", "anonymous", "cache", "cookies", "credential", "deny", "filter", "form", "grace", "header", "hide", "history", "host", "identity",
 	"list", "max_in_flight", "negative", "recheck", "timeout", "user",
 }
 
@@ -24,6 +24,7 @@ var authOptions = []string{
 //	auth none
 //	auth preset <name> { ... }
 //	auth GET|POST <uri> {
+//	    host     <name>                 # that the app is asked under
 //	    header   <name> <value>         # with {channel} {org} {flow} {token} {username} {password}
 //	    form     <name> <value>         # of a POST
 //	    credential header|query <name>  # where clients carry their token
@@ -113,6 +114,8 @@ func (p *parser) authOption(a *Auth) error {
 	case "anonymous":
 		a.Anonymous = true
 		return p.noMoreArgs()
+	case "host":
+		return p.oneArg(&a.Host)
 	case "all_channels":
 		a.AllChannels = true
 		return p.noMoreArgs()

@@ -202,7 +202,8 @@ func (x *Explainer) portOf(r *http.Request) int {
 type walk struct {
 	x        *Explainer
 	takes    func(*Sidestream, *http.Request) bool
-	answered string // the handler that answered before any of ours
+	hosts    []string // of the site that the routes stand in
+	answered string   // the handler that answered before any of ours
 }
 
 // routes follows the routes that match; done: one of ours took the request, or
@@ -220,11 +221,16 @@ func (w *walk) routes(routes caddyhttp.RouteList, r *http.Request, repl *caddy.R
 		if route.Group != "" {
 			groups[route.Group] = true
 		}
+		outer := w.hosts
+		if own := matchedHosts(route); len(own) > 0 {
+			w.hosts = own
+		}
 		for _, raw := range route.HandlersRaw {
 			if done, err := w.handler(raw, r, repl); done || err != nil {
 				return done, err
 			}
 		}
+		w.hosts = outer
 		if w.answered != "" || route.Terminal {
 			return false, nil
 		}
@@ -256,6 +262,7 @@ func (w *walk) handler(raw json.RawMessage, r *http.Request, repl *caddy.Replace
 		if err := json.Unmarshal(withoutHandler(raw), s); err != nil {
 			return false, fmt.Errorf("reading the sidestream handler: %w", err)
 		}
+		s.siteHosts = append([]string{}, w.hosts...)
 		if err := s.provisionForExplaining(w.x.ctx); err != nil {
 			return false, err
 		}
@@ -285,7 +292,7 @@ func withoutHandler(raw json.RawMessage) json.RawMessage {
 func (s *Sidestream) provisionForExplaining(ctx caddy.Context) error {
 	s.logger = ctx.Slogger()
 	if s.Hub == "" {
-		s.Hub = "default"
+		s.Hub = defaultHub
 	}
 	if s.Realm == "" {
 		s.Realm = "Sidestream"

@@ -86,8 +86,8 @@ func (p *pooledGate) join(app *App, s *Sidestream) error {
 		if other.scope == s.scope {
 			continue
 		}
-		if s.hubIsDefault || other.hubIsDefault {
-			return fmt.Errorf("two sidestream handlers ask different backends, or in different ways, and would share one history: give each a name of its own, as in `hub support`, or the same one to both if that is meant")
+		if (s.hubIsDefault || other.hubIsDefault) && !s.asksTheSame(other) {
+			return fmt.Errorf("two sidestream handlers ask different backends, or in different ways, or under the names of different sites, and would share one history: give each a name of its own, as in `hub support`, or the same one to both if that is meant")
 		}
 		if other.Auth.None || s.Auth.None {
 			continue
@@ -98,6 +98,13 @@ func (p *pooledGate) join(app *App, s *Sidestream) error {
 	}
 	p.joined[app] = append(p.joined[app], s)
 	return nil
+}
+
+// asksTheSame tells whether two handlers are two ways to one app: they ask the
+// same backend in the same way, and at most one of them under the name of its
+// site. Two names could be two tenants.
+func (s *Sidestream) asksTheSame(other *Sidestream) bool {
+	return s.way == other.way && (s.siteName == "" || other.siteName == "" || s.siteName == other.siteName)
 }
 
 func (p *pooledGate) leave(app *App, s *Sidestream) {

@@ -80,7 +80,13 @@ type Sidestream struct {
 	gate    *pooledGate
 	revoker *forwardauth.Revoker
 	app     *App
+	way     string // how and whom auth asks; with the host, it is the scope
 	scope   string
+	// siteHosts are those of the site that the handler stands in, if they are
+	// known.
+	siteHosts []string
+	// siteName is the one of them that the app is asked under, if it is.
+	siteName string
 
 	hubIsDefault bool
 }
@@ -93,6 +99,9 @@ func (*Sidestream) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
+// defaultHub is the hub of a handler that names none.
+const defaultHub = "default"
+
 // hubName is what a hub may be called. The name becomes part of a file's name.
 var hubName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
@@ -101,7 +110,7 @@ func (s *Sidestream) Provision(ctx caddy.Context) error {
 	s.logger = ctx.Slogger()
 	repl := caddy.NewReplacer()
 	if s.Hub == "" {
-		s.Hub, s.hubIsDefault = "default", true
+		s.Hub, s.hubIsDefault = defaultHub, true
 	}
 	if !hubName.MatchString(s.Hub) {
 		return fmt.Errorf("hub: %q is no name; use letters, digits, dots, dashes and underscores", s.Hub)

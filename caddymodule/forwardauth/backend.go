@@ -43,12 +43,15 @@ var (
 type Backend struct {
 	proxy  *reverseproxy.Handler
 	server *caddyhttp.Server
+	host   string
 }
 
-// NewBackend takes over a provisioned proxy.
-func NewBackend(proxy *reverseproxy.Handler, server *caddyhttp.Server) *Backend {
+// NewBackend takes over a provisioned proxy. host is what the backend is asked
+// under: it is never the client's, which could choose another virtual host, or
+// another tenant, with it.
+func NewBackend(proxy *reverseproxy.Handler, server *caddyhttp.Server, host string) *Backend {
 	proxy.Transport = &transport{proxy.Transport}
-	return &Backend{proxy: proxy, server: server}
+	return &Backend{proxy: proxy, server: server, host: host}
 }
 
 // reply is a backend's answer, as far as anybody needs it.
@@ -64,7 +67,7 @@ func (b *Backend) send(ctx context.Context, q *request) (*reply, error) {
 	started := time.Now()
 	ctx, cancel := context.WithCancel(context.WithValue(ctx, requestKey{}, q))
 	defer cancel()
-	r, err := q.shown()
+	r, err := q.shown(b.host)
 	if err != nil {
 		return nil, err
 	}
@@ -109,14 +112,14 @@ func (b *Backend) serve(w *capture, r *http.Request) (err error) {
 }
 
 // shown is the request without its secrets, for the proxy.
-func (q *request) shown() (*http.Request, error) {
+func (q *request) shown(host string) (*http.Request, error) {
 	target, err := url.ParseRequestURI(q.uri)
 	if err != nil {
 		return nil, errors.New("no address on the backend can be made for this channel")
 	}
 	c := q.client
 	r := &http.Request{
-		Method: q.method, URL: target, RequestURI: q.uri, Host: c.host, RemoteAddr: c.remote, TLS: c.tlsState(),
+		Method: q.method, URL: target, RequestURI: q.uri, Host: host, RemoteAddr: c.remote, TLS: c.tlsState(),
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: http.Header{
 			"Accept":             {"application/json"},

@@ -18,12 +18,12 @@ type Client struct {
 	// Foreign says that a web page of another site made a browser ask.
 	Foreign bool
 
-	host   string
 	remote string // address as net/http has it
 	tls    bool
 	uri    string // of the stream, secrets masked
-	// forwarded are the X-Forwarded-* headers that came in; the proxy keeps
-	// them only if they come from a trusted proxy.
+	// forwarded are X-Forwarded-For and -Proto as they came in; the proxy keeps
+	// them only if they come from a trusted proxy. X-Forwarded-Host is none of
+	// them: apps take it for the Host.
 	forwarded http.Header
 }
 
@@ -31,13 +31,13 @@ type Client struct {
 func (a *Auth) Client(r *http.Request, c Credential) *Client {
 	mask := a.Mask()
 	cl := &Client{
-		Credential: c, host: r.Host, remote: r.RemoteAddr, tls: r.TLS != nil,
+		Credential: c, remote: r.RemoteAddr, tls: r.TLS != nil,
 		uri: mask.uri(r.URL),
 	}
-	for _, name := range []string{"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host"} {
+	for _, name := range []string{"X-Forwarded-For", "X-Forwarded-Proto"} {
 		if values := r.Header[name]; len(values) > 0 {
 			if cl.forwarded == nil {
-				cl.forwarded = make(http.Header, 3)
+				cl.forwarded = make(http.Header, 2)
 			}
 			cl.forwarded[name] = values
 		}
@@ -65,7 +65,6 @@ func (c *Client) hidden() *Client {
 func (c *Client) Inputs() access.Credential {
 	inputs := make([]access.Input, 0, 4)
 	for _, in := range []access.Input{
-		{Name: "host", Value: c.host},
 		{Name: "authorization", Value: c.Credential.authorization},
 		{Name: "cookie", Value: c.Credential.cookie},
 		{Name: c.Credential.place.In + ":" + c.Credential.place.Name, Value: c.Credential.placed()},

@@ -37,6 +37,10 @@ type Config struct {
 	// A value may have alternatives and filters, as in the mapping of webhooks:
 	// `{channel|lower}`.
 	URI string `json:"uri,omitempty"`
+	// Host is what the backend is asked under. It is fixed: a client's Host never
+	// reaches the backend. Default: the Host that the backend's `header_up` sets,
+	// else the name of the site, else the address of the backend.
+	Host string `json:"host,omitempty"`
 	// Headers are sent along. Where the request uses `{token}`, `{username}` or
 	// `{password}`, the client's credential is not sent as it came; a header
 	// with one of them is left out for clients that have no token.
@@ -113,7 +117,7 @@ type Field struct {
 // With is the configuration with placeholders replaced in what is sent and in
 // what is compared with.
 func (c Config) With(replace func(string) string) Config {
-	c.URI, c.Identity = replace(c.URI), replace(c.Identity)
+	c.URI, c.Identity, c.Host = replace(c.URI), replace(c.Identity), replace(c.Host)
 	c.Headers, c.Form = slices.Clone(c.Headers), slices.Clone(c.Form)
 	for _, fields := range [][]Field{c.Headers, c.Form} {
 		for i := range fields {
@@ -204,6 +208,9 @@ func (a *Auth) readRequest(v *vocabulary) error {
 			return fmt.Errorf("identity: %w", err)
 		}
 	}
+	if c.Host != "" {
+		c.Headers = append(slices.Clone(c.Headers), Field{"Host", c.Host})
+	}
 	for _, h := range c.Headers {
 		name := textproto.CanonicalMIMEHeaderKey(h.Name)
 		if notYours(name) {
@@ -212,6 +219,9 @@ func (a *Auth) readRequest(v *vocabulary) error {
 		t, err := v.questions().Template(h.Value)
 		if err != nil {
 			return fmt.Errorf("header %s: %w", name, err)
+		}
+		if _, fixed := t.Constant(); name == "Host" && !fixed {
+			return fmt.Errorf("host %s: the host chooses the app's virtual host, so the configuration must fix it", h.Value)
 		}
 		a.headers = append(a.headers, fieldTemplate{name, t})
 	}

@@ -51,11 +51,25 @@ func (v *vocabulary) placeholder(name string) error {
 		return errors.New("there is no such variable" + suggest.Among(name, known))
 	case strings.HasPrefix(name, "http.reverse_proxy."), strings.HasPrefix(name, "http.response."), strings.HasPrefix(name, "http.error."):
 		return errors.New("this placeholder has no value yet when the backend is asked")
+	case isHost(name):
+		return errors.New("the client chooses the host that it asks for, and with it another virtual host or tenant of the app; " +
+			"give each tenant a site and a hub of its own")
 	}
 	if !slices.Contains(v.placeholders, name) {
 		v.placeholders = append(v.placeholders, name)
 	}
 	return nil
+}
+
+// isHost tells whether a placeholder has the host that the client asks for.
+func isHost(name string) bool {
+	for _, prefix := range []string{"http.request.host", "http.request.orig_host", "http.request.tls.server_name"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	header, _ := strings.CutPrefix(name, "http.request.header.")
+	return strings.EqualFold(header, "Host") || strings.EqualFold(header, "X-Forwarded-Host") || strings.EqualFold(header, "Forwarded")
 }
 
 // values are what the names stand for in one question, and in its answer. It is
