@@ -110,6 +110,7 @@ func TestRevocationByUserWithEveryPreset(t *testing.T) {
 			if st.StatusCode != 200 {
 				t.Fatalf("the stream: %d %s", st.StatusCode, body(t, st))
 			}
+			s.watched(1)
 			if status := revoke(); status != 204 { // it is not true
 				t.Errorf("the revocation: %d", status)
 			}
@@ -161,6 +162,7 @@ func TestRevocationSaysWhatItHasDone(t *testing.T) {
 			t.Fatalf("%s: %d", user, st.StatusCode)
 		}
 	}
+	s.watched(2)
 	revoke := func(user string) (int, string) {
 		resp := s.request("POST", "/hooks/revoke", fmt.Sprintf(`{"user":%q}`, user), "Authorization: Bearer "+revokeSecret)
 		return resp.StatusCode, strings.TrimSpace(body(t, resp))
@@ -173,8 +175,9 @@ func TestRevocationSaysWhatItHasDone(t *testing.T) {
 		return n
 	}
 	counted()
-	if status, text := revoke("ann"); status != 204 || text != "" || counted() != 1 {
-		t.Errorf("%d %q", status, text)
+	status, text := revoke("ann")
+	if n := counted(); status != 204 || text != "" || n != 1 {
+		t.Errorf("%d %q, the app was asked %d times", status, text, n)
 	}
 	if status, _ := revoke("eve"); status != 204 || counted() != 0 {
 		t.Errorf("nobody's: %d", status)
@@ -188,4 +191,18 @@ func TestRevocationSaysWhatItHasDone(t *testing.T) {
 	if !strings.Contains(s.logs(), "a revocation is not done") {
 		t.Error("the log does not say so")
 	}
+}
+
+// watched waits until so many streams are asked about again and again: a moment
+// after their clients have got the head.
+func (s *site) watched(want int) {
+	s.t.Helper()
+	eventually(s.t, "the streams are watched", func() bool {
+		n := 0
+		gates.Range(func(_, v any) bool {
+			n += v.(*pooledGate).Stats().Watchers
+			return true
+		})
+		return n >= want
+	})
 }
