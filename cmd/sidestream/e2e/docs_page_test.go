@@ -27,7 +27,7 @@ import (
 //	caddyfile sidestream       what stands in the directive
 //	sh                         commands, one a line
 //
-// Others (text, json, http, js, xml) are only shown.
+// Others (text, json, http, js, xml, yaml) are only shown.
 
 // root is the top folder of the repository, seen from this one.
 const root = "../../.."
@@ -216,7 +216,7 @@ func TestDocsLinks(t *testing.T) {
 
 // Every block says what it is, so that none escapes the tests.
 func TestDocsBlocksAreLabelled(t *testing.T) {
-	known := []string{"caddyfile", "caddyfile site", "caddyfile sidestream", "sh", "text", "json", "http", "js", "xml"}
+	known := []string{"caddyfile", "caddyfile site", "caddyfile sidestream", "sh", "text", "json", "http", "js", "xml", "yaml"}
 	for _, p := range pages(t) {
 		for _, b := range p.blocks {
 			if !slices.Contains(known, b.info) {
