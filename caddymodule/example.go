@@ -36,23 +36,12 @@ func (s *Sidestream) refuseExampleSecret(ctx caddy.Context) error {
 // this machine alone.
 func onlyThisMachine(routes caddyhttp.RouteList) bool {
 	for _, route := range routes {
-		if len(route.MatcherSets) == 0 {
-			return false // any host
-		}
-		for _, matchers := range route.MatcherSets {
-			if !slices.ContainsFunc(matchers, matchesOnlyLocal) {
-				return false
-			}
+		hosts := matchedHosts(route)
+		if len(hosts) == 0 || slices.ContainsFunc(hosts, func(host string) bool { return !isLocal(host) }) {
+			return false
 		}
 	}
 	return len(routes) > 0
-}
-
-// matchesOnlyLocal tells whether a matcher lets through what was sent to names of
-// this machine, and nothing else.
-func matchesOnlyLocal(matcher any) bool {
-	hosts, ok := matcher.(*caddyhttp.MatchHost)
-	return ok && len(*hosts) > 0 && !slices.ContainsFunc(*hosts, func(host string) bool { return !isLocal(host) })
 }
 
 // isLocal tells whether a site's name is that of the machine itself.
