@@ -24,26 +24,87 @@ var (
 // maxRatio is how much a packed body may grow.
 const maxRatio = 100
 
-// maxPooledBody is the size of the largest buffer that is worth keeping.
-const maxPooledBody = 64 << 10
+// unpackers is what unpacking takes beside the bytes, in bytes.
+const unpacker = 48 << 10
 
-// buffer holds a body while a delivery is served.
-type buffer struct{ bytes.Buffer }
+// The sizes of buffers. A body begins in a small one, because what is announced
+// need not come.
+const (
+	smallBuffer = 4 << 10
+	largeBuffer = 64 << 10
+)
 
-var buffers = sync.Pool{New: func() any { return new(buffer) }}
+// buffer holds a body while a delivery is served. Small and large ones are used
+// again, others are not.
+type buffer struct{ bytes []byte }
 
-func newBuffer() *buffer { return buffers.Get().(*buffer) }
+var (
+	smallBuffers = sync.Pool{New: func() any { return &buffer{make([]byte, 0, smallBuffer)} }}
+	largeBuffers = sync.Pool{New: func() any { return &buffer{make([]byte, 0, largeBuffer)} }}
+)
 
 func (b *buffer) release() {
-	if b.Cap() <= maxPooledBody {
-		b.Reset()
-		buffers.Put(b)
+	kept := *b
+	b.bytes = nil
+	kept.bytes = kept.bytes[:0]
+	switch cap(kept.bytes) {
+	case smallBuffer:
+		smallBuffers.Put(&kept)
+	case largeBuffer:
+		largeBuffers.Put(&kept)
 	}
 }
 
-// readBody reads the body within its bounds of size and time. What is read
-// grows with what arrives, not with what is announced.
-func (h *Hook) readBody(w http.ResponseWriter, r *http.Request) (*buffer, error) {
+// readFrom reads to the end. Each buffer is taken of the hold before there is
+// one.
+func (b *buffer) readFrom(r io.Reader, h *hold) error {
+	for {
+		if len(b.bytes) == cap(b.bytes) {
+			if err := b.grow(h); err != nil {
+				return err
+			}
+		}
+		n, err := r.Read(b.bytes[len(b.bytes):cap(b.bytes)])
+		b.bytes = b.bytes[:len(b.bytes)+n]
+		switch err {
+		case nil:
+		case io.EOF:
+			return nil
+		default:
+			return err
+		}
+	}
+}
+
+func (b *buffer) grow(h *hold) error {
+	size := 2 * cap(b.bytes)
+	switch {
+	case size == 0:
+		size = smallBuffer
+	case size < largeBuffer:
+		size = largeBuffer
+	}
+	if err := h.take(int64(size)); err != nil {
+		return err
+	}
+	var larger *buffer
+	switch size {
+	case smallBuffer:
+		larger = smallBuffers.Get().(*buffer)
+	case largeBuffer:
+		larger = largeBuffers.Get().(*buffer)
+	default:
+		larger = &buffer{make([]byte, 0, size)}
+	}
+	grown := append(larger.bytes, b.bytes...)
+	b.release()
+	b.bytes = grown
+	return nil
+}
+
+// readBody reads the body within its bounds of size and time, and of what the
+// process holds for senders that are not known yet.
+func (h *Hook) readBody(w http.ResponseWriter, r *http.Request, held *hold) (*buffer, error) {
 	packed := false
 	switch encoding := strings.ToLower(strings.Join(r.Header.Values("Content-Encoding"), ",")); encoding {
 	case "", "identity":
@@ -62,13 +123,14 @@ func (h *Hook) readBody(w http.ResponseWriter, r *http.Request) (*buffer, error)
 	// Where there is no deadline to set (a recorder in a test), the server's
 	// own must do.
 	_ = controller.SetReadDeadline(time.Now().Add(h.bodyTimeout))
-	body := newBuffer()
-	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, h.decoder.MaxBody()))
-	if err != nil {
+	body := new(buffer)
+	if err := body.readFrom(http.MaxBytesReader(w, r.Body, h.decoder.MaxBody()), held); err != nil {
 		body.release()
 		w.Header().Set("Connection", "close")
 		var tooLarge *http.MaxBytesError
 		switch {
+		case errors.Is(err, errBudget):
+			return nil, err
 		case errors.As(err, &tooLarge):
 			return nil, errTooLarge
 		case errors.Is(err, os.ErrDeadlineExceeded):
@@ -81,18 +143,23 @@ func (h *Hook) readBody(w http.ResponseWriter, r *http.Request) (*buffer, error)
 		return body, nil
 	}
 	defer body.release()
-	return h.unpack(body.Bytes())
+	return h.unpack(body.bytes, held)
 }
 
-func (h *Hook) unpack(packed []byte) (*buffer, error) {
+func (h *Hook) unpack(packed []byte, held *hold) (*buffer, error) {
+	if err := held.take(unpacker); err != nil {
+		return nil, err
+	}
 	reader, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
 		return nil, errUnpacking
 	}
 	limit := min(h.decoder.MaxBody(), maxRatio*int64(len(packed)))
-	body := newBuffer()
-	n, err := body.ReadFrom(io.LimitReader(reader, limit+1))
+	body := new(buffer)
+	err = body.readFrom(io.LimitReader(reader, limit+1), held)
+	n := int64(len(body.bytes))
 	switch {
+	case errors.Is(err, errBudget):
 	case err != nil:
 		err = errUnpacking
 	case n > h.decoder.MaxBody():

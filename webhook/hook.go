@@ -25,7 +25,8 @@ type Hook struct {
 	allowBrowser bool
 	deliveryIDs  []string // headers that may hold the id of a delivery
 
-	now func() time.Time
+	budget *budget
+	now    func() time.Time
 }
 
 // New compiles a configuration. Secrets must have been filled in: this package knows
@@ -39,7 +40,7 @@ func New(cfg Config) (*Hook, error) {
 	}
 	h := &Hook{
 		sender: sender, method: sender.Method, bodyTimeout: durationOr(cfg.BodyTimeout, DefaultBodyTimeout),
-		gzip: cfg.Gzip, ack: (*Ack)(sender.Answer), conflict: sender.Conflict, allowBrowser: cfg.AllowBrowser, now: time.Now,
+		gzip: cfg.Gzip, ack: (*Ack)(sender.Answer), conflict: sender.Conflict, allowBrowser: cfg.AllowBrowser, budget: unverified, now: time.Now,
 		deliveryIDs: slices.Concat(sender.Delivery, []string{"Webhook-Id", "Svix-Id", "Idempotency-Key"}),
 	}
 	if h.decoder, err = decode.NewDecoder(cfg.Config); err != nil {

@@ -75,16 +75,27 @@ func (h *Hook) handle(w http.ResponseWriter, r *http.Request, vars map[string]st
 	if a, done, err := h.beforeBody(w, r, s); done || err != nil {
 		return a, err
 	}
-	body, err := h.readBody(w, r)
+	held := h.hold()
+	defer held.release()
+	body, err := h.readBody(w, r, held)
 	if err != nil {
 		return answer{}, err
 	}
 	defer body.release()
-	s.In.Body = body.Bytes()
+	s.In.Body = body.bytes
+	if err := held.take(h.decoder.Cost(int64(len(body.bytes)))); err != nil {
+		return answer{}, err
+	}
 	if err := h.check(s, stageBody); err != nil {
 		return answer{}, err
 	}
+	if h.scheme != "none" {
+		held.release() // from here on, somebody answers for it
+	}
 	if err := h.decoder.Read(s); err != nil {
+		return answer{}, err
+	}
+	if err := held.take(s.TreeCost()); err != nil {
 		return answer{}, err
 	}
 	if h.sender.Protocol == decode.SlackChallenge {
@@ -100,6 +111,15 @@ func (h *Hook) handle(w http.ResponseWriter, r *http.Request, vars map[string]st
 		return answer{}, err
 	}
 	return h.publish(&decoded, pub, out)
+}
+
+// hold is what a delivery takes of the budget for those that nobody vouches for;
+// nil for one that was verified by its head.
+func (h *Hook) hold() *hold {
+	if h.verifier.needs() == stageHead && h.scheme != "none" {
+		return nil
+	}
+	return &hold{of: h.budget}
 }
 
 // beforeBody judges what the head of a request tells. done means that the

@@ -23,9 +23,7 @@ func readCloudEvents(s *Payload, mediaType string, body []byte) error {
 	switch {
 	// "application/cloudevents" is a prefix of the batch type too.
 	case mediaType == "application/cloudevents-batch+json", mediaType == "application/cloudevents+json":
-		doc, halves, err := readJSON(body)
-		s.doc, s.halves = doc, halves
-		return err
+		return s.setDocument(body)
 	case strings.HasPrefix(mediaType, "application/cloudevents"):
 		return errCloudEventsFormat
 	case len(s.In.Header["Ce-Specversion"]) == 0:
@@ -36,8 +34,7 @@ func readCloudEvents(s *Payload, mediaType string, body []byte) error {
 		return err
 	}
 	// The body adds a level to the depth that was checked.
-	s.doc, s.halves, err = readJSON(doc)
-	return err
+	return s.setDocument(doc)
 }
 
 // structured writes a binary event in the structured form.

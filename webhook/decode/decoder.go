@@ -283,6 +283,18 @@ func (d *Decoder) compileRevoke(r RevokeRule) (err error) {
 // gets the body keeps to it.
 func (d *Decoder) MaxBody() int64 { return d.maxBody }
 
+// Cost is about what Peek and Read take for a body of n bytes beside the body
+// itself, in bytes.
+func (d *Decoder) Cost(n int64) int64 {
+	switch d.format {
+	case Msgpack:
+		return 7 * n // one byte becomes six, as in \u0000
+	case CloudEvents:
+		return 2 * n
+	}
+	return n
+}
+
 // Decode reads a payload and maps it. Messages that cannot be mapped are
 // counted; what cannot be read at all is an *Error, and then nothing of the
 // delivery counts. The events keep nothing of the input.

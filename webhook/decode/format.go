@@ -70,13 +70,16 @@ func (d *Decoder) Read(s *Payload) error {
 	body := bytes.TrimPrefix(s.In.Body, byteOrderMark)
 	switch format {
 	case JSON:
-		s.doc, s.halves, err = readJSON(body)
+		err = s.setDocument(body)
 	case Form:
 		err = d.readForm(s, body)
 	case CloudEvents:
 		err = readCloudEvents(s, mediaType, body)
 	case Msgpack:
-		s.doc, s.halves, err = appendMsgpack(nil, s.In.Body)
+		var doc []byte
+		if doc, s.halves, err = appendMsgpack(nil, s.In.Body); err == nil {
+			err = s.setDocument(doc)
+		}
 	case Text:
 		if mended, halves, ok := mendText(string(body)); !ok {
 			err = errUTF8
@@ -170,9 +173,7 @@ func (d *Decoder) readForm(s *Payload, body []byte) error {
 	case !ok:
 		return errDocument
 	}
-	doc, halves, err := readJSON([]byte(document))
-	s.doc, s.halves = doc, s.halves || halves
-	return err
+	return s.setDocument([]byte(document))
 }
 
 // split finds the items: the elements of each, or the document itself.

@@ -45,17 +45,25 @@ func ParseJSON(p *fastjson.Parser, b []byte) (*fastjson.Value, error) {
 	return v, nil
 }
 
-// readJSON is b if it is JSON of ours, without halves of surrogate pairs; halves
-// tells whether there were any.
-func readJSON(b []byte) (doc []byte, halves bool, err error) {
-	facts, err := checkJSON(b)
-	if err != nil {
-		return nil, false, err
+// readJSON is b if it is JSON of ours, without halves of surrogate pairs.
+func readJSON(b []byte) (doc []byte, f facts, err error) {
+	if f, err = checkJSON(b); err != nil {
+		return nil, f, err
 	}
-	if facts.halves {
+	if f.halves {
 		b = mendHalves(b)
 	}
-	return b, facts.halves, nil
+	return b, f, nil
+}
+
+// setDocument makes b, if it is JSON of ours, the payload's document.
+func (s *Payload) setDocument(b []byte) error {
+	doc, f, err := readJSON(b)
+	if err != nil {
+		return err
+	}
+	s.doc, s.values, s.halves = doc, f.values, s.halves || f.halves
+	return nil
 }
 
 // facts is what is known of JSON that was checked.

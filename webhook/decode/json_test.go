@@ -61,7 +61,8 @@ func FuzzCheckJSON(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		doc, halves, err := readJSON(b)
+		doc, f, err := readJSON(b)
+		halves := f.halves
 		valid := json.Valid(b)
 		if err == nil && (!json.Valid(doc) || !utf8.Valid(doc) || len(doc) != len(b)) {
 			t.Fatalf("%q was taken, as %q", b, doc)
@@ -78,7 +79,7 @@ func FuzzCheckJSON(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if again, halves, err := readJSON(doc); err != nil || halves || !bytes.Equal(again, doc) {
+		if again, f, err := readJSON(doc); err != nil || f.halves || !bytes.Equal(again, doc) {
 			t.Fatalf("%q was mended to %q, %v", b, doc, err)
 		}
 		b = doc

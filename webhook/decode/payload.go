@@ -53,6 +53,7 @@ type Payload struct {
 
 	cloudEvent bool // every item must be a CloudEvent
 
+	values int  // how many values doc has
 	halves bool // texts were mended: a name must not be one of them
 
 	queryErr error
@@ -60,8 +61,18 @@ type Payload struct {
 
 var payloads = sync.Pool{New: func() any { return new(Payload) }}
 
-// maxPooled is the size of the largest body whose Payload is worth keeping.
-const maxPooled = 64 << 10
+// The size of the largest body, and the number of values, for which a Payload is
+// worth keeping: its parsers never shrink.
+const (
+	maxPooled       = 64 << 10
+	maxPooledValues = 4 << 10
+)
+
+// treeNode is about what a value takes in a tree, while that grows, in bytes.
+const treeNode = 200
+
+// TreeCost is about what the tree of a payload that was read takes, in bytes.
+func (s *Payload) TreeCost() int64 { return treeNode * int64(s.values) }
 
 // NewPayload begins a delivery. Release it when nothing of it is needed.
 func NewPayload(in *Input) *Payload {
@@ -73,11 +84,11 @@ func NewPayload(in *Input) *Payload {
 // Release lets go of the payload, and with it of every value that was read from
 // it.
 func (s *Payload) Release() {
-	if len(s.doc) > maxPooled {
+	if len(s.doc) > maxPooled || s.values > maxPooledValues {
 		return
 	}
 	s.In, s.doc, s.form, s.query, s.item, s.root, s.itemValue = nil, nil, nil, nil, nil, nil, nil
-	s.read, s.text, s.halves = false, "", false
+	s.read, s.text, s.values, s.halves = false, "", 0, false
 	s.items, s.bounds, s.list, s.whole, s.cloudEvent, s.queryErr = s.items[:0], s.bounds[:0], false, false, false, nil
 	payloads.Put(s)
 }

@@ -1,0 +1,77 @@
+package webhook
+
+import (
+	"net/http"
+	"sync/atomic"
+)
+
+// A budget bounds what the process holds for deliveries that nobody vouches for
+// yet, in bytes. A part of it is kept for the beginnings of deliveries, so that
+// few large ones cannot keep the many small ones of honest senders out. It is
+// safe for concurrent use.
+type budget struct {
+	beginnings, rest atomic.Int64 // what is left
+}
+
+const (
+	// beginning is how much of each delivery counts as its beginning. Most
+	// messages are no longer.
+	beginning = 16 << 10
+
+	unverifiedBeginnings = 16 << 20
+	unverifiedRest       = 48 << 20
+)
+
+// unverified is the budget of all webhooks of the process.
+var unverified = newBudget(unverifiedBeginnings, unverifiedRest)
+
+func newBudget(beginnings, rest int64) *budget {
+	b := new(budget)
+	b.beginnings.Store(beginnings)
+	b.rest.Store(rest)
+	return b
+}
+
+var errBudget = &Refusal{http.StatusServiceUnavailable, "too much is waiting to be verified"}
+
+// hold is what one delivery takes of a budget. A nil one takes nothing and is
+// never refused. It is used by one goroutine.
+type hold struct {
+	of               *budget
+	beginnings, rest int64
+}
+
+// take takes n bytes more. What is refused is not taken.
+func (h *hold) take(n int64) error {
+	if h == nil || n <= 0 {
+		return nil
+	}
+	small := min(n, beginning-h.beginnings)
+	large := n - small
+	if !takeFrom(&h.of.beginnings, small) {
+		return errBudget
+	}
+	if !takeFrom(&h.of.rest, large) {
+		h.of.beginnings.Add(small)
+		return errBudget
+	}
+	h.beginnings, h.rest = h.beginnings+small, h.rest+large
+	return nil
+}
+
+func takeFrom(left *atomic.Int64, n int64) bool {
+	if n > 0 && left.Add(-n) < 0 {
+		left.Add(n)
+		return false
+	}
+	return true
+}
+
+// release gives everything back.
+func (h *hold) release() {
+	if h != nil {
+		h.of.beginnings.Add(h.beginnings)
+		h.of.rest.Add(h.rest)
+		h.beginnings, h.rest = 0, 0
+	}
+}
