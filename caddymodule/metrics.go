@@ -14,7 +14,7 @@ import (
 
 // webhookCounts count what came to one webhook. They live as long as the hub.
 type webhookCounts struct {
-	failed, refused, unmappable occasional // lines of the log
+	failed, refused, unmappable, untimable occasional // lines of the log
 
 	mu               sync.Mutex
 	requests         map[int]uint64    // by status

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
@@ -181,8 +182,15 @@ func (s *Sidestream) serveWebhook(w http.ResponseWriter, r *http.Request, h *Web
 }
 
 // logWebhook writes what the operator has to know of a delivery: what fails, one
-// line a second, and what cannot be mapped, one a minute. The counts have all.
+// line a second, what cannot be mapped, one a minute, and once that times cannot
+// be read. The counts have all.
 func (s *Sidestream) logWebhook(h *Webhook, o *webhook.Outcome) {
+	if o.Untimed > 0 {
+		if _, ok := h.counts.untimable.turn(math.MaxInt64); ok {
+			s.logger.Warn("a webhook brings messages whose time cannot be read: the time of their arrival stands in; look at map time, and try it with \"sidestream explain\"",
+				"webhook", h.Path)
+		}
+	}
 	var (
 		turn  = &h.counts.unmappable
 		every = time.Minute

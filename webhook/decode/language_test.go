@@ -134,30 +134,6 @@ func TestConditionMistakes(t *testing.T) {
 	}
 }
 
-func TestTimes(t *testing.T) {
-	for in, want := range map[string]string{
-		"1795298934": "2026-11-21T22:08:54Z", "1795298934032": "2026-11-21T22:08:54.032Z", "1795298934032999": "2026-11-21T22:08:54.032Z",
-		"1795298934032999999": "2026-11-21T22:08:54.032Z", "1355517523.000005": "2012-12-14T20:38:43Z", "1355517523.5": "2012-12-14T20:38:43.5Z",
-		"2024-05-01T10:00:00Z": "2024-05-01T10:00:00Z", "2024-05-01T12:00:00.1239+02:00": "2024-05-01T10:00:00.123Z", "2024-05-01T12:00:00+0200": "2024-05-01T10:00:00Z",
-		"2012/02/15 12:01:54 +0000": "2012-02-15T12:01:54Z", "2024-05-01 12:00:00 +0200": "2024-05-01T10:00:00Z",
-		"": "", "12": "", "yesterday": "", "1e400": "", "-1795298934": "", "17952989340320.5": "", "1795298934.": "", "99999999999999999999": "", "2024-13-01T10:00:00Z": "",
-	} {
-		got := ""
-		if v, ok := parseTime(in); ok {
-			got = v.Format("2006-01-02T15:04:05.999Z07:00")
-		}
-		if got != want {
-			t.Errorf("%q: got %q, want %q", in, got, want)
-		}
-	}
-	for in, ok := range map[string]bool{`{"$date":1795298934032}`: true, `{"$date":"2024-05-01T10:00:00Z"}`: true, `{"$date":{}}`: false, `{}`: false, `[]`: false, `true`: false} {
-		v := fromJSON(fastjson.MustParse(in))
-		if _, got := v.time(); got != ok {
-			t.Errorf("%s: %v", in, got)
-		}
-	}
-}
-
 // several is a source of the vocabulary of a question to a backend.
 type several struct {
 	t    *testing.T

@@ -14,6 +14,7 @@ type Stats struct {
 	Unmapped   uint64 // messages or items that could not be mapped; UnmappedFor by reason
 	Refused    uint64 // messages that could not be read: too large, not JSON, ...
 	Dropped    uint64 // items that a drop condition took
+	Untimed    uint64 // events whose time could not be read; that of arrival stands in
 	Lost       uint64 // messages known to be lost: no room, or the log did not take them
 	Gaps       uint64 // gaps written into channels
 	Reconnects uint64 // subscriptions or readers that ended other than by the end of Run
@@ -31,7 +32,7 @@ type Stats struct {
 }
 
 type counts struct {
-	received, published, duplicates, refused, dropped, lost, gaps, reconnects atomic.Uint64
+	received, published, duplicates, refused, dropped, untimed, lost, gaps, reconnects atomic.Uint64
 
 	connected atomic.Bool
 
@@ -58,7 +59,7 @@ func (s *Source) Stats() Stats {
 	c := &s.counts
 	out := Stats{
 		Received: c.received.Load(), Published: c.published.Load(), Duplicates: c.duplicates.Load(),
-		Refused: c.refused.Load(), Dropped: c.dropped.Load(), Lost: c.lost.Load(),
+		Refused: c.refused.Load(), Dropped: c.dropped.Load(), Untimed: c.untimed.Load(), Lost: c.lost.Load(),
 		Gaps: c.gaps.Load(), Reconnects: c.reconnects.Load(), Connected: c.connected.Load(),
 	}
 	c.mu.Lock()

@@ -238,6 +238,10 @@ func (w *worker) add(in decode.Input) {
 	}
 	c.addUnmapped(decoded.UnmappedFor)
 	c.dropped.Add(uint64(decoded.Dropped))
+	if decoded.Untimed > 0 {
+		c.untimed.Add(uint64(decoded.Untimed))
+		w.s.trouble.report("the time of a message from Redis cannot be read: the time of its arrival stands in")
+	}
 	if decoded.Unmapped > 0 {
 		w.s.trouble.report("a message from Redis cannot be mapped", "channel", in.Redis["channel"], "reason", decoded.Reason)
 	}
