@@ -108,7 +108,7 @@ func (a *Auth) ask(ctx context.Context, q access.Question, t *Trace) access.Verd
 		return access.Verdict{Outcome: access.Allowed}
 	case c.Credential.IsZero() && !a.config.Anonymous:
 		t.step("the client has no credentials")
-		return access.Verdict{Outcome: access.Denied, Cause: access.BadCredential}
+		return access.Verdict{Outcome: access.Denied, Cause: access.BadCredential, Unasked: true}
 	case q.List && a.list == nil, q.Channel == "" && !list && a.identity == nil:
 		t.step("the question is of another configuration")
 		return access.Verdict{}
@@ -120,7 +120,7 @@ func (a *Auth) ask(ctx context.Context, q access.Question, t *Trace) access.Verd
 	if missing != "" {
 		t.step("nothing was asked: {%s} has no value for this client", missing)
 		a.reports.unfilled(missing)
-		return access.Verdict{Outcome: access.Denied, Cause: access.BadCredential}
+		return access.Verdict{Outcome: access.Denied, Cause: access.BadCredential, Unasked: true}
 	}
 	t.request = r
 	answer, err := a.backend.send(ctx, r)
@@ -135,6 +135,9 @@ func (a *Auth) ask(ctx context.Context, q access.Question, t *Trace) access.Verd
 	t.answer = answer
 	v := a.judge(answer, r, t)
 	a.reports.answered(answer.status, r)
+	if v.Outcome == access.Unknown && answer.status/100 != 3 { // of a redirect, there is a line already
+		a.reports.unclear(r, answer.status, t.last())
+	}
 	if list && !q.List && v.Outcome == access.Allowed && !slices.Contains(v.Channels, q.Channel) {
 		v.Outcome, v.Cause = access.Denied, access.Forbidden
 	}

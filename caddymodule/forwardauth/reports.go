@@ -17,6 +17,8 @@ const (
 	// configured address is doubted; doubtEvery is how often that is said.
 	suspiciousAnswers = 10
 	doubtEvery        = time.Hour
+	// unclearEvery bounds the lines about answers that are neither a yes nor a no.
+	unclearEvery = time.Minute
 )
 
 // reports writes to the log what an operator must know about the backend, and
@@ -34,6 +36,7 @@ type reports struct {
 	doubted    time.Time
 	emptied    time.Time // a placeholder had no value
 	led        time.Time // to the same page at another address
+	vague      time.Time // an answer was neither a yes nor a no
 }
 
 // failed takes note of a question without an answer. The error holds no
@@ -89,6 +92,20 @@ func (r *reports) redirected(q *request, status int, location string) {
 		r.logger.Warn("the backend does not say who may listen, but leads to the same page at another address; ask it there, or tell it with header_up X-Forwarded-Proto or Host that it is asked as it wants",
 			"request", q.shownAs(), "status", status, "location", location)
 	}
+}
+
+// unclear takes note of an answer that is neither a yes nor a no, so that clients
+// are told to come back later. Strangers may be able to cause one.
+func (r *reports) unclear(q *request, status int, why string) {
+	now := time.Now()
+	r.mu.Lock()
+	level := slog.LevelDebug
+	if r.vague.IsZero() || now.Sub(r.vague) >= unclearEvery {
+		r.vague, level = now, slog.LevelWarn
+	}
+	r.mu.Unlock()
+	r.logger.Log(context.Background(), level, "the backend's answer does not say who may listen",
+		"request", q.shownAs(), "status", status, "why", why)
 }
 
 // unfilled takes note of a question that was not put, because a placeholder of

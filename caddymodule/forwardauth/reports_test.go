@@ -89,3 +89,20 @@ func TestOneLineForAnAddressThatIsNowhere(t *testing.T) {
 		wantLines(t, lines())
 	})
 }
+
+func TestOneLineForAnswersThatSayNothing(t *testing.T) {
+	inReports(t, func(r *reports, q *request, lines func() []string) {
+		for range 100 {
+			r.unclear(q, 500, "status 500 is neither a yes nor a no")
+			time.Sleep(100 * time.Millisecond)
+		}
+		got := lines()
+		wantLines(t, got, "neither a yes nor a no")
+		if strings.Contains(got[0], "secret") {
+			t.Errorf("the request is shown as %q", got[0])
+		}
+		time.Sleep(unclearEvery)
+		r.unclear(q, 429, "")
+		wantLines(t, lines(), "status=429")
+	})
+}

@@ -21,6 +21,14 @@ func (t *Trace) step(format string, args ...any) {
 	t.Steps = append(t.Steps, fmt.Sprintf(format, args...))
 }
 
+// last is the step that decided.
+func (t *Trace) last() string {
+	if len(t.Steps) == 0 {
+		return ""
+	}
+	return t.Steps[len(t.Steps)-1]
+}
+
 // Exchange is a question as it went to the backend, and the answer to it.
 type Exchange struct {
 	// Method, URI, Host, Header and Form are the request, secrets masked.

@@ -262,7 +262,7 @@ func (g *Gate) learn(f *flight, credential digest, now time.Time) {
 	case f.question.Credential.IsZero(): // nobody in particular, and no guess
 	case v.Outcome == Allowed:
 		g.known.good(credential, v.User, now)
-	case v.Cause == BadCredential:
+	case v.Cause == BadCredential && !v.Unasked:
 		g.known.bad(credential)
 		for _, s := range f.sources {
 			g.guesses.add(s, credential, now)

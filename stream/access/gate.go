@@ -166,7 +166,7 @@ func (g *Gate) Check(ctx context.Context, q Question) Verdict {
 	}
 	if ok {
 		g.counts.remembered++
-		if v.Cause == BadCredential {
+		if v.Cause == BadCredential && !v.Unasked {
 			g.guesses.add(q.source(), g.key.credential(q.Credential), time.Now())
 		}
 		g.mu.Unlock()

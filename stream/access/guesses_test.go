@@ -187,6 +187,18 @@ func TestForeignPagesBlockNobody(t *testing.T) {
 	})
 }
 
+// What was refused without asking the backend is nobody's guess.
+func TestUnaskedIsNoGuess(t *testing.T) {
+	inGate(t, Config{}, func(t *testing.T, g *Gate, b *backend) {
+		b.says(Verdict{Outcome: Denied, Cause: BadCredential, Unasked: true})
+		for i := range 100 {
+			for range 2 {
+				check(t, g, from("192.0.2.1", fmt.Sprint(i), "1"), Denied, BadCredential)
+			}
+		}
+	})
+}
+
 // Nobody guesses without a credential, and re-checks are nobody's guess.
 func TestNothingIsNoGuess(t *testing.T) {
 	inGate(t, Config{Cadence: time.Second, Allowed: time.Second, BadCredential: time.Millisecond}, func(t *testing.T, g *Gate, b *backend) {

@@ -87,6 +87,9 @@ type Verdict struct {
 	// MaxAge shortens how long the verdict is remembered; it never lengthens
 	// it. 0 is not said, negative is not at all.
 	MaxAge time.Duration
+	// Unasked says that the Asker has decided by itself. What it refuses so is
+	// nobody's guess.
+	Unasked bool
 	// Channels answers a question with List: all that the credential may
 	// listen to. Only an Asker sets it.
 	Channels []string
