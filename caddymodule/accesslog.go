@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,14 +16,15 @@ import (
 	"github.com/seed-078801ba/sidestream/caddymodule/forwardauth"
 )
 
-// accessLog writes the access log's entry of requests to us that have a secret
-// in their address: access_token, or a webhook's path. Caddy copies a request
-// for its log before any handler sees it, so the entry cannot be changed; it
-// is skipped, and the same one, with the secret masked, is written to the same
+// accessLog writes the access log's entry of requests that have a secret of ours
+// where the log shows it: in the address or in a header. Caddy copies a request
+// for its log before any handler sees it, so the entry cannot be changed; it is
+// skipped, and the same one, with the secret masked, is written to the same
 // loggers in its place. All other requests are Caddy's to log.
 type accessLog struct {
 	logger *zap.Logger
 	server *caddyhttp.ServerLogConfig // nil: this server has no access log
+	mask   forwardauth.Mask           // of every place that the configuration names
 }
 
 // httpApp names the logger of the http app, below which access logs are.
@@ -32,8 +34,8 @@ func (httpApp) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http", New: func() caddy.Module { return httpApp{} }}
 }
 
-func newAccessLog(ctx caddy.Context) *accessLog {
-	l := &accessLog{}
+func newAccessLog(ctx caddy.Context, mask forwardauth.Mask) *accessLog {
+	l := &accessLog{mask: mask}
 	if server, _ := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); server != nil && server.Logs != nil {
 		l.logger, l.server = ctx.Logger(httpApp{}).Named("log.access"), server.Logs
 	}
@@ -43,7 +45,7 @@ func newAccessLog(ctx caddy.Context) *accessLog {
 // masked keeps a request's secrets out of the access log. The writer takes the
 // place of w; the function must be called when the request was served.
 func (l *accessLog) masked(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, func()) {
-	return l.maskedAs(w, r, secretFree(r))
+	return l.maskedAs(w, r, l.secretFree(r))
 }
 
 // maskedAs is masked with the address to show; empty if there is nothing to
@@ -61,23 +63,34 @@ func (l *accessLog) maskedAs(w http.ResponseWriter, r *http.Request, uri string)
 	return counted, func() { l.write(counted, r, uri, time.Since(start)) }
 }
 
-// secretFree is the request's address without its secrets, or empty if it has
-// none. The page that a browser was on may have one as well.
-func secretFree(r *http.Request) string {
-	full := r.RequestURI
-	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
-		full = original.RequestURI
-	}
+// secretFree is the request's address without its secrets, or empty if there is
+// nothing to hide: in it, in the page that a browser was on, or in a header.
+func (l *accessLog) secretFree(r *http.Request) string {
+	full := originalURI(r)
 	path, query, found := strings.Cut(full, "?")
 	shown := withoutUser(path)
 	if found {
-		shown += "?" + new(forwardauth.Mask).Query(query)
+		shown += "?" + l.mask.Query(query)
 	}
 	referer := r.Header.Get("Referer")
-	if shown == full && referer == maskedReferer(referer) {
+	if shown == full && referer == l.maskedReferer(referer) && !l.hidesHeader(r) {
 		return ""
 	}
 	return shown
+}
+
+// hidesHeader tells whether a request has a header that is hidden.
+func (l *accessLog) hidesHeader(r *http.Request) bool {
+	return slices.ContainsFunc(l.mask.Headers(), func(name string) bool { return len(r.Header[name]) > 0 })
+}
+
+// originalURI is the address as the log has it, whatever routes in front of us
+// have made of it.
+func originalURI(r *http.Request) string {
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
+		return original.RequestURI
+	}
+	return r.RequestURI
 }
 
 // withoutUser takes user and password out of a request line in absolute form.
@@ -95,12 +108,12 @@ func withoutUser(target string) string {
 	return target
 }
 
-func maskedReferer(referer string) string {
+func (l *accessLog) maskedReferer(referer string) string {
 	u, err := url.Parse(referer)
 	if err != nil || u.RawQuery == "" {
 		return referer
 	}
-	if shown := new(forwardauth.Mask).Query(u.RawQuery); shown != u.RawQuery {
+	if shown := l.mask.Query(u.RawQuery); shown != u.RawQuery {
 		u.RawQuery = shown
 		return u.String()
 	}
@@ -116,7 +129,12 @@ func (l *accessLog) write(w *countedWriter, r *http.Request, uri string, duratio
 	shown := r.Clone(r.Context())
 	shown.RequestURI = uri
 	if referer := shown.Header.Get("Referer"); referer != "" {
-		shown.Header.Set("Referer", maskedReferer(referer))
+		shown.Header.Set("Referer", l.maskedReferer(referer))
+	}
+	for _, name := range l.mask.Headers() {
+		if len(shown.Header[name]) > 0 {
+			shown.Header.Set(name, forwardauth.Masked)
+		}
 	}
 	level := zapcore.InfoLevel
 	if w.status >= 500 {

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -97,6 +98,107 @@ func TestLoggerNames(t *testing.T) {
 		t.Errorf("an unmapped host is logged as %q", got)
 	}
 }
+
+// The places that the configuration names as those of secrets are masked, and so
+// is a secret in an address that is written in another way.
+func TestSecretsStayOutOfTheLogsWhereverTheyAre(t *testing.T) {
+	s := newSite(t)
+	const pathSecret = "a-secret-in-the-path-0123456789abcdef"
+	const hookSecret = "s3cr3t-of-a-hook-0123456789"
+	s.load(strings.Replace(basics, "auth GET /room/{channel}.json", `auth GET /room/{channel}.json {
+			credential header X-Api-Key
+			credential query k
+		}
+		webhook /hooks/{team}/in {
+			preset campfire
+			secret `+pathSecret+`
+		}
+		webhook /hooks/bearer {
+			verify bearer query hook_key
+			secret `+hookSecret+`
+			map channel {json.room}
+			map id {json.id}
+		}
+		webhook /hooks/header {
+			verify token field {header.X-Tok}
+			secret `+hookSecret+`
+			map channel {json.room}
+			map id {json.id}
+		}
+		webhook /hooks/query {
+			verify token field {query.tok}
+			secret `+hookSecret+`
+			map channel {json.room}
+			map id {json.id}
+		}
+		webhook /hooks/part/{key} {
+			verify token field {path.key}
+			secret `+hookSecret+`
+			map channel {json.room}
+			map id {json.id}
+		}`, 1))
+	s.app.answer = func(w http.ResponseWriter, r *http.Request) bool {
+		return r.Header.Get("X-Api-Key")+r.URL.Query().Get("k") == "s3cr3t-key" || r.URL.Path == "/hooks/a/in/page/of-the-app"
+	}
+	requests := 0
+	want := func(status int, method, target string, header ...string) {
+		t.Helper()
+		requests++
+		resp := s.request(method, target, `{"room":"1","id":1}`, append(header, "Content-Type: application/json")...)
+		if resp.StatusCode != status {
+			t.Errorf("%s %s: %d, want %d", method, target, resp.StatusCode, status)
+		}
+	}
+	want(202, "POST", "/hooks/bearer?hook_key="+hookSecret)
+	want(202, "POST", "/hooks/bearer?HOOK_KEY=x&hook%5Fkey="+hookSecret)
+	want(202, "POST", "/hooks/header", "X-Tok: "+hookSecret)
+	want(202, "POST", "/hooks/query?tok="+hookSecret)
+	want(202, "POST", "/hooks/part/"+hookSecret)
+	want(401, "POST", "/hooks/header", "X-Tok: wrong-"+hookSecret)
+	// With a secret in another way to write the path.
+	for _, path := range []string{
+		"//hooks/a/in/" + pathSecret, "/hooks//a/in/" + pathSecret, "/hooks/a/in//" + pathSecret, "/HOOKS/a/in/" + pathSecret, "/Hooks/a/In/" + pathSecret,
+		"/hooks%2Fa%2Fin%2F" + pathSecret, "/hooks/a/in%2F" + pathSecret, "/hooks%252Fa/in/" + pathSecret, "/hooks/a/in/" + pathSecret + "/", "/hooks/a/in/" + pathSecret + "/x",
+		"/hooks/./a/in/" + pathSecret, "/x/../hooks/a/in/" + pathSecret, "/hooks;v=1/a/in/" + pathSecret, "/hooks/a/in/%61" + pathSecret[1:] + "/", `/hooks\a\in\` + pathSecret,
+		"/below/hooks/a/in/" + pathSecret, "/other?key=" + pathSecret, "/other?key=%61" + pathSecret[1:],
+	} {
+		want(404, "POST", path)
+	}
+	// So is one that is wrong or was good once, and one of another kind.
+	for _, path := range []string{
+		"//hooks/a/in/old-" + strings.ToUpper(pathSecret), "/HOOKS/a/in/old-" + strings.ToUpper(pathSecret),
+		"//hooks/bearer?hook_key=" + hookSecret, "/hooks/query/?tok=" + hookSecret, "/hooks/part/" + hookSecret + "/",
+	} {
+		want(404, "POST", path)
+	}
+	// The app may have pages below the address; the log does not show them.
+	want(200, "POST", "/hooks/a/in/page/of-the-app")
+	s.open("/room/1/live.json?n=1", "X-Api-Key: s3cr3t-key")
+	s.open("/room/1/live.json?n=2&k=s3cr3t-key", "Referer: https://page.test/?k=s3cr3t-key")
+	requests += 2
+	entries := func() int {
+		n := 0
+		for line := range strings.SplitSeq(s.logs(), "\n") {
+			if strings.Contains(line, `"handled request"`) {
+				n++
+			}
+		}
+		return n
+	}
+	eventually(t, "all requests are in the log", func() bool { return entries() == requests })
+	for line := range strings.SplitSeq(s.logs(), "\n") {
+		for _, secret := range []string{strings.ToUpper(pathSecret[5:]), pathSecret[5:], hookSecret, "s3cr3t-key", "of-the-app"} {
+			ofCaddy := strings.Contains(line, "adjusted config") || secret == "of-the-app" && strings.Contains(line, "upstream roundtrip")
+			if strings.Contains(line, secret) && !ofCaddy {
+				t.Errorf("a secret is in the log: %s", line)
+			}
+		}
+	}
+	if got := s.entries("/room/1/live.json?n=2&k=REDACTED"); len(got) != 1 || got[0]["status"] != 200.0 {
+		t.Errorf("the stream with a key in the query: %v", got)
+	}
+}
+
 func TestWithoutUser(t *testing.T) {
 	for target, want := range map[string]string{
 		"/room/1/live.json":               "/room/1/live.json",

@@ -140,7 +140,7 @@ func (s *Sidestream) Provision(ctx caddy.Context) error {
 			return err
 		}
 	}
-	s.log = newAccessLog(ctx)
+	s.log = newAccessLog(ctx, s.places())
 	return nil
 }
 

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/netip"
 
@@ -20,7 +21,23 @@ func (s *Sidestream) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 		s.serveClaimed(w, r, claimed)
 		return nil
 	}
-	return next.ServeHTTP(w, r)
+	shown, refuse := s.astray(r)
+	if shown == "" {
+		return next.ServeHTTP(w, r)
+	}
+	w, logged := s.log.maskedAs(w, r, shown)
+	defer logged()
+	if refuse {
+		w.Header().Set("Cache-Control", "no-store")
+		w.WriteHeader(http.StatusNotFound)
+		return nil
+	}
+	err := next.ServeHTTP(w, r)
+	var failed caddyhttp.HandlerError
+	if counted, ok := w.(*countedWriter); ok && errors.As(err, &failed) && counted.status == 0 {
+		counted.status = failed.StatusCode // what Caddy will answer
+	}
+	return err
 }
 
 // serveClaimed serves what is for one of our endpoints. Over HTTP/1 it returns

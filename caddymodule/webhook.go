@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,8 +28,12 @@ type Webhook struct {
 
 	hook   *webhook.Hook
 	route  []routeSegment
-	secret string // the parameter that holds the secret, if one does
+	secret string // the parameter in which the hook looks for the secret, if it does
+	places webhook.Places
 	counts *webhookCounts
+	// secrets are what senders may prove themselves with, to find one that went
+	// astray.
+	secrets []string
 }
 
 // routeSegment is literal text, or a parameter if name is set.
@@ -60,6 +65,7 @@ func (h *Webhook) provision(repl *caddy.Replacer) error {
 	if h.hook, err = webhook.New(config); err != nil {
 		return fmt.Errorf("webhook %s: %w", h.Path, err)
 	}
+	h.places, h.secrets = h.hook.Secrets(), config.Secrets
 	if parameter, ok := h.hook.PathSecret(); ok {
 		h.secret = parameter
 		for _, segment := range h.route {
@@ -135,7 +141,7 @@ func (h *Webhook) shownPath() string {
 		switch {
 		case segment.name == "":
 			b.WriteString("/" + segment.literal)
-		case segment.name == h.secret:
+		case slices.Contains(h.places.Path, segment.name):
 			b.WriteString("/" + forwardauth.Masked)
 		default:
 			b.WriteString("/{" + segment.name + "}")
@@ -150,8 +156,8 @@ func (s *Sidestream) serveIngest(w http.ResponseWriter, r *http.Request) bool {
 	escaped := r.URL.EscapedPath()
 	for _, h := range s.Webhooks {
 		if vars, ok := h.match(escaped); ok {
-			shown := secretFree(r)
-			if h.secret != "" {
+			shown := s.log.secretFree(r)
+			if len(h.places.Path) > 0 {
 				shown = h.shownPath()
 			}
 			w, logged := s.log.maskedAs(w, r, shown)

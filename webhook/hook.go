@@ -90,6 +90,29 @@ func (h *Hook) PathSecret() (parameter string, ok bool) {
 	return v.parameter, true
 }
 
+// Places are where a request has secrets, apart from its body and its
+// Authorization header. What stands there must not be logged.
+type Places struct {
+	Query   []string // parameters of the query
+	Headers []string
+	Path    []string // parameters of the route
+}
+
+// Secrets are the places of the hook's secrets.
+func (h *Hook) Secrets() Places {
+	switch v := h.verifier.(type) {
+	case *pathVerifier:
+		return Places{Path: []string{v.parameter}}
+	case *bearerVerifier:
+		if v.query != "" {
+			return Places{Query: []string{v.query}}
+		}
+	case *tokenVerifier:
+		return Places{Query: v.field.Names("query"), Headers: v.field.Names("header"), Path: v.field.Names("path")}
+	}
+	return Places{}
+}
+
 // Subtree tells whether everything below the hook's address belongs to it, as
 // in the application service API of Matrix.
 func (h *Hook) Subtree() bool { return h.sender.Protocol == decode.ApplicationService }

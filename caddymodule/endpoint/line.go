@@ -42,7 +42,7 @@ func ReadLine(r *http.Request) Line {
 	if segments != nil && plain {
 		return Line{segments: segments}
 	}
-	return Line{segments: segments, loose: looseReadings(escaped)}
+	return Line{segments: segments, loose: Readings(escaped)}
 }
 
 // sameAuthority tells whether the request names one host only, and no user. A
@@ -80,9 +80,9 @@ func splitPath(escaped string) (segments []string, plain bool) {
 	return segments, plain
 }
 
-// looseReadings lists how a path might be read: decoded once, twice or thrice,
+// Readings lists how a path might be read: decoded once, twice or thrice,
 // with backslashes for slashes, and with dots and empty segments resolved.
-func looseReadings(escaped string) [][]string {
+func Readings(escaped string) [][]string {
 	if len(escaped) > 4096 {
 		escaped = escaped[:2048] + escaped[len(escaped)-2048:]
 	}

@@ -104,6 +104,22 @@ func (t *Template) Uses(names ...string) bool {
 	return false
 }
 
+// Names are the names that the template's holes read of a group.
+func (t *Template) Names(group string) []string {
+	var names []string
+	for _, p := range t.parts {
+		if p.hole == nil {
+			continue
+		}
+		for i := range p.hole.refs {
+			if r := &p.hole.refs[i]; r.group == group && group != "" {
+				names = append(names, r.name)
+			}
+		}
+	}
+	return names
+}
+
 // IsPlain tells whether no hole has alternatives or filters.
 func (t *Template) IsPlain() bool {
 	return !slices.ContainsFunc(t.parts, func(p part) bool {

@@ -1,0 +1,109 @@
+package caddymodule
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/seed-078801ba/sidestream/caddymodule/endpoint"
+	"github.com/seed-078801ba/sidestream/caddymodule/forwardauth"
+)
+
+// places is what this handler hides in the access log: every place that its
+// configuration names as that of a secret.
+func (s *Sidestream) places() forwardauth.Mask {
+	mask := s.auth.Mask()
+	for _, h := range s.Webhooks {
+		for _, name := range h.places.Query {
+			mask.AddQuery(name)
+		}
+		for _, name := range h.places.Headers {
+			mask.AddHeader(name)
+		}
+	}
+	return mask
+}
+
+// astray looks at a request that is none of ours. A webhook's secret may be in
+// it all the same, because somebody has written the address in another way: with
+// a slash too many, in other letters, escaped, or below another path. shown is
+// what logs may show of the address, empty if there is nothing to hide. Where it
+// cannot be meant for anybody else, refuse is true: the next handler, and the
+// app's own log, must not get the secret.
+func (s *Sidestream) astray(r *http.Request) (shown string, refuse bool) {
+	escaped := r.URL.EscapedPath()
+	if !strings.HasPrefix(escaped, "/") {
+		return "", false // CONNECT, OPTIONS *: nobody's path
+	}
+	var readings [][]string
+	for _, h := range s.Webhooks {
+		if h.leaks(r) {
+			return h.shownPath(), true
+		}
+		if len(h.places.Path) == 0 {
+			continue
+		}
+		if readings == nil {
+			readings = endpoint.Readings(escaped)
+		}
+		if slices.ContainsFunc(readings, h.resembles) {
+			// Below the very address the app may have pages of its own.
+			shown, refuse = h.shownPath(), !h.hasBelow(escaped)
+		}
+	}
+	return shown, refuse
+}
+
+// hasBelow tells whether a path is below the webhook's address as it is written.
+func (h *Webhook) hasBelow(escaped string) bool {
+	at := slices.IndexFunc(h.route, func(s routeSegment) bool { return slices.Contains(h.places.Path, s.name) })
+	segments := strings.Split(escaped[1:], "/")
+	if len(segments) <= at || slices.Contains(segments[:len(segments)-1], "") || strings.ContainsAny(escaped, `%\;`) {
+		return false
+	}
+	for i, want := range h.route[:at] {
+		if want.name == "" && segments[i] != want.literal {
+			return false
+		}
+	}
+	return true
+}
+
+// minAstray is the shortest secret that is looked for in requests that are none
+// of ours, in characters: a short one may be there by chance.
+const minAstray = 16
+
+// leaks tells whether a secret of the webhook is in what logs show of a request.
+func (h *Webhook) leaks(r *http.Request) bool {
+	texts := []string{r.URL.Path, r.URL.RawQuery, originalURI(r)}
+	if strings.Contains(r.URL.RawQuery, "%") {
+		for _, values := range r.URL.Query() {
+			texts = append(texts, values...)
+		}
+	}
+	for _, name := range h.places.Headers {
+		texts = append(texts, r.Header.Values(name)...)
+	}
+	for _, secret := range h.secrets {
+		if len(secret) >= minAstray && slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(text, secret) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// resembles tells whether a reading of a path leads to where the webhook has its
+// secret, and further.
+func (h *Webhook) resembles(segments []string) bool {
+	at := slices.IndexFunc(h.route, func(s routeSegment) bool { return slices.Contains(h.places.Path, s.name) })
+	if at < 0 || len(segments) <= at {
+		return false
+	}
+	for i, want := range h.route[:at] {
+		segment, _, _ := strings.Cut(segments[i], ";")
+		if want.name == "" && !strings.EqualFold(segment, want.literal) {
+			return false
+		}
+	}
+	return segments[at] != ""
+}
