@@ -93,6 +93,8 @@ func hubLogger() *slog.Logger {
 // it for every configuration with a `sidestream` handler. It has no options.
 type App struct {
 	tenancies map[string]*tenancy // by name of the hub
+
+	stopWatching func()
 }
 
 // tenancy is what one configuration wants of a hub.
@@ -194,12 +196,30 @@ func (a *App) Start() error {
 		t.apply()
 		t.hub.mu.Unlock()
 	}
+	a.watch()
 	return nil
+}
+
+// watch looks after the process's descriptors until Stop.
+func (a *App) watch() {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		processDescriptors.watch(ctx)
+	}()
+	a.stopWatching = func() {
+		cancel()
+		<-done
+	}
 }
 
 // Stop implements caddy.App. If a newer configuration runs, this changes nothing. If
 // this one was given up, the settings of the one before it count again.
 func (a *App) Stop() error {
+	if a.stopWatching != nil {
+		a.stopWatching()
+	}
 	for _, t := range a.tenancies {
 		p := t.hub
 		p.mu.Lock()
@@ -231,10 +251,11 @@ func (t *tenancy) apply() {
 	t.hub.run(t.sources)
 }
 
-// ready tells whether a hub takes events from all its ways in, and delivers them.
+// ready tells whether a hub takes events from all its ways in, and delivers them to
+// whoever may listen.
 func (a *App) ready(name string) bool {
 	t := a.tenancies[name]
-	return t != nil && t.hub.Health() == nil && t.hub.connected()
+	return t != nil && t.hub.Health() == nil && t.hub.connected() && processDescriptors.room()
 }
 
 // Cleanup implements caddy.CleanerUpper: gives the hubs back.

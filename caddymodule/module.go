@@ -168,7 +168,7 @@ func (s *Sidestream) joinHub(ctx caddy.Context, repl *caddy.Replacer) error {
 	if err := s.shareNames(t); err != nil {
 		return err
 	}
-	s.server.Hub, s.server.Gate, s.server.Names, s.server.Attach = s.hub, s.gate.Gate, s.names, attachTo(s.hub)
+	s.server.Hub, s.server.Gate, s.server.Names, s.server.Attach = roomyHub{s.hub, processDescriptors}, s.gate.Gate, s.names, attachTo(s.hub)
 	gate := s.gate
 	s.server.Refused = func(re *endpoint.Refusal) { gate.refusals.add(re.Status) }
 	t.gate = s.gate

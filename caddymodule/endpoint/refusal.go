@@ -67,10 +67,12 @@ func refuse(w http.ResponseWriter, r *http.Request, e Streaming, f format.Format
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("Referrer-Policy", "no-referrer") // the address may hold a token
+	if re.Passing && r.ProtoMajor == 1 {
+		h.Set("Connection", "close") // who is refused for want of room takes none
+	}
 	if _, sse := f.(format.SSE); sse && re.Passing {
 		h.Set("Content-Type", "text/event-stream")
 		h.Set("X-Accel-Buffering", "no")
-		h.Set("Connection", "close")
 		w.WriteHeader(http.StatusOK)
 		if r.Method != http.MethodHead {
 			io.WriteString(w, "retry: "+strconv.FormatInt(re.After.Milliseconds(), 10)+"\n\n")
