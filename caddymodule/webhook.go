@@ -78,8 +78,27 @@ func (h *Webhook) provision(repl *caddy.Replacer) error {
 	return nil
 }
 
+// checkRoute refuses what other programs write for a part of a path that may be
+// anything: it would be taken as it stands, and no request would have it.
+func checkRoute(path string) error {
+	switch {
+	case strings.HasSuffix(path, "/*"):
+		return fmt.Errorf("webhook %s: a webhook is one address, and * would be a part of it; write webhook %s, or a parameter, as in webhook %s/{name}", path, strings.TrimSuffix(path, "/*"), strings.TrimSuffix(path, "/*"))
+	case strings.ContainsAny(path, "*^$()[]<>|\\"):
+		return fmt.Errorf("webhook %s: * and the like would be taken as they stand; a segment that may be anything is a parameter, as in /hooks/{name}", path)
+	case strings.Contains(path, "/:"):
+		return fmt.Errorf("webhook %s: a parameter stands in braces, as in /hooks/{name}", path)
+	case strings.Contains(path, "://"):
+		return fmt.Errorf("webhook %s: write the path alone, as in /hooks/chat", path)
+	}
+	return nil
+}
+
 // parseRoute reads a path whose segments may be parameters.
 func parseRoute(path string) ([]routeSegment, error) {
+	if err := checkRoute(path); err != nil {
+		return nil, err
+	}
 	plain := strings.NewReplacer("{", "", "}", "").Replace(path)
 	if err := checkPath("webhook", plain); err != nil {
 		return nil, fmt.Errorf("webhook: %q is no path of an endpoint; write for example /hooks/chat", path)

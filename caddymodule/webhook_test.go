@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"maps"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
@@ -44,6 +45,19 @@ func TestWebhookRoutes(t *testing.T) {
 	for _, path := range []string{"", "in", "/", "/in/", "/a//b", "/a/../b", "/{", "/a{b}", "/{}", "/a?b", "/%41"} {
 		if _, err := parseRoute(path); err == nil {
 			t.Errorf("the path %q was taken", path)
+		}
+	}
+}
+
+// A path that other programs would read as a pattern is refused with the right
+// spelling.
+func TestPatternsInThePathOfAWebhook(t *testing.T) {
+	for path, hint := range map[string]string{
+		"/hooks/*": "/hooks/{name}", "/hooks/*/chat": "/hooks/{name}", "/hooks*": "/hooks/{name}", "*": "/hooks/{name}", "/hooks/:room": "/hooks/{name}", "/hooks/[a-z]": "/hooks/{name}",
+		"^/hooks/.*$": "/hooks/{name}", "/hooks/<room>": "/hooks/{name}", "https://chat.example.com/hooks/chat": "/hooks/chat",
+	} {
+		if _, err := parseRoute(path); err == nil || !strings.Contains(err.Error(), hint) {
+			t.Errorf("%s: %v, want a hint of %q", path, err, hint)
 		}
 	}
 }

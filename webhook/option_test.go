@@ -177,6 +177,12 @@ func TestMistakes(t *testing.T) {
 		"ack 204 json {}":            "neither content type nor body",
 		"ack 200 text":               `ack 200 json "{}"`,
 
+		"secret $HOOK_SECRET\nverify bearer\nmap channel c":                      "{env.NAME}",
+		"secret ${HOOK_SECRET}\nverify bearer\nmap channel c":                    "{env.NAME}",
+		"secret env.HOOK_SECRET\nverify github\nmap channel c":                   "{env.NAME}",
+		"secret " + short + "\nverify hmac header {header.X-Sig}\nmap channel c": "no name of a header",
+		"secret " + short + "\nverify bearer query {query.key}\nmap channel c":   "no name of a parameter",
+		"secret " + pathSecret + "\nverify path parameter {key}\nmap channel c":  "no name of a parameter",
 		"map channel {json.a}":                                                            "write verify and one of",
 		"preset campfire":                                                                 "write secret {env.HOOK_SECRET}, or verify none",
 		"preset campfire\nsecret " + short:                                                "at least 32 characters",

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -9,6 +10,9 @@ import (
 // minSecret is the shortest secret that is taken, in characters. A stranger can
 // try millions of them a day.
 const minSecret = 8
+
+// looksLikeVariable matches how other programs name a variable.
+var looksLikeVariable = regexp.MustCompile(`^(\$\{?[A-Za-z_][A-Za-z0-9_]*\}?|\$?env\.[A-Za-z_][A-Za-z0-9_]*|%[A-Z_][A-Z0-9_]*%)$`)
 
 // HowToMakeASecret is the command that errors name.
 const HowToMakeASecret = "openssl rand -hex 32"
@@ -22,6 +26,8 @@ func CheckSecret(secret string) error {
 		return fmt.Errorf("it is empty; is its environment variable set? Make one with: %s", HowToMakeASecret)
 	case strings.HasPrefix(secret, "{env.") || strings.HasPrefix(secret, "{$") || strings.HasPrefix(secret, "{file."):
 		return fmt.Errorf("it is a placeholder that was not filled in; is its environment variable set?")
+	case looksLikeVariable.MatchString(secret):
+		return fmt.Errorf("it looks like the name of a variable, and would be the secret itself; write {env.NAME} for the variable NAME")
 	case utf8.RuneCountInString(strings.TrimSpace(secret)) < minSecret:
 		return fmt.Errorf("it has %d characters, and whoever guesses it can post; use at least %d random ones: %s", utf8.RuneCountInString(strings.TrimSpace(secret)), minSecret, HowToMakeASecret)
 	case strings.Trim(secret, string([]rune(secret)[:1])) == "":

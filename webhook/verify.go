@@ -99,6 +99,9 @@ func newVerifier(cfg *Config, sender *decode.Sender, decoder *decode.Decoder) (v
 		if query == "" && sender.Scheme == "bearer" {
 			query = sender.Query
 		}
+		if query != "" && !isName(query) {
+			return nil, fmt.Errorf("verify bearer: %q is no name of a parameter; write it alone, as in query access_token", query)
+		}
 		if err := hide(decoder, "header", "Authorization", "query", query); err != nil {
 			return nil, err
 		}
@@ -108,6 +111,9 @@ func newVerifier(cfg *Config, sender *decode.Sender, decoder *decode.Decoder) (v
 	}
 	return nil, fmt.Errorf("unknown way to verify, %q; the ways are %s", v.Scheme, strings.Join(schemes, ", "))
 }
+
+// isName tells whether a text is the bare name of a header or parameter.
+func isName(s string) bool { return s != "" && !strings.ContainsAny(s, " \t{}:=&?/\"") }
 
 // hide refuses rules that read where the secret stands, in pairs of group and
 // name.

@@ -49,6 +49,8 @@ func newHMACVerifier(v *Verify, secrets []string, tolerance time.Duration) (*hma
 	switch {
 	case h.header == "":
 		return nil, fmt.Errorf("verify hmac: which header holds the signature? Write for example: verify hmac header X-Signature")
+	case !isName(h.header):
+		return nil, fmt.Errorf("verify hmac: %q is no name of a header; write it alone, as in header X-Signature", v.Header)
 	case h.decode == nil:
 		return nil, fmt.Errorf("verify hmac: unknown encoding %q; the encodings are hex, base64 and base64url", v.Encoding)
 	case h.hash == nil:

@@ -28,6 +28,9 @@ func newPathVerifier(v *Verify, secrets []string, decoder *decode.Decoder) (*pat
 	if parameter == "" {
 		parameter = "secret"
 	}
+	if !isName(parameter) {
+		return nil, fmt.Errorf("verify path: %q is no name of a parameter; write it alone, as in parameter secret", parameter)
+	}
 	if err := hide(decoder, "path", parameter); err != nil {
 		return nil, err
 	}

@@ -62,6 +62,9 @@ where messages may be missing. Ctrl-C ends it.
 
 // runTail prints until ctx ends or the server refuses.
 func runTail(ctx context.Context, url string, f tailFlags, out, errOut io.Writer) error {
+	if err := tail.CheckURL(url); err != nil {
+		return err
+	}
 	c := tail.Config{URL: url, Cursor: f.cursor, Since: f.since}
 	if f.token == "" && f.bearer == "" {
 		f.token = os.Getenv(tokenEnv)

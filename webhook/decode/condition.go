@@ -71,6 +71,9 @@ func (v *Vocabulary) term(words []word) (term, error) {
 		return t, err
 	}
 	if left.single() == nil {
+		if err := v.literally(words[0].text); err != nil {
+			return t, err
+		}
 		return t, fmt.Errorf("it begins with %q, which is no value in braces; %s", words[0].text, conditionForms)
 	}
 	t.left, words = left, words[1:]
@@ -99,6 +102,11 @@ func (v *Vocabulary) term(words []word) (term, error) {
 	if t.op == "matches" {
 		t.re, err = regexp.Compile(joinWords(words))
 		return t, err
+	}
+	if len(words) == 1 && !words[0].quoted {
+		if err := v.literally(words[0].text); err != nil {
+			return t, fmt.Errorf("%w, or %q in quotes for the text", err, words[0].text)
+		}
 	}
 	if t.op != "in" {
 		words = []word{{text: joinWords(words)}}

@@ -224,6 +224,9 @@ func compileRule(f field, r MapRule) (rule, error) {
 	if out.value, err = ParseTemplate(r.Value); err != nil {
 		return out, err
 	}
+	if f != fieldBody && f != fieldUserName && f != fieldData && strings.HasPrefix(r.Value, "${") {
+		return out, fmt.Errorf("%q: a place is written without the $: %s", r.Value, r.Value[1:])
+	}
 	constant, fixed := out.value.Constant()
 	switch {
 	case r.Value == "":
@@ -239,6 +242,8 @@ func compileRule(f field, r MapRule) (rule, error) {
 			}
 		}
 	case !fixed:
+	case deliveries.literally(constant) != nil:
+		return out, deliveries.literally(constant)
 	case (f == fieldID || f == fieldVersion) && constant == hashWord:
 		out.hash = true
 	case f == fieldID:
@@ -262,11 +267,17 @@ func (d *Decoder) compileRevoke(r RevokeRule) (err error) {
 	if out.user, err = ParseTemplate(r.User); err != nil {
 		return err
 	}
-	if _, fixed := out.user.Constant(); fixed {
+	if user, fixed := out.user.Constant(); fixed {
+		if err := deliveries.literally(user); err != nil {
+			return err
+		}
 		return fmt.Errorf("%q is no user of the payload; write for example {json.user.id}", r.User)
 	}
 	if r.Channel != "" {
 		if out.channel, err = ParseTemplate(r.Channel); err != nil {
+			return err
+		}
+		if err := deliveries.literally(r.Channel); err != nil {
 			return err
 		}
 	}

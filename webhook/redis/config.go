@@ -188,6 +188,9 @@ func (p *plan) checkSubjects() error {
 		}
 	}
 	for _, name := range p.Subscribe {
+		if strings.ContainsAny(name, "*?[") {
+			return fmt.Errorf("subscribe %q: the names of subscribe are exact; for a pattern, write psubscribe %s", name, name)
+		}
 		if has := strings.Contains(name, channelHole); has != p.OnDemand {
 			if p.OnDemand {
 				return fmt.Errorf("on_demand: subscribe %q says not where the channel stands; write for example chat:room_{channel}", name)
