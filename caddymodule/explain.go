@@ -12,36 +12,44 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
 
 	"github.com/seed-078801ba/sidestream/webhook"
 	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
 
-// Explainer tells what a configuration would do with a request, and why. It
-// provisions only what that needs: no listener, no hub, no history. Close it.
+// Explainer tells what a configuration would do with a request, and why. It puts
+// the request through the routes of the configuration, in the code of Caddy and
+// of the handler, so that it cannot say something else than the server does. It
+// provisions only what that needs: no listener, no hub, no history. It is for one
+// request at a time. Close it.
 type Explainer struct {
 	http   httpConfig
 	ctx    caddy.Context
 	cancel context.CancelFunc
+
+	// takes is what a sidestream handler does with a request that comes to it;
+	// false if it hands it on.
+	takes func(*Sidestream, http.ResponseWriter, *http.Request) bool
 }
 
 // httpConfig is what an Explainer reads of the configuration of the http app.
 type httpConfig struct {
-	HTTPPort  int `json:"http_port"`
-	HTTPSPort int `json:"https_port"`
-	Servers   map[string]struct {
-		Listen []string            `json:"listen"`
-		Routes caddyhttp.RouteList `json:"routes"`
-	} `json:"servers"`
+	HTTPPort  int                     `json:"http_port"`
+	HTTPSPort int                     `json:"https_port"`
+	Servers   map[string]serverConfig `json:"servers"`
 }
 
 // ErrNotOurs is the error of a request that does not come to a sidestream
 // handler, or that the handler passes on.
 var ErrNotOurs = errors.New("it is not for Sidestream")
+
+// explaining is the key under which a configuration's context has the Explainer
+// that it is loaded for.
+type explaining struct{}
 
 // NewExplainer reads a configuration in Caddy's JSON.
 func NewExplainer(config []byte) (*Explainer, error) {
@@ -67,13 +75,8 @@ func NewExplainer(config []byte) (*Explainer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing modules: %w", err)
 	}
+	root.Context = context.WithValue(root.Context, explaining{}, x)
 	x.ctx, x.cancel = caddy.NewContext(root)
-	for _, server := range x.http.Servers {
-		if err := server.Routes.ProvisionMatchers(x.ctx); err != nil {
-			x.cancel()
-			return nil, fmt.Errorf("loading matchers: %w", err)
-		}
-	}
 	return x, nil
 }
 
@@ -85,8 +88,8 @@ func (x *Explainer) Close() { x.cancel() }
 func (x *Explainer) Sites() []string {
 	found := map[string]bool{}
 	for _, server := range x.http.Servers {
-		var hosts []string
-		if !sitesOf(server.Routes, nil, &hosts) {
+		hosts, ok := sitesOf(server.Routes, nil)
+		if !ok {
 			continue
 		}
 		for _, listen := range server.Listen {
@@ -112,52 +115,13 @@ func (x *Explainer) Sites() []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-// sitesOf appends the hosts of routes that lead to a sidestream handler.
-func sitesOf(routes caddyhttp.RouteList, outer []string, hosts *[]string) (any bool) {
-	for _, route := range routes {
-		names := outer
-		for _, set := range route.MatcherSets {
-			for _, m := range set {
-				if host, ok := m.(*caddyhttp.MatchHost); ok {
-					names = *host
-				}
-			}
-		}
-		for _, raw := range route.HandlersRaw {
-			switch name, inner := handlerOf(raw); name {
-			case "sidestream":
-				any = true
-				if len(names) == 0 {
-					names = []string{""}
-				}
-				*hosts = append(*hosts, names...)
-			case "subroute":
-				any = sitesOf(inner, names, hosts) || any
-			}
-		}
-	}
-	return any
-}
+// explainTime bounds how long an explanation takes: somebody who is asked may
+// never end.
+const explainTime = time.Minute
 
-// handlerOf is the name of a handler, and its routes if it is a subroute.
-func handlerOf(raw json.RawMessage) (string, caddyhttp.RouteList) {
-	var h struct {
-		Handler string              `json:"handler"`
-		Routes  caddyhttp.RouteList `json:"routes"`
-	}
-	if json.Unmarshal(raw, &h) != nil {
-		return "", nil // no configuration has such a handler: it was adapted or is refused by Caddy
-	}
-	return h.Handler, h.Routes
-}
-
-// answering are the handlers of Caddy that answer by themselves: what stands
-// behind them is not reached.
-var answering = []string{"reverse_proxy", "static_response", "file_server", "error", "metrics", "acme_server"}
-
-// find follows a request to the first sidestream handler that takes it, as the
-// routes lead. takes is asked with the request as the handler gets it.
-func (x *Explainer) find(r *http.Request, takes func(*Sidestream, *http.Request) bool) error {
+// find puts a request through the servers that may get it, until a sidestream
+// handler takes it. What the client would get is in the answer.
+func (x *Explainer) find(r *http.Request) (*route, *writer, error) {
 	port := x.portOf(r)
 	var names, here []string
 	for _, name := range slices.Sorted(maps.Keys(x.http.Servers)) {
@@ -172,18 +136,27 @@ func (x *Explainer) find(r *http.Request, takes func(*Sidestream, *http.Request)
 	if here != nil { // else something in front of Caddy has the port
 		names = here
 	}
-	w := walk{x: x, takes: takes}
+	var gone string
 	for _, name := range names {
-		repl := caddy.NewReplacer()
-		prepared := caddyhttp.PrepareRequest(r, repl, &writer{header: http.Header{}}, new(caddyhttp.Server))
-		if done, err := w.routes(x.http.Servers[name].Routes, prepared, repl); done || err != nil {
-			return err
+		server, err := x.http.Servers[name].provision(x.ctx, r.Method)
+		if err != nil {
+			return nil, nil, err
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), explainTime)
+		defer cancel()
+		w := &writer{header: http.Header{}}
+		way := server.serve(w, r.WithContext(ctx))
+		if way.taken {
+			return way, w, nil
+		}
+		if gone == "" {
+			gone = way.end(w)
 		}
 	}
-	if w.answered != "" {
-		return fmt.Errorf("%w: it goes to %s", ErrNotOurs, w.answered)
+	if gone == "" {
+		gone = "it is at none of the addresses of its endpoints; there is Sidestream at " + strings.Join(x.Sites(), ", ")
 	}
-	return fmt.Errorf("%w: it is at none of the addresses of its endpoints; there is Sidestream at %s", ErrNotOurs, strings.Join(x.Sites(), ", "))
+	return nil, nil, fmt.Errorf("%w: %s", ErrNotOurs, gone)
 }
 
 func (x *Explainer) portOf(r *http.Request) int {
@@ -198,98 +171,10 @@ func (x *Explainer) portOf(r *http.Request) int {
 	return x.http.HTTPPort
 }
 
-// walk is one request's way through the routes.
-type walk struct {
-	x        *Explainer
-	takes    func(*Sidestream, *http.Request) bool
-	hosts    []string // of the site that the routes stand in
-	answered string   // the handler that answered before any of ours
-}
-
-// routes follows the routes that match; done: one of ours took the request, or
-// nobody behind can get it.
-func (w *walk) routes(routes caddyhttp.RouteList, r *http.Request, repl *caddy.Replacer) (done bool, err error) {
-	groups := map[string]bool{}
-	for _, route := range routes {
-		matches, err := route.MatcherSets.AnyMatchWithError(r)
-		if err != nil {
-			return false, fmt.Errorf("matching the request: %w", err)
-		}
-		if !matches || groups[route.Group] {
-			continue
-		}
-		if route.Group != "" {
-			groups[route.Group] = true
-		}
-		outer := w.hosts
-		if own := matchedHosts(route); len(own) > 0 {
-			w.hosts = own
-		}
-		for _, raw := range route.HandlersRaw {
-			if done, err := w.handler(raw, r, repl); done || err != nil {
-				return done, err
-			}
-		}
-		w.hosts = outer
-		if w.answered != "" || route.Terminal {
-			return false, nil
-		}
-	}
-	return false, nil
-}
-
-func (w *walk) handler(raw json.RawMessage, r *http.Request, repl *caddy.Replacer) (done bool, err error) {
-	name, inner := handlerOf(raw)
-	switch {
-	case w.answered != "":
-		return false, nil
-	case name == "subroute":
-		if err := inner.ProvisionMatchers(w.x.ctx); err != nil {
-			return false, fmt.Errorf("loading matchers: %w", err)
-		}
-		return w.routes(inner, r, repl)
-	case name == "rewrite":
-		module, err := w.x.ctx.LoadModuleByID("http.handlers.rewrite", withoutHandler(raw))
-		if err != nil {
-			return false, fmt.Errorf("loading rewrite: %w", err)
-		}
-		if rewriter, ok := module.(*rewrite.Rewrite); ok {
-			rewriter.Rewrite(r, repl)
-		}
-		return false, nil
-	case name == "sidestream":
-		s := new(Sidestream)
-		if err := json.Unmarshal(withoutHandler(raw), s); err != nil {
-			return false, fmt.Errorf("reading the sidestream handler: %w", err)
-		}
-		s.siteHosts = append([]string{}, w.hosts...)
-		if err := s.provisionForExplaining(w.x.ctx); err != nil {
-			return false, err
-		}
-		return w.takes(s, r), nil
-	case slices.Contains(answering, name):
-		w.answered = name
-	}
-	return false, nil
-}
-
-// withoutHandler is a handler's configuration without its name.
-func withoutHandler(raw json.RawMessage) json.RawMessage {
-	var fields map[string]json.RawMessage
-	if json.Unmarshal(raw, &fields) != nil {
-		return raw
-	}
-	delete(fields, "handler")
-	rest, err := json.Marshal(fields)
-	if err != nil {
-		return raw
-	}
-	return rest
-}
-
 // provisionForExplaining sets up what decides on requests, and nothing that
 // runs.
-func (s *Sidestream) provisionForExplaining(ctx caddy.Context) error {
+func (s *Sidestream) provisionForExplaining(ctx caddy.Context, x *Explainer) error {
+	s.explainer = x
 	s.logger = ctx.Slogger()
 	if s.Hub == "" {
 		s.Hub = defaultHub
@@ -299,6 +184,9 @@ func (s *Sidestream) provisionForExplaining(ctx caddy.Context) error {
 	}
 	if s.Limits == nil {
 		s.Limits = new(Limits)
+	}
+	if s.Lag == nil {
+		s.Lag = new(Lag)
 	}
 	repl := caddy.NewReplacer()
 	for _, provision := range []func() error{
@@ -317,13 +205,13 @@ func (s *Sidestream) provisionForExplaining(ctx caddy.Context) error {
 }
 
 // Webhook explains what becomes of a request to a webhook. The body is read
-// whole; the request's method does not matter.
+// whole.
 func (x *Explainer) Webhook(r *http.Request) (path string, e webhook.Explanation, err error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return "", e, fmt.Errorf("reading the payload: %w", err)
 	}
-	err = x.find(r, func(s *Sidestream, r *http.Request) bool {
+	x.takes = func(s *Sidestream, _ http.ResponseWriter, r *http.Request) bool {
 		for _, h := range s.Webhooks {
 			vars, ok := h.match(r.URL.EscapedPath())
 			if ok {
@@ -333,9 +221,13 @@ func (x *Explainer) Webhook(r *http.Request) (path string, e webhook.Explanation
 			}
 		}
 		return false
-	})
+	}
+	_, _, err = x.find(r)
 	return path, e, err
 }
+
+// maxExplained bounds what is kept of an answer, in bytes.
+const maxExplained = 1 << 20
 
 // writer keeps what a client would get.
 type writer struct {
@@ -346,6 +238,16 @@ type writer struct {
 
 func (w *writer) Header() http.Header { return w.header }
 
-func (w *writer) WriteHeader(status int) { w.status = status }
+func (w *writer) WriteHeader(status int) {
+	if w.status == 0 && status >= 200 {
+		w.status = status
+	}
+}
 
-func (w *writer) Write(b []byte) (int, error) { return w.body.Write(b) }
+func (w *writer) Write(b []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	if w.body.Len() > maxExplained {
+		return 0, io.ErrShortWrite // enough was seen
+	}
+	return w.body.Write(b)
+}

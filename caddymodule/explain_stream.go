@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"sync"
@@ -15,6 +16,11 @@ import (
 // StreamExplanation is what becomes of a request for a stream, step by step.
 // It holds no secret of the client.
 type StreamExplanation struct {
+	// Notes tell what stands in front of the handler, and what it did. Unsure:
+	// some of it cannot be followed, and the server may do something else.
+	Notes  []string
+	Unsure bool
+
 	Hub, Endpoint, Format string
 	// Channels are what the client asked for, in their canonical form; Private
 	// adds its user's own.
@@ -43,25 +49,34 @@ type Exchange struct {
 	// Outcome and User are the verdict; Why are the reasons for it, in order.
 	Outcome, User string
 	Why           []string
+
+	listed []string // the answer, where it lists all channels of the client
+	list   bool
 }
 
 // Stream explains a GET for a stream. The backend is really asked, as for a
-// client on this machine.
+// client on this machine, and so is whatever a forward_auth in front asks.
 func (x *Explainer) Stream(r *http.Request) (*StreamExplanation, error) {
 	var explained *StreamExplanation
-	err := x.find(r, func(s *Sidestream, r *http.Request) bool {
+	x.takes = func(s *Sidestream, w http.ResponseWriter, r *http.Request) bool {
 		claimed, ok := s.server.Claim(r)
 		if ok {
-			explained = s.explain(r, claimed)
+			explained = s.explain(w, r, claimed)
 		}
 		return ok
-	})
-	return explained, err
+	}
+	way, answer, err := x.find(r)
+	if err != nil {
+		return nil, err
+	}
+	explained.Notes, explained.Unsure = way.notes()
+	explained.Status, explained.Header, explained.Body = answer.status, answer.header, answer.body.String()
+	return explained, nil
 }
 
 // explain serves a request as the server does, but for limits and history, and
 // shows how it went.
-func (s *Sidestream) explain(r *http.Request, claimed endpoint.Claimed) *StreamExplanation {
+func (s *Sidestream) explain(w http.ResponseWriter, r *http.Request, claimed endpoint.Claimed) *StreamExplanation {
 	trace, rec := new(endpoint.Trace), new(recorder)
 	gate := &forwardauth.Gate{Gate: access.New(s.Auth.gateConfig(), func(ctx context.Context, q access.Question) access.Verdict {
 		v := s.auth.Ask(ctx, q)
@@ -74,11 +89,10 @@ func (s *Sidestream) explain(r *http.Request, claimed endpoint.Claimed) *StreamE
 		w.WriteHeader(http.StatusOK)
 		return nil, nil
 	}
-	w := &writer{header: http.Header{}}
 	claimed.Serve(w, r)
 	x := &StreamExplanation{
 		Hub: s.Hub, Endpoint: trace.Endpoint, Channels: trace.Ask.Channels, Private: trace.Ask.Private, Credential: trace.Credential,
-		Listens: trace.Listens, Opened: trace.Opened, Status: w.status, Header: w.header, Body: w.body.String(),
+		Listens: trace.Listens, Opened: trace.Opened,
 	}
 	if trace.Ask.Format != nil {
 		x.Format = trace.Ask.Format.Name()
@@ -116,7 +130,7 @@ func (rec *recorder) add(q access.Question, v forwardauth.Verdict) {
 		Channel: q.Channel, Exchange: v.Trace.Exchange(), Outcome: v.Outcome.String(), User: v.User, Why: v.Trace.Steps,
 	}
 	if q.List {
-		x.Channel = ""
+		x.Channel, x.list, x.listed = "", v.Outcome == access.Allowed, v.Channels
 	}
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
@@ -134,6 +148,23 @@ func (rec *recorder) inOrder(channels []string) []Exchange {
 		}
 		return len(channels)
 	}
+	for i := range rec.exchanges {
+		rec.exchanges[i].judgeList(channels)
+	}
 	slices.SortStableFunc(rec.exchanges, func(a, b Exchange) int { return place(a) - place(b) })
 	return rec.exchanges
+}
+
+// judgeList says of an answer that lists channels what it means for those that
+// were asked for.
+func (x *Exchange) judgeList(channels []string) {
+	if !x.list {
+		return
+	}
+	for _, name := range channels {
+		if !slices.Contains(x.listed, name) {
+			x.Outcome = access.Denied.String()
+			x.Why = append(x.Why, fmt.Sprintf("%q is not in the list", name))
+		}
+	}
 }

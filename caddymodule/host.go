@@ -36,10 +36,7 @@ func (s *Sidestream) askedHost(ctx caddy.Context, auth []byte, proxy *reversepro
 			return host, nil
 		}
 	}
-	hosts := s.siteHosts
-	if hosts == nil {
-		hosts = hostsOf(ctx, s.Hub, auth)
-	}
+	hosts := hostsOf(ctx, s.Hub, auth)
 	isPattern := func(host string) bool { return strings.ContainsAny(host, "*{") }
 	names := slices.DeleteFunc(slices.Clone(hosts), isPattern)
 	host := ""
@@ -89,6 +86,18 @@ func hostsOf(ctx caddy.Context, hub string, auth []byte) []string {
 		}
 	}
 	return nil
+}
+
+// handlerOf is the name of a handler, and its routes if it is a subroute.
+func handlerOf(raw json.RawMessage) (string, caddyhttp.RouteList) {
+	var h struct {
+		Handler string              `json:"handler"`
+		Routes  caddyhttp.RouteList `json:"routes"`
+	}
+	if json.Unmarshal(raw, &h) != nil {
+		return "", nil // no configuration has such a handler: it was adapted or is refused by Caddy
+	}
+	return h.Handler, h.Routes
 }
 
 // hostWalk looks for a handler in routes.

@@ -82,13 +82,11 @@ type Sidestream struct {
 	app     *App
 	way     string // how and whom auth asks; with the host, it is the scope
 	scope   string
-	// siteHosts are those of the site that the handler stands in, if they are
-	// known.
-	siteHosts []string
-	// siteName is the one of them that the app is asked under, if it is.
+	// siteName is the name of the site that the app is asked under, if it is.
 	siteName string
 
 	hubIsDefault bool
+	explainer    *Explainer // set where the handler is only there to explain
 }
 
 // CaddyModule returns the Caddy module information.
@@ -108,6 +106,9 @@ var hubName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 // Provision sets the handler up.
 func (s *Sidestream) Provision(ctx caddy.Context) error {
 	s.logger = ctx.Slogger()
+	if x, ok := ctx.Value(explaining{}).(*Explainer); ok {
+		return s.provisionForExplaining(ctx, x)
+	}
 	repl := caddy.NewReplacer()
 	if s.Hub == "" {
 		s.Hub, s.hubIsDefault = defaultHub, true

@@ -14,6 +14,9 @@ import (
 // ServeHTTP serves what is for one of our endpoints, and hands everything else
 // on untouched.
 func (s *Sidestream) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if s.explainer != nil {
+		return s.explainer.reached(s, w, r, next)
+	}
 	if s.serveIngest(w, r) {
 		return nil
 	}

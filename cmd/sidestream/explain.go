@@ -23,9 +23,11 @@ import (
 
 	"github.com/seed-078801ba/sidestream/caddymodule"
 	"github.com/seed-078801ba/sidestream/cmd/sidestream/tail"
+	"github.com/seed-078801ba/sidestream/stream/access"
 	"github.com/seed-078801ba/sidestream/stream/event"
 	"github.com/seed-078801ba/sidestream/stream/format"
 	"github.com/seed-078801ba/sidestream/webhook"
+	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
 
 // explainFlags are the flags of the explain command.
@@ -53,7 +55,12 @@ that it becomes, or why it becomes none: what is wrong with its signature, which
 rule drops it, which field is missing. Give the headers that the app sends with
 -H. Nothing is published.
 
-Secrets are not shown.`,
+The way through the site is that of the server: matchers, handle and route,
+rewrites, passwords. Where a forward_auth stands in front, it is really asked. What
+cannot be followed, such as a module from elsewhere, is named.
+
+The exit code is 0 if a stream would be opened (or the webhook taken), 1 if not, and
+2 if that cannot be told. Secrets are not shown.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			var f explainFlags
 			cmd.Example = `  sidestream explain --config Caddyfile --token alice-token https://chat.example.com/room/1/live.json
@@ -68,34 +75,63 @@ Secrets are not shown.`,
 			cmd.Args = cobra.MaximumNArgs(1)
 			cmd.RunE = func(cmd *cobra.Command, args []string) error {
 				cmd.SilenceUsage = true
-				return runExplain(args, f, cmd.InOrStdin(), cmd.OutOrStdout())
+				code, err := runExplain(args, f, cmd.InOrStdin(), cmd.OutOrStdout())
+				if err != nil && code == cannotSay {
+					fmt.Fprintln(cmd.ErrOrStderr(), "Error:", err)
+				}
+				return exitWith(cmd, code, err)
 			}
 		},
 	}
 }
 
-func runExplain(args []string, f explainFlags, in io.Reader, out io.Writer) error {
+// Exit codes of explain.
+const (
+	isStream  = 0 // a stream would be opened; a webhook would be taken
+	isRefused = 1 // there is no stream; nothing of the webhook would be taken
+	cannotSay = 2 // it is not known: a wrong call, a backend that does not answer
+)
+
+// errQuiet ends a command with code 1 when everything has been said.
+var errQuiet = errors.New("refused")
+
+// exitWith makes a command end with a code.
+func exitWith(cmd *cobra.Command, code int, err error) error {
+	switch {
+	case code == isStream:
+		return nil
+	case code == isRefused && err == nil:
+		cmd.SilenceErrors = true
+		return errQuiet
+	case code == isRefused:
+		return err
+	}
+	cmd.SilenceErrors = true
+	return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return code, nil })(cmd, nil)
+}
+
+func runExplain(args []string, f explainFlags, in io.Reader, out io.Writer) (code int, err error) {
 	target := f.webhook
 	switch {
 	case (len(args) == 1) == (f.webhook != ""):
-		return errors.New("say what to explain: the URL of a stream, or --webhook and its path")
+		return cannotSay, errors.New("say what to explain: the URL of a stream, or --webhook and its path")
 	case f.token != "" && f.bearer != "":
-		return errors.New("give --token or --bearer, not both")
+		return cannotSay, errors.New("give --token or --bearer, not both")
 	case len(args) == 1:
 		target = args[0]
 	}
 	config, err := adapted(f.config, f.adapter)
 	if err != nil {
-		return err
+		return cannotSay, err
 	}
 	explainer, err := caddymodule.NewExplainer(config)
 	if err != nil {
-		return err
+		return cannotSay, err
 	}
 	defer explainer.Close()
 	r, err := requestOf(target, f, explainer.Sites())
 	if err != nil {
-		return err
+		return cannotSay, err
 	}
 	w := bufio.NewWriter(out)
 	defer w.Flush()
@@ -103,17 +139,44 @@ func runExplain(args []string, f explainFlags, in io.Reader, out io.Writer) erro
 		r.Body = io.NopCloser(in)
 		path, e, err := explainer.Webhook(r)
 		if err != nil {
-			return fmt.Errorf("%s: %w", r.URL.Path, err)
+			return codeOf(err), fmt.Errorf("%s: %w", r.URL.Path, err)
 		}
 		showWebhook(w, path, &e)
-		return nil
+		return codeOfWebhook(&e), nil
 	}
 	e, err := explainer.Stream(r)
 	if err != nil {
-		return fmt.Errorf("%s: %w", r.URL.Path, err)
+		return codeOf(err), fmt.Errorf("%s: %w", r.URL.Path, err)
 	}
 	showStream(w, e)
-	return nil
+	return codeOfStream(e), nil
+}
+
+// codeOf is the exit code of a request that no sidestream handler takes.
+func codeOf(err error) int {
+	if errors.Is(err, caddymodule.ErrNotOurs) {
+		return isRefused
+	}
+	return cannotSay
+}
+
+func codeOfStream(e *caddymodule.StreamExplanation) int {
+	unknown := slices.ContainsFunc(e.Exchanges, func(x caddymodule.Exchange) bool { return x.Outcome == access.Unknown.String() })
+	switch {
+	case e.Unsure, unknown && !e.Opened:
+		return cannotSay
+	case e.Opened && e.Status == http.StatusOK:
+		return isStream
+	}
+	return isRefused
+}
+
+func codeOfWebhook(e *webhook.Explanation) int {
+	unmapped := len(e.Messages) > 0 && !slices.ContainsFunc(e.Messages, func(m decode.Message) bool { return m.Unmapped == "" })
+	if e.Status >= 400 || e.Unreadable != "" || unmapped {
+		return isRefused
+	}
+	return isStream
 }
 
 // adapted is the configuration in Caddy's JSON.
@@ -161,7 +224,7 @@ func requestOf(target string, f explainFlags, sites []string) (*http.Request, er
 		return nil, errors.New("the address has a path that no request can have")
 	}
 	r := &http.Request{
-		Method: http.MethodGet, URL: line, RequestURI: u.RequestURI(), Host: u.Host, RemoteAddr: "127.0.0.1:0",
+		Method: methodOf(f), URL: line, RequestURI: u.RequestURI(), Host: u.Host, RemoteAddr: "127.0.0.1:0",
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Body: http.NoBody,
 	}
 	if u.Scheme == "https" {
@@ -182,6 +245,14 @@ func requestOf(target string, f explainFlags, sites []string) (*http.Request, er
 		r.Header.Set("Authorization", "Bearer "+f.bearer)
 	}
 	return r, addHeaders(r, f.headers)
+}
+
+// methodOf is how a request comes: webhooks are posted.
+func methodOf(f explainFlags) string {
+	if f.webhook != "" {
+		return http.MethodPost
+	}
+	return http.MethodGet
 }
 
 func addHeaders(r *http.Request, lines []string) error {
@@ -206,6 +277,9 @@ var shownHeaders = []string{
 }
 
 func showStream(w io.Writer, e *caddymodule.StreamExplanation) {
+	for _, note := range e.Notes {
+		show(w, "", "in front", note)
+	}
 	list := slices.Clone(e.Channels)
 	if e.Private {
 		list = append(list, "the user's own")
@@ -243,6 +317,9 @@ func showStream(w io.Writer, e *caddymodule.StreamExplanation) {
 		fmt.Fprintf(w, "  a stream of: %s\n", tail.Printable(strings.Join(e.Listens, ", ")))
 	}
 	showText(w, e.Body)
+	if e.Unsure {
+		fmt.Fprintf(w, "if what stands in front lets it pass; this cannot be told from here\n")
+	}
 }
 
 func showWebhook(w io.Writer, path string, e *webhook.Explanation) {
