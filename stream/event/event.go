@@ -50,7 +50,8 @@ func ParseOp(s string) (Op, bool) {
 type Shape uint8
 
 const (
-	// Mapped events have no payload: formats build the message from the fields.
+	// Mapped events are built by formats from the fields. Their payload is the
+	// files that are attached, as AppendFiles writes them, or nothing.
 	Mapped Shape = iota
 	// Raw payloads were chosen by the configuration ("map data"): every JSON
 	// format writes them as they are.
@@ -120,7 +121,8 @@ type Event struct {
 	Delivery string
 	// Shape says what Payload is.
 	Shape Shape
-	// Payload is the backend's JSON, compacted and otherwise untouched.
+	// Payload is the backend's JSON, compacted and otherwise untouched; of a
+	// mapped event its files.
 	Payload []byte
 }
 

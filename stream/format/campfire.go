@@ -28,7 +28,7 @@ func campfireType(e *event.Entry) string {
 	switch {
 	case e.Type != "":
 		return e.Type
-	case strings.ContainsAny(e.Body, "\r\n"):
+	case strings.ContainsAny(e.TextWithFiles(), "\r\n"):
 		return "PasteMessage"
 	default:
 		return "TextMessage"
@@ -47,5 +47,5 @@ func appendCampfireID(dst []byte, id event.Scalar) []byte {
 
 // hasBody tells whether the body is text. In EnterMessage and the like it is null.
 func hasBody(e *event.Entry) bool {
-	return e.Body != "" || e.Type == "" || e.Type == "TextMessage" || e.Type == "PasteMessage"
+	return e.Body != "" || len(e.Payload) > 0 || e.Type == "" || e.Type == "TextMessage" || e.Type == "PasteMessage"
 }

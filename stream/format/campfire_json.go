@@ -35,7 +35,7 @@ func (CampfireJSON) Event(dst []byte, e *event.Entry, cursor event.Cursor) []byt
 	dst = written(e).AppendFormat(dst, "2006/01/02 15:04:05 +0000")
 	dst = append(dst, `","body":`...)
 	if hasBody(e) {
-		dst = appendText(dst, e.Body)
+		dst = appendText(dst, e.TextWithFiles())
 	} else {
 		dst = append(dst, "null"...)
 	}

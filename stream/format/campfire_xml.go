@@ -38,7 +38,7 @@ func (CampfireXML) Event(dst []byte, e *event.Entry, cursor event.Cursor) []byte
 	dst = appendIDElement(dst, "room-id", e.Channel)
 	dst = appendIDElement(dst, "user-id", e.User)
 	if hasBody(e) {
-		dst = appendElement(dst, "body", e.Body)
+		dst = appendElement(dst, "body", e.TextWithFiles())
 	} else {
 		dst = append(dst, `<body nil="true"></body>`...)
 	}

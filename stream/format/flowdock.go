@@ -32,7 +32,7 @@ func appendFlowdock(dst []byte, e *event.Entry, cursor event.Cursor) []byte {
 	dst = appendFlowdockHead(dst, kind.event, e, e.ID, cursor)
 	switch {
 	case kind.action == "":
-		dst = appendText(dst, e.Body)
+		dst = appendText(dst, e.TextWithFiles())
 	case kind.action == "block":
 		dst = append(dst, `{"type":"block","description":{"user":`...)
 		dst = appendScalar(dst, e.User)
@@ -41,7 +41,7 @@ func appendFlowdock(dst []byte, e *event.Entry, cursor event.Cursor) []byte {
 		dst = append(dst, `{"type":`...)
 		dst = appendText(dst, kind.action)
 		dst = append(dst, `,"description":`...)
-		dst = appendText(dst, e.Body)
+		dst = appendText(dst, e.TextWithFiles())
 		dst = append(dst, '}')
 	}
 	return appendFlowdockTail(dst, e, cursor)
@@ -59,7 +59,7 @@ func appendChange(dst []byte, e *event.Entry, cursor event.Cursor) []byte {
 	dst = appendScalar(dst, e.ID)
 	if e.Op == event.Edit {
 		dst = append(dst, `,"updated_content":`...)
-		dst = appendText(dst, e.Body)
+		dst = appendText(dst, e.TextWithFiles())
 	}
 	return appendFlowdockTail(append(dst, '}'), e, cursor)
 }
@@ -88,7 +88,12 @@ func appendFlowdockTail(dst []byte, e *event.Entry, cursor event.Cursor) []byte 
 	dst = strconv.AppendInt(dst, at.UnixMilli(), 10)
 	dst = append(dst, `,"created_at":"`...)
 	dst = at.AppendFormat(dst, "2006-01-02T15:04:05.000Z")
-	dst = append(dst, `","app":"chat","attachments":[]`...)
+	dst = append(dst, `","app":"chat","attachments":`...)
+	if e.Shape == event.Mapped && len(e.Payload) > 0 {
+		dst = appendPayload(dst, e.Payload)
+	} else {
+		dst = append(dst, "[]"...)
+	}
 	dst = appendAuthor(dst, e)
 	dst = appendThread(dst, e, cursor)
 	return append(dst, '}')

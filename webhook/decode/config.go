@@ -76,6 +76,8 @@ type MapRule struct {
 	// - `type`: the kind of message in Campfire's words. Default:
 	//   `TextMessage`, or `PasteMessage` if the text has line breaks.
 	// - `body`: the text.
+	// - `files`: what is attached: addresses or ids as text, or objects that have
+	//   a name, an address, a type and a size in the words that apps use.
 	// - `data`: a JSON object of the payload that clients get as it is, in
 	//   place of a message made from the other fields. Everything in it is
 	//   shown to clients: make sure that it holds no secret.

@@ -3,7 +3,6 @@ package decode
 import (
 	"encoding/base64"
 	"fmt"
-	"html"
 	"regexp"
 	"slices"
 	"strings"
@@ -140,50 +139,4 @@ func (f *filter) parse(s string) (Value, error) {
 		return Value{}, nil
 	}
 	return fromJSON(v), nil
-}
-
-// blocks are the tags that end a line of text.
-var blocks = []string{"br", "p", "div", "li", "tr", "pre", "blockquote", "h1", "h2", "h3", "h4", "h5", "h6"}
-
-// htmlText is the text of a piece of HTML as a chat message: no tags, no
-// scripts, a line break where a block ends. The result is plain text; whoever
-// puts it into a page escapes it.
-func htmlText(s string) string {
-	var b strings.Builder
-	skip := "" // the element whose content is no text
-	for s != "" {
-		open := strings.IndexByte(s, '<')
-		if open < 0 {
-			open = len(s)
-		}
-		if skip == "" {
-			b.WriteString(s[:open])
-		}
-		if open == len(s) {
-			break
-		}
-		s = s[open:]
-		end := strings.IndexByte(s, '>')
-		if end < 0 {
-			if skip == "" {
-				b.WriteString(s) // no tag, a less-than sign
-			}
-			break
-		}
-		tag := strings.ToLower(strings.Trim(s[1:end], "/ \t\n"))
-		name, _, _ := strings.Cut(tag, " ")
-		closing := s[1] == '/'
-		s = s[end+1:]
-		switch {
-		case skip != "":
-			if closing && name == skip {
-				skip = ""
-			}
-		case !closing && (name == "script" || name == "style"):
-			skip = name
-		case name == "br" && !closing, closing && slices.Contains(blocks, name):
-			b.WriteByte('\n')
-		}
-	}
-	return strings.TrimSpace(html.UnescapeString(b.String()))
 }

@@ -27,6 +27,7 @@ const (
 	fieldVersion
 	fieldThread
 	fieldTo
+	fieldFiles
 	fieldData
 	fieldCount
 )
@@ -34,7 +35,7 @@ const (
 var fieldNames = [fieldCount]string{
 	fieldChannel: "channel", fieldID: "id", fieldUser: "user", fieldUserName: "user_name", fieldTime: "time",
 	fieldType: "type", fieldBody: "body", fieldOp: "op", fieldVersion: "version", fieldThread: "thread",
-	fieldTo: "to", fieldData: "data",
+	fieldTo: "to", fieldFiles: "files", fieldData: "data",
 }
 
 // hashWord is the constant that stands for a digest of the message.
@@ -321,7 +322,11 @@ func (d *Decoder) fillPayload(s *Payload, e *event.Event) (reason string, err er
 		return "", nil
 	}
 	if d.whole == event.Mapped {
-		return "", nil
+		v, err := d.get(s, fieldFiles, true)
+		if files := v.files(); len(files) > 0 {
+			e.Payload = event.AppendFiles(nil, files)
+		}
+		return "", err
 	}
 	if !isObject(s.item) {
 		return "the message is no object", nil

@@ -15,6 +15,7 @@ var discoursePreset = preset{
 		{Field: "user_name", Value: "{json.chat_message.message.user.username}"},
 		{Field: "time", Value: "{json.chat_message.message.created_at}"},
 		{Field: "body", Value: "{json.chat_message.message.message}"},
+		{Field: "files", Value: "{json.chat_message.message.uploads}"},
 		{Field: "op", Value: "delete", When: "{header.X-Discourse-Event} == chat_message_trashed"},
 		{Field: "op", Value: "edit", When: discourseChanged},
 		{Field: "version", Value: "{header.X-Discourse-Event-Id}", When: discourseChanged},

@@ -28,7 +28,10 @@ var matrixPreset = preset{
 		{Field: "type", Value: "TopicChangeMessage", When: matrixTopic},
 		{Field: "body", Value: "{item.content.topic}", When: matrixTopic},
 		{Field: "body", Value: "{item:/content/m.new_content/body ?? item.content.body}", When: matrixEdit},
-		{Field: "body", Value: "{item.content.body}", When: matrixMessage},
+		// The body of a file is its name.
+		{Field: "body", Value: "{item.content.body}", When: matrixMessage + " and {item.content.url ?? item.content.file.url} not exists"},
+		{Field: "body", Value: "{item.content.body}", When: matrixMessage + " and {item.content.filename} exists and {item.content.filename} != {item.content.body}"},
+		{Field: "files", Value: "{item.content}", When: matrixMessage + " and {item.content.url ?? item.content.file.url} exists"},
 		{Field: "thread", Value: "{item:/content/m.relates_to/event_id}", When: matrixMessage + " and {item:/content/m.relates_to/rel_type} == m.thread"},
 	},
 	drop: []string{

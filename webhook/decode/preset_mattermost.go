@@ -14,5 +14,7 @@ var mattermostPreset = preset{
 		{Field: "user_name", Value: eitherBody("user_name")},
 		{Field: "time", Value: eitherBody("timestamp")},
 		{Field: "body", Value: eitherBody("text")},
+		// "id,id": this is where a client of the app gets them.
+		{Field: "files", Value: "{json.file_ids ?? form.file_ids|split:,|prefix:/api/v4/files/}", When: "{json.file_ids ?? form.file_ids} not in \"\""},
 	},
 }

@@ -16,6 +16,7 @@ var rocketchatPreset = preset{
 		{Field: "user_name", Value: "{json.user_name}"},
 		{Field: "time", Value: "{json.timestamp}"},
 		{Field: "body", Value: "{json.text}"},
+		{Field: "files", Value: "{json.message.attachments ?? json.message.files ?? json.message.file}"},
 		{Field: "thread", Value: "{json.tmid}"},
 		{Field: "op", Value: "edit", When: "{json.isEdited} == true"},
 		{Field: "version", Value: hashWord, When: "{json.isEdited} == true"},

@@ -27,6 +27,7 @@ var slackEventsPreset = preset{
 		{Field: "body", Value: "{json.event.message.text}", When: slackChanged},
 		{Field: "body", Value: "{json.event.topic}", When: "{json.event.subtype} in channel_topic group_topic"},
 		{Field: "body", Value: "{json.event.text}", When: "{json.event.subtype} not in message_changed message_deleted channel_join group_join channel_leave group_leave"},
+		{Field: "files", Value: "{json.event.files ?? json.event.message.files}"},
 		{Field: "thread", Value: "{json.event.message.thread_ts}", When: slackChanged + " and {json.event.message.thread_ts} != {json.event.message.ts}"},
 		{Field: "thread", Value: "{json.event.thread_ts}", When: "{json.event.thread_ts} != {json.event.ts}"},
 	},
