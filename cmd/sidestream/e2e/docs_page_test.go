@@ -97,6 +97,9 @@ func pageNamed(t *testing.T, name string) page {
 	return all[i]
 }
 
+// presetLine is a preset in a Caddyfile: to show one is to name it.
+var presetLine = regexp.MustCompile(`(?m)^\s*preset (\w+)$`)
+
 func readPage(name string, source []byte) page {
 	p := page{name: name, sections: []section{{}}}
 	document := goldmark.New(goldmark.WithExtensions(extension.GFM)).Parser().Parse(text.NewReader(source))
@@ -112,7 +115,11 @@ func readPage(name string, source []byte) page {
 		case *ast.Link:
 			p.links = append(p.links, string(n.Destination))
 		case *ast.CodeBlock, *ast.FencedCodeBlock:
-			p.blocks = append(p.blocks, readBlock(name, n, source))
+			b := readBlock(name, n, source)
+			p.blocks = append(p.blocks, b)
+			for _, m := range presetLine.FindAllStringSubmatch(b.text, -1) {
+				p.code += m[1] + "\n"
+			}
 		case *extast.TableCell:
 			if n.PreviousSibling() == nil && n.Parent().Kind() == extast.KindTableRow {
 				s := &p.sections[len(p.sections)-1]

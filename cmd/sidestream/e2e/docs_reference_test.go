@@ -133,6 +133,10 @@ var places = []struct {
 		name: "options of redis", config: inDirective("redis redis://localhost {\n%s\n}"),
 		page: "webhook/README.md", sections: []string{"Options of redis"},
 	},
+	{name: "recipes", config: inWebhook("preset %s"), page: "webhook/APPS.md", named: true, elsewhere: []string{
+		"svix", "slack_legacy", // other names
+		"slack", "standardwebhooks", // of old, and without a preset
+	}},
 	{name: "formats", config: inWebhook("format %s"), page: "webhook/README.md", named: true},
 	{name: "on_unmapped", config: inWebhook("on_unmapped %s"), page: "webhook/README.md", named: true},
 	{name: "stores", config: inDirective("history {\nstore %s\n}"), page: "stream/log/README.md", named: true},
