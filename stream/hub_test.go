@@ -396,6 +396,39 @@ func TestLimitByCredentialCountsWhoTheClientIs(t *testing.T) {
 	}
 }
 
+// Clients about whom the backend is being asked take none of all places.
+func TestWhoAsksTakesNoPlace(t *testing.T) {
+	h := newHub(t, Config{Limits: Limits{Streams: 1}}, log.Retention{})
+	var limit *LimitError
+	admit := func() *Ticket {
+		t.Helper()
+		ticket, err := h.Admit(Claim{Asking: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ticket
+	}
+	vain, good, late := admit(), admit(), admit()
+	if err := good.Grant("a"); err != nil {
+		t.Fatal(err)
+	}
+	if err := late.Grant("a"); !errors.As(err, &limit) || limit.Limit != "streams" {
+		t.Errorf("one more than there may be: %v", err)
+	}
+	if _, err := h.Admit(Claim{Asking: true}); !errors.As(err, &limit) || limit.Limit != "streams" {
+		t.Errorf("asking when all places are taken: %v", err)
+	}
+	vain.Release()
+	good.Release()
+	if err := late.Grant("a"); err != nil {
+		t.Errorf("a place was given back: %v", err)
+	}
+	late.Release()
+	if h.admissions.streams != 0 {
+		t.Errorf("%d places are taken", h.admissions.streams)
+	}
+}
+
 // Many clients come and go while many publish: each gets a row without holes.
 func TestConcurrentUse(t *testing.T) {
 	h := newHub(t, Config{WindowEvents: 16}, log.Retention{})

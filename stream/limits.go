@@ -46,6 +46,10 @@ type Claim struct {
 	Credential string
 	// Channels is for how many channels the client asks.
 	Channels int
+	// Asking: the backend is yet to be asked whether the client may have any of
+	// them. Such a ticket takes one of all Streams with its first Grant, so that
+	// those who ask in vain take nobody's place.
+	Asking bool
 }
 
 // Ticket is a place for one stream, or for a session that has one stream after
@@ -57,6 +61,7 @@ type Ticket struct {
 	claim Claim
 	// Guarded by admissions.mu.
 	counted  bool // for its credential
+	placed   bool // among all streams
 	granted  []string
 	released bool
 }
@@ -108,9 +113,11 @@ func (h *Hub) Admit(c Claim) (*Ticket, error) {
 	case h.tooManyOf(c.Credential):
 		return nil, h.full("credential", true)
 	}
-	a.streams++
+	if !c.Asking {
+		a.streams++
+	}
 	add(a.address, n, 1)
-	return &Ticket{hub: h, claim: c}, nil
+	return &Ticket{hub: h, claim: c, placed: !c.Asking}, nil
 }
 
 // tooManyOf tells whether a client has all that one client may have. Called with
@@ -156,7 +163,10 @@ func (t *Ticket) Grant(channels ...string) error {
 	if t.released {
 		return event.ErrClosed
 	}
-	if !t.counted && t.hub.tooManyOf(t.claim.Credential) {
+	switch {
+	case !t.placed && l.Streams > 0 && a.streams >= l.Streams:
+		return t.hub.full("streams", false)
+	case !t.counted && t.hub.tooManyOf(t.claim.Credential):
 		return t.hub.full("credential", true)
 	}
 	granted := t.granted[:len(t.granted):len(t.granted)]
@@ -176,6 +186,10 @@ func (t *Ticket) Grant(channels ...string) error {
 		add(a.channel, name, 1)
 	}
 	t.granted = granted
+	if !t.placed {
+		t.placed = true
+		a.streams++
+	}
 	if !t.counted {
 		t.counted = true
 		add(a.credential, t.claim.Credential, 1)
@@ -216,7 +230,9 @@ func (t *Ticket) Release() {
 		return
 	}
 	t.released = true
-	a.streams--
+	if t.placed {
+		a.streams--
+	}
 	add(a.address, network(t.claim.Address), -1)
 	if t.counted {
 		add(a.credential, t.claim.Credential, -1)

@@ -170,7 +170,7 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, to *mounted, a *As
 	}
 	client := s.Auth.Client(r, credential)
 	client.Address, client.Foreign = s.Address(r), to.origins.otherSite(r)
-	claim := stream.Claim{Address: client.Address, Channels: len(a.Channels), Credential: credential.Who()}
+	claim := stream.Claim{Address: client.Address, Channels: len(a.Channels), Credential: credential.Who(), Asking: true}
 	ticket, err := s.Hub.Admit(claim)
 	if err != nil {
 		return nil, refusalOfLimit(err)
