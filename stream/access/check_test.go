@@ -186,6 +186,36 @@ func TestCacheIsBounded(t *testing.T) {
 	})
 }
 
+// One client fills a part of the cache only, however many credentials it makes
+// of one token and however many channels it asks for.
+func TestCacheIsShared(t *testing.T) {
+	inGate(t, Config{MaxEntries: 400, Denied: time.Hour, Allowed: time.Hour, Cadence: time.Hour}, func(t *testing.T, g *Gate, b *backend) {
+		good := func() {
+			for i := range 100 {
+				check(t, g, from("192.0.2.1", fmt.Sprint("good", i), "1"), Allowed, NoCause)
+			}
+		}
+		good()
+		for i := range 10_000 {
+			q := question(fmt.Sprint("m:", i), "1")
+			q.Client = "m"
+			check(t, g, q, Allowed, NoCause)
+		}
+		b.count()
+		good()
+		wantAsked(t, b, 0)
+		if n := len(g.cache.allowed.byClient); n != 101 || g.cache.allowed.byClient["m"].recent.Len() != 400/clientShare {
+			t.Errorf("%d clients, the flooder has %d", n, g.cache.allowed.byClient["m"].recent.Len())
+		}
+		for i := range 1000 {
+			check(t, g, from("192.0.2.1", fmt.Sprint("other", i), "1"), Allowed, NoCause)
+		}
+		if s := &g.cache.allowed; s.weight > 400 || s.recent.Len() != len(s.byKey) || len(s.byClient) != 400 {
+			t.Errorf("weight %d, %d entries, %d in order, %d clients", s.weight, len(s.byKey), s.recent.Len(), len(s.byClient))
+		}
+	})
+}
+
 func TestCacheBelievesTheLaterQuestion(t *testing.T) {
 	now := time.Now()
 	at := func(tick uint64, o Outcome) Verdict { return Verdict{Outcome: o, asked: stamp{tick, now}} }
@@ -200,8 +230,8 @@ func TestCacheBelievesTheLaterQuestion(t *testing.T) {
 		{at(2, Allowed), at(1, Allowed), Allowed},
 	} {
 		c := newCache(10)
-		c.put(digest{1}, x.first, now.Add(time.Minute))
-		c.put(digest{1}, x.second, now.Add(time.Minute))
+		c.put(digest{1}, "", x.first, now.Add(time.Minute))
+		c.put(digest{1}, "", x.second, now.Add(time.Minute))
 		e, ok := c.get(digest{1}, now)
 		if !ok || e.verdict.Outcome != x.want || e.verdict.asked.tick != 2 || c.len() != 1 {
 			t.Errorf("%v, then %v: %+v", x.first, x.second, e)

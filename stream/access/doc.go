@@ -23,8 +23,9 @@
 // # What is written here and not taken from a library
 //
 // The cache of verdicts weighs its entries (a list of 1,000 channels counts for
-// many), keeps denials from pushing out what good clients need, and puts the
-// later question before the later answer, all under the gate's own lock. The
+// many), keeps denials and single clients from pushing out what good clients need,
+// and puts the later question before the later answer, all under the gate's own
+// lock. The
 // common caches do none of this and bring a lock, and some a goroutine, of
 // their own. The limit of bad credentials counts distinct ones, which no token
 // bucket does: a client that repeats one bad token must not be blocked.

@@ -278,7 +278,7 @@ func (g *Gate) remember(f *flight, now time.Time) {
 	v := f.verdict
 	if v.Outcome == Unknown {
 		if _, ok := g.remembered(f.key, f.question.Channel); !ok {
-			g.cache.put(f.key, v, now.Add(pause))
+			g.cache.put(f.key, f.question.Client, v, now.Add(pause))
 		}
 		return
 	}
@@ -296,7 +296,7 @@ func (g *Gate) remember(f *flight, now time.Time) {
 		g.cache.remove(f.key)
 		return
 	}
-	g.cache.put(f.key, v, v.asked.at.Add(lifetime))
+	g.cache.put(f.key, f.question.Client, v, v.asked.at.Add(lifetime))
 }
 
 // turn lets questions go that waited for their turn, and refuses those that
