@@ -4,13 +4,15 @@ package caddymodule
 // of webhook.Config.Option:
 //
 //	webhook <path> {
-//	    preset  <name>
+//	    preset  <name> [path]
 //	    secret  <secrets...>
 //	    verify  <scheme> [<option> <value>...]
 //	    format  json|form|cloudevents|msgpack|text
 //	    each    {json.<path>}
 //	    map     <field> <value> [when <condition>]
-//	    drop    <condition>
+//	    channels <patterns...>
+//	    drop    <condition>|none
+//	    events  <names...>
 //	    revoke  <user> [<channel>] [when <condition>]
 //	    ack     <status> [<content_type> [<body>]]
 //	    on_unmapped ack|reject

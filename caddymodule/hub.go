@@ -39,6 +39,7 @@ type pooledHub struct {
 	running sourceSet
 
 	webhooks sync.Map // *webhookCounts by the webhook's path
+	origins  origins
 
 	// locked is set if another process has the history: then nothing goes in or
 	// out of this hub, and a configuration with it does not start.

@@ -174,7 +174,7 @@ func (s *Sidestream) joinHub(ctx caddy.Context, repl *caddy.Replacer) error {
 	s.server.Refused = func(re *endpoint.Refusal) { gate.refusals.add(re.Status) }
 	t.gate = s.gate
 	for _, h := range s.Webhooks {
-		h.counts = t.hub.counts(h.shownPath())
+		h.counts, h.in = t.hub.counts(h.shownPath()), t.hub.wayIn("webhook "+h.shownPath())
 	}
 	if err := s.redisSources(app); err != nil {
 		return err

@@ -108,7 +108,7 @@ func (a *App) joinSource(hub string, rs *RedisSource, revoke func([]decode.Revoc
 			return nil, err
 		}
 		options := redis.Options{
-			Publisher: t.hub, Mark: t.hub.Log().Mark, SharedLog: t.history.sharedName(hub), Revoke: revoke,
+			Publisher: t.hub.wayIn("redis " + rs.sourceName()), Mark: t.hub.Log().Mark, SharedLog: t.history.sharedName(hub), Revoke: revoke,
 			Logger: hubLogger(),
 		}
 		if shared, ok := t.hub.Log().(log.Shared); ok {

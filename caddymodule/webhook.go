@@ -31,6 +31,7 @@ type Webhook struct {
 	secret string // the parameter in which the hook looks for the secret, if it does
 	places webhook.Places
 	counts *webhookCounts
+	in     *wayIn
 	// secrets are what senders may prove themselves with, to find one that went
 	// astray.
 	secrets []string
@@ -198,7 +199,7 @@ func (s *Sidestream) serveIngest(w http.ResponseWriter, r *http.Request) bool {
 
 func (s *Sidestream) serveWebhook(w http.ResponseWriter, r *http.Request, h *Webhook, vars map[string]string) {
 	w.Header().Set("Cache-Control", "no-store")
-	outcome := h.hook.Serve(w, r, vars, s.hub)
+	outcome := h.hook.Serve(w, r, vars, h.in)
 	h.counts.add(outcome)
 	for _, revocation := range outcome.Revoke {
 		_, _ = s.revoke(r.Context(), revocation.User, revocation.Channel) // it has logged the error

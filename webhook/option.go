@@ -16,7 +16,7 @@ import (
 // may come several times (secret, map, drop, revoke) add up; another one that
 // comes twice is an error. Errors say what would be right.
 //
-//	preset NAME
+//	preset NAME [path]
 //	secret SECRET...
 //	verify SCHEME [header NAME] [prefix TEXT] [encoding NAME] [key NAME] [algorithm NAME]
 //	       [signed TEXT] [timestamp TEXT] [field TEXT] [query NAME] [parameter NAME] [tolerance DURATION]
@@ -34,6 +34,15 @@ import (
 //	tolerance DURATION
 //	allow_browser
 func (c *Config) Option(name string, args []string) error {
+	if name == "preset" && len(args) == 2 {
+		if args[1] != "path" {
+			return fmt.Errorf("preset: %q is no way to use a preset; write preset %s path for a secret in the path, or verify for another way", args[1], args[0])
+		}
+		if err := c.Option("verify", args[1:]); err != nil {
+			return err
+		}
+		args = args[:1]
+	}
 	if slices.Contains(decode.OptionNames, name) {
 		return c.Config.Option(name, args)
 	}

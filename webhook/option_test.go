@@ -118,6 +118,7 @@ func TestExamples(t *testing.T) {
 		"verify none\nmap to {json.user}\nmap body {json.text}",
 		"preset cloudevents\nverify github\nsecret k-secret",
 		"preset slack_legacy\nsecret t-secret",
+		"preset mattermost path\nsecret " + pathSecret,
 	} {
 		cfg, err := lines(text)
 		if err == nil {

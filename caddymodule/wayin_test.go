@@ -1,0 +1,74 @@
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/seed-078801ba/sidestream/stream/event"
+)
+
+// A message that contradicts one of another way in is told with both names, and
+// one that contradicts an earlier one of the same way in is not.
+func TestConflictsBetweenWaysIn(t *testing.T) {
+	s := newSite(t)
+	s.load(basics + `
+		webhook /hooks/other {
+			verify bearer
+			secret another-secret
+			map channel {json.room}
+			map id {json.id}
+			map body {json.text}
+		}`)
+	post := func(path, secret, body string) int {
+		resp := s.request("POST", path, body, "Authorization: Bearer "+secret, "Content-Type: application/json")
+		return resp.StatusCode
+	}
+	post("/hooks/other", "another-secret", `{"room":"9","id":1,"text":"begins"}`)
+	post("/hooks/own", "hook-secret", `{"room":"1","id":5,"text":"mine"}`)
+	if status := post("/hooks/own", "hook-secret", `{"room":"1","id":5,"text":"mine, changed"}`); status != 409 {
+		t.Errorf("a change of the same way in: %d", status)
+	}
+	if strings.Contains(s.logs(), "another way in brought") {
+		t.Error("a conflict of one way in with itself is told as one of two")
+	}
+	if status := post("/hooks/other", "another-secret", `{"room":"1","id":5,"text":"not mine"}`); status != 409 {
+		t.Errorf("another way in: %d", status)
+	}
+	eventually(t, "the log names both ways in", func() bool {
+		log := s.logs()
+		return strings.Contains(log, `"from":"webhook /hooks/other"`) && strings.Contains(log, `"earlier_from":"webhook /hooks/own"`)
+	})
+}
+
+// What is remembered of where messages came from is bounded.
+func TestOriginsAreBounded(t *testing.T) {
+	var o origins
+	for i := range 3 * maxOrigins {
+		e := &event.Event{Channel: event.String("c"), ID: event.String(fmt.Sprint(i))}
+		o.note("a", e, &event.Receipt{})
+	}
+	if n := len(o.newest) + len(o.older); n > 2*maxOrigins || n < maxOrigins {
+		t.Errorf("%d are remembered", n)
+	}
+}
+
+type countingPublisher struct{ n int }
+
+func (p *countingPublisher) Publish(_ context.Context, b event.Batch) ([]event.Receipt, error) {
+	p.n++
+	return make([]event.Receipt, len(b.Events)), nil
+}
+
+// With one way in, nothing is remembered.
+func TestOneWayInIsNotRemembered(t *testing.T) {
+	var o origins
+	w := &wayIn{new(countingPublisher), "webhook /a", &o}
+	if _, err := w.Publish(context.Background(), event.Batch{Events: []event.Event{{Channel: event.String("c"), ID: event.String("1")}}}); err != nil {
+		t.Fatal(err)
+	}
+	if len(o.newest) != 0 {
+		t.Errorf("%d are remembered", len(o.newest))
+	}
+}
