@@ -7,6 +7,7 @@ import (
 	"go/token"
 	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -279,6 +280,39 @@ func documentedIn(t *testing.T, p page, headings []string) []string {
 		}
 	}
 	return words
+}
+
+// What the page says that the log says, the source says.
+func TestDocsLogLines(t *testing.T) {
+	var source strings.Builder
+	for _, folder := range []string{"caddymodule", "webhook", "stream"} {
+		err := filepath.WalkDir(filepath.Join(root, folder), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			source.Write(text)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	page, err := os.ReadFile(filepath.Join(root, "caddymodule/README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(page), "| the log says |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	lines := regexp.MustCompile("(?m)^\\| `([^`]+)` \\|").FindAllStringSubmatch(table, -1)
+	if len(lines) < 10 {
+		t.Fatalf("%d lines found", len(lines))
+	}
+	for _, line := range lines {
+		if !strings.Contains(source.String(), line[1]) {
+			t.Errorf("nothing says %q any more", line[1])
+		}
+	}
 }
 
 // The page of metrics has all of them, and all reasons why a stream ends.
