@@ -55,6 +55,10 @@ func (p *pooledHub) Destruct() error {
 	if caddy.Exiting() {
 		return p.end() // the process waits for this to end
 	}
+	if n := p.Stats().Streams(); n > 0 {
+		hubLogger().Warn("a reload has taken away a hub, or given it another store: all of its streams end",
+			"hub", p.Name(), "streams", n)
+	}
 	go func() { // a reload does not wait; ends within closeWait
 		if err := p.end(); err != nil {
 			hubLogger().Error("closing a hub", "hub", p.Name(), "error", err)
@@ -94,6 +98,7 @@ func hubLogger() *slog.Logger {
 // it for every configuration with a `sidestream` handler. It has no options.
 type App struct {
 	tenancies map[string]*tenancy // by name of the hub
+	ctx       caddy.Context
 
 	stopWatching func()
 }
@@ -118,7 +123,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 
 // Provision implements caddy.Provisioner.
 func (a *App) Provision(ctx caddy.Context) error {
-	a.tenancies = map[string]*tenancy{}
+	a.tenancies, a.ctx = map[string]*tenancy{}, ctx
 	if err := ctx.GetMetricsRegistry().Register(collector{a}); err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
@@ -198,6 +203,7 @@ func (a *App) Start() error {
 		t.hub.mu.Unlock()
 	}
 	a.watch()
+	warnOfRoutes(a.ctx, a.ctx.Slogger())
 	return nil
 }
 

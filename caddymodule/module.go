@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -85,8 +86,9 @@ type Sidestream struct {
 	// siteName is the name of the site that the app is asked under, if it is.
 	siteName string
 
-	hubIsDefault bool
-	explainer    *Explainer // set where the handler is only there to explain
+	hubIsDefault  bool
+	closesSockets atomic.Bool // a reload closes WebSockets that pass by here
+	explainer     *Explainer  // set where the handler is only there to explain
 }
 
 // CaddyModule returns the Caddy module information.

@@ -151,3 +151,14 @@ func TestTwoBackendsNeedTwoHubs(t *testing.T) {
 		t.Errorf("the same backend twice: %v", err)
 	}
 }
+
+// A reload that gives a hub another store ends its streams, and says so.
+func TestReloadThatChangesTheStore(t *testing.T) {
+	s := newSite(t)
+	s.load(basics)
+	s.app.allow("tok", "1")
+	stream := s.open("/room/1/live.json", asBasic)
+	s.load(strings.Replace(basics, "store memory", "store file DIR/other.db", 1))
+	readToEnd(t, stream)
+	eventually(t, "a line of the log", func() bool { return strings.Contains(s.logs(), "all of its streams end") })
+}

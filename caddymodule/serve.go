@@ -24,6 +24,9 @@ func (s *Sidestream) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 		s.serveClaimed(w, r, claimed)
 		return nil
 	}
+	if len(r.Header["Upgrade"]) > 0 {
+		s.noteUpgrade(r)
+	}
 	shown, refuse := s.astray(r)
 	if shown == "" {
 		return next.ServeHTTP(w, r)
