@@ -117,7 +117,7 @@ func (s *Sidestream) provisionEndpoints() error {
 	}
 	s.server = &endpoint.Server{
 		Auth: s.auth, Intersect: s.Auth.Filter == filterIntersect, Hide: s.Auth.Hide, Revocable: s.Revoke != nil,
-		Address: clientAddress, Logger: s.logger,
+		Address: s.clientAddress, Logger: s.logger,
 	}
 	site := endpoint.Site{Realm: s.Realm, MaxChannels: s.Limits.Channels}
 	for name, kind := range s.Endpoints.kinds() {
@@ -136,7 +136,8 @@ func (s *Sidestream) provisionEndpoints() error {
 
 // origins says which web pages may open the streams of an endpoint.
 func (s *Sidestream) origins(e endpoint.Endpoint, cookies bool) *endpoint.Origins {
-	o := &endpoint.Origins{Cookies: cookies}
+	mask := s.auth.Mask()
+	o := &endpoint.Origins{Cookies: cookies, Headers: mask.Headers()}
 	if s.CORS != nil {
 		o.Listed = s.CORS.Origins
 	}

@@ -152,3 +152,32 @@ func TestForwardedFromATrustedProxy(t *testing.T) {
 		t.Errorf("the backend got %v", h)
 	}
 }
+
+// Behind a proxy that is not trusted, everybody is one client: the log says so
+// once.
+func TestUntrustedProxyIsNamedOnce(t *testing.T) {
+	lines := func(s *site) int { return strings.Count(s.logs(), "name it in trusted_proxies") }
+	for name, header := range map[string]string{"X-Forwarded-For": "203.0.113.9", "Forwarded": "for=203.0.113.9", "X-Real-Ip": "203.0.113.9"} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			s.load(basics)
+			s.app.allow("tok", "1")
+			s.open("/room/1/live.json", asBasic)
+			if lines(s) != 0 {
+				t.Error("a client without a proxy is warned about")
+			}
+			for range 3 {
+				s.open("/room/1/live.json", asBasic, name+": "+header)
+			}
+			eventually(t, "the log names the proxy", func() bool { return lines(s) == 1 })
+		})
+	}
+	s := newSite(t)
+	s.servers = behindProxy
+	s.load(basics)
+	s.app.allow("tok", "1")
+	s.open("/room/1/live.json", asBasic, "X-Forwarded-For: 203.0.113.9")
+	if lines(s) != 0 {
+		t.Error("a trusted proxy is warned about")
+	}
+}

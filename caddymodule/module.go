@@ -89,6 +89,7 @@ type Sidestream struct {
 	hubIsDefault  bool
 	closesSockets atomic.Bool // a reload closes WebSockets that pass by here
 	explainer     *Explainer  // set where the handler is only there to explain
+	untrusted     atomic.Bool // the log says that a proxy is not trusted
 }
 
 // CaddyModule returns the Caddy module information.

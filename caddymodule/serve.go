@@ -81,9 +81,23 @@ func apart(f func()) {
 	}
 }
 
+// forwardedHeaders are what a proxy says of its clients' addresses.
+var forwardedHeaders = []string{"X-Forwarded-For", "Forwarded", "X-Real-Ip"}
+
 // clientAddress is who asks, by Caddy's rules for trusted proxies. It is
-// invalid for a unix socket.
-func clientAddress(r *http.Request) netip.Addr {
+// invalid for a unix socket. Behind a proxy that is not trusted everybody has
+// the proxy's address, and limits by address are one for all: the log says so
+// once.
+func (s *Sidestream) clientAddress(r *http.Request) netip.Addr {
+	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); !trusted && !s.untrusted.Load() {
+		for _, name := range forwardedHeaders {
+			if r.Header.Get(name) != "" && s.untrusted.CompareAndSwap(false, true) {
+				s.logger.Warn("a client's address was forwarded by an address that is not trusted, so that limits by address count everybody behind it as one; "+
+					"if it is a proxy of yours, name it in trusted_proxies, a global option of Caddy",
+					"header", name, "address", r.RemoteAddr)
+			}
+		}
+	}
 	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
 	address, err := netip.ParseAddr(ip)
 	if err != nil {

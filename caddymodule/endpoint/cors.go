@@ -52,6 +52,8 @@ type Origins struct {
 	AnyToken bool
 	// Cookies: there are credentials that browsers send by themselves.
 	Cookies bool
+	// Headers are those that credentials may stand in, beside Authorization.
+	Headers []string
 }
 
 // allowed tells whether a page of this origin may read answers, and whether
@@ -100,7 +102,7 @@ func (p *Origins) preflight(w http.ResponseWriter, r *http.Request) {
 		h.Add("Vary", "Access-Control-Request-Headers")
 		h.Set("Access-Control-Allow-Methods", "POST, PUT, PATCH, DELETE, GET, OPTIONS")
 		h.Set("Access-Control-Allow-Headers", "Origin, Accept, Content-type, Authorization, X-CSRF-Token, "+
-			"X-Requested-With, X-Prototype-Version, Last-Event-ID, Cache-Control")
+			strings.Join(append([]string{"X-Requested-With, X-Prototype-Version, Last-Event-ID, Cache-Control"}, p.Headers...), ", "))
 		h.Set("Access-Control-Max-Age", "600")
 	}
 	w.WriteHeader(http.StatusNoContent)
