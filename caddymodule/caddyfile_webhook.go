@@ -22,6 +22,7 @@ package caddymodule
 //	    tolerance <duration>
 //	    gzip
 //	    allow_browser
+//	    never_retries
 //	}
 //
 // Several lines of `map` may stand in a block of their own.

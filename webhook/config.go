@@ -53,6 +53,12 @@ type Config struct {
 	// with an Origin or Sec-Fetch-Site header) are taken. Default: no, they
 	// get 403.
 	AllowBrowser bool `json:"allow_browser,omitempty"`
+
+	// Whether the app sends a delivery once, whatever becomes of it. Then each
+	// answer over HTTP/1.1 ends its connection: a connection that waits for the
+	// next delivery may be closed by a reload just as that is sent. Default: as
+	// the preset knows the app.
+	NeverRetries bool `json:"never_retries,omitempty"`
 }
 
 // Verify is how a delivery proves where it comes from.

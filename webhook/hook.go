@@ -23,6 +23,7 @@ type Hook struct {
 	ack          *Ack // nil: say where the event stands
 	conflict     bool // answer 409 to a message that contradicts an earlier one
 	allowBrowser bool
+	neverRetries bool
 	deliveryIDs  []string // headers that may hold the id of a delivery
 
 	budget *budget
@@ -40,7 +41,7 @@ func New(cfg Config) (*Hook, error) {
 	}
 	h := &Hook{
 		sender: sender, method: sender.Method, bodyTimeout: durationOr(cfg.BodyTimeout, DefaultBodyTimeout),
-		gzip: cfg.Gzip, ack: (*Ack)(sender.Answer), conflict: sender.Conflict, allowBrowser: cfg.AllowBrowser, budget: unverified, now: time.Now,
+		gzip: cfg.Gzip, ack: (*Ack)(sender.Answer), conflict: sender.Conflict, allowBrowser: cfg.AllowBrowser, neverRetries: cfg.NeverRetries || sender.NeverRetries, budget: unverified, now: time.Now,
 		deliveryIDs: slices.Concat(sender.Delivery, []string{"Webhook-Id", "Svix-Id", "Idempotency-Key"}),
 	}
 	if h.decoder, err = decode.NewDecoder(cfg.Config); err != nil {

@@ -33,6 +33,7 @@ import (
 //	ack STATUS [CONTENT-TYPE [BODY]]
 //	tolerance DURATION
 //	allow_browser
+//	never_retries
 func (c *Config) Option(name string, args []string) error {
 	if name == "preset" && len(args) == 2 {
 		if args[1] != "path" {
@@ -56,7 +57,7 @@ func (c *Config) Option(name string, args []string) error {
 	return nil
 }
 
-var optionNames = []string{"secret", "verify", "body_timeout", "gzip", "on_unmapped", "ack", "tolerance", "allow_browser"}
+var optionNames = []string{"secret", "verify", "body_timeout", "gzip", "on_unmapped", "ack", "tolerance", "allow_browser", "never_retries"}
 
 var optionSetters = map[string]func(*Config, []string) error{
 	"secret": func(c *Config, args []string) error {
@@ -72,6 +73,9 @@ var optionSetters = map[string]func(*Config, []string) error{
 	"gzip":         func(c *Config, args []string) error { return decode.SetFlag(&c.Gzip, args) },
 	"allow_browser": func(c *Config, args []string) error {
 		return decode.SetFlag(&c.AllowBrowser, args)
+	},
+	"never_retries": func(c *Config, args []string) error {
+		return decode.SetFlag(&c.NeverRetries, args)
 	},
 	"on_unmapped": func(c *Config, args []string) error {
 		if len(args) == 1 && args[0] != onUnmappedAck && args[0] != onUnmappedReject {

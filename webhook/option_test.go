@@ -65,6 +65,7 @@ func TestOptions(t *testing.T) {
 		on_unmapped reject
 		ack 200 json
 		allow_browser
+		never_retries
 	`)
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +89,7 @@ func TestOptions(t *testing.T) {
 			Timestamp: "{header.X-Ts}",
 		},
 		Secrets: []string{"one-long-one", "two-long-one", "{env.THREE}"}, BodyTimeout: decode.Duration(3 * time.Second), Gzip: true,
-		OnUnmapped: "reject", Ack: &Ack{200, "application/json", "{}"}, Tolerance: decode.Duration(2 * time.Minute), AllowBrowser: true,
+		OnUnmapped: "reject", Ack: &Ack{200, "application/json", "{}"}, Tolerance: decode.Duration(2 * time.Minute), AllowBrowser: true, NeverRetries: true,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

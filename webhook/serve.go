@@ -64,6 +64,9 @@ func (h *Hook) Serve(w http.ResponseWriter, r *http.Request, vars map[string]str
 			w.Header().Set("Retry-After", retryAfter)
 		}
 	}
+	if h.neverRetries && r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close")
+	}
 	out.Status = a.status
 	a.write(w)
 	return out

@@ -323,3 +323,38 @@ func packed(s string) string {
 	_ = w.Close()
 	return b.String()
 }
+
+// The connection of an app that never retries ends with each answer, whatever the
+// answer is: idle, it could be closed by a reload under the next delivery.
+func TestNeverRetriesClosesConnections(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		cfg  Config
+		r    *http.Request
+		want string
+	}{
+		{"own form", own(), post(goodBody), ""},
+		{"own form that says so", own("never_retries"), post(goodBody), "close"},
+		{"refused", own("never_retries", "secret good-token", "verify bearer"), post(goodBody), "close"},
+		{"mattermost", own("preset mattermost"), post(`{"channel_id":"1","post_id":"2","text":"x"}`), "close"},
+		{"standardwebhooks", own("preset standardwebhooks"), post(goodBody), ""},
+	} {
+		h, err := New(test.cfg)
+		if err != nil {
+			t.Fatalf("%s: %v", test.name, err)
+		}
+		resp, _ := serve(h, test.r, nil, &memory{})
+		if got := resp.Header.Get("Connection"); got != test.want {
+			t.Errorf("%s: Connection %q, not %q, with %s", test.name, got, test.want, resp.Status)
+		}
+	}
+	h, err := New(own("never_retries"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := post(goodBody)
+	r.ProtoMajor = 2
+	if resp, _ := serve(h, r, nil, &memory{}); resp.Header.Get("Connection") != "" {
+		t.Error("over HTTP/2, one delivery ends the connection of all")
+	}
+}

@@ -31,7 +31,7 @@ type scenario struct {
 var scenarios = []scenario{
 	idleHTTP1, idleTLS, idleHTTP2,
 	fanOut, fullSpeed, manyChannels, slowReaders,
-	connectStorm, opening, resumeStorm, reloads, doubling,
+	connectStorm, opening, resumeStorm, reloads, reloadPosts, doubling,
 	ingest, redisNodes,
 }
 

@@ -30,6 +30,8 @@ type sidestreamSite struct {
 	auth      string        // address of the backend to ask; default: nobody
 	recheck   time.Duration // of open streams; default: Sidestream's
 	events    int           // history of a channel; default: 1000
+	// neverRetries closes the connection of each webhook.
+	neverRetries bool
 }
 
 func (s sidestreamSite) directives() string {
@@ -46,10 +48,15 @@ func (s sidestreamSite) directives() string {
 	if s.events > 0 {
 		events = s.events
 	}
+	retries := ""
+	if s.neverRetries {
+		retries = "never_retries"
+	}
 	return fmt.Sprintf(`sidestream %s {
 		webhook /publish {
 			preset campfire_classic
 			verify none
+			%s
 		}
 		%s
 		%s
@@ -57,7 +64,7 @@ func (s sidestreamSite) directives() string {
 			store %s
 			per_channel %d
 		}
-	}`, backend, auth, heartbeat, s.store, events)
+	}`, backend, retries, auth, heartbeat, s.store, events)
 }
 
 func (s site) caddyfile() string {

@@ -6,7 +6,7 @@ package decode
 // 204 without one. The payload holds the bot's key in room.path.
 var campfirePreset = preset{
 	name:    "campfire",
-	sender:  Sender{Scheme: "path", Answer: &Answer{Status: 204}},
+	sender:  Sender{Scheme: "path", Answer: &Answer{Status: 204}, NeverRetries: true},
 	format:  JSON,
 	secrets: []string{"room.path"},
 	rules: []MapRule{

@@ -6,7 +6,7 @@ package decode
 // apart: a delivery that is sent again repeats the edit, which changes nothing.
 var discoursePreset = preset{
 	name:   "discourse",
-	sender: Sender{Scheme: "discourse", Answer: emptyJSON},
+	sender: Sender{Scheme: "discourse", Answer: emptyJSON, NeverRetries: true},
 	format: JSON,
 	rules: []MapRule{
 		{Field: "channel", Value: "{json.chat_message.message.chat_channel_id ?? json.chat_message.channel.id}"},

@@ -6,7 +6,7 @@ package decode
 // (docs.github.com/en/webhooks/using-webhooks/creating-webhooks).
 var githubPreset = preset{
 	name:     "github",
-	sender:   Sender{Scheme: "github", Delivery: []string{"X-GitHub-Delivery"}, Answer: emptyJSON},
+	sender:   Sender{Scheme: "github", Delivery: []string{"X-GitHub-Delivery"}, Answer: emptyJSON, NeverRetries: true},
 	document: "payload",
 	rules: []MapRule{
 		{Field: "channel", Value: "{json.repository.full_name}"},

@@ -5,7 +5,7 @@ package decode
 // the payload, one for each webhook.
 var mattermostPreset = preset{
 	name:    "mattermost",
-	sender:  Sender{Scheme: "token", Answer: emptyJSON},
+	sender:  Sender{Scheme: "token", Answer: emptyJSON, NeverRetries: true},
 	secrets: []string{"token"},
 	rules: []MapRule{
 		{Field: "channel", Value: eitherBody("channel_id")},

@@ -6,7 +6,7 @@ package decode
 // no message and are dropped. An empty answer counts as a failure.
 var rocketchatPreset = preset{
 	name:    "rocketchat",
-	sender:  Sender{Scheme: "token", Answer: emptyJSON},
+	sender:  Sender{Scheme: "token", Answer: emptyJSON, NeverRetries: true},
 	format:  JSON,
 	secrets: []string{"token"},
 	rules: []MapRule{

@@ -6,7 +6,7 @@ package decode
 var slackPreset = preset{
 	name:    "slack",
 	aliases: []string{"slack_legacy"},
-	sender:  Sender{Scheme: "token", Answer: emptyJSON},
+	sender:  Sender{Scheme: "token", Answer: emptyJSON, NeverRetries: true},
 	usual:   Form,
 	secrets: []string{"token"},
 	rules: []MapRule{

@@ -16,6 +16,8 @@ type Sender struct {
 	// Answer is what the app wants to hear; nil for one that says where the
 	// events stand.
 	Answer *Answer
+	// NeverRetries: the app sends a delivery once, whatever becomes of it.
+	NeverRetries bool
 	// Conflict: a message that contradicts an earlier one gets 409.
 	Conflict bool
 	// Protocol is what the app asks beside its deliveries.

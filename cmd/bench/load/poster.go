@@ -25,6 +25,9 @@ const postTimeout = 30 * time.Second
 // post sends one request and reads its answer. After an error the next one has
 // a new connection.
 func (p *poster) post(path string, body []byte) error {
+	if p.conn != nil && stale(p.conn) {
+		p.close()
+	}
 	if p.conn == nil {
 		c, err := net.DialTimeout("tcp", p.addr, postTimeout)
 		if err != nil {
