@@ -189,6 +189,13 @@ func closedHub(name string, locked error) (*pooledHub, error) {
 	return &pooledHub{Hub: h, locked: locked}, h.Close(context.Background())
 }
 
+// runs tells whether some configuration has started with the hub.
+func (p *pooledHub) runs() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.live) > 0
+}
+
 // Start implements caddy.App: from now on this configuration's settings count.
 func (a *App) Start() error {
 	for _, t := range a.tenancies {

@@ -163,7 +163,10 @@ func (s *Sidestream) joinHub(ctx caddy.Context, repl *caddy.Replacer) error {
 	if err := s.joinGate(app); err != nil {
 		return err
 	}
-	if s.hub, err = app.join(s.Hub, *s.History, s.hubConfig(), func() { s.gate.activate(app, s) }); err != nil {
+	if s.hub, err = app.join(s.Hub, *s.History, s.hubConfig(), func() {
+		s.gate.activate(app, s)
+		s.interrupted()
+	}); err != nil {
 		return err
 	}
 	s.gate.activateFirst(app, s)
@@ -178,6 +181,12 @@ func (s *Sidestream) joinHub(ctx caddy.Context, repl *caddy.Replacer) error {
 	t.gate = s.gate
 	for _, h := range s.Webhooks {
 		h.counts, h.in = t.hub.counts(h.shownPath()), t.hub.wayIn("webhook "+h.shownPath())
+		if h.hook.Unrepeated() {
+			h.in.unrepeated = true
+			if !t.hub.runs() {
+				s.hub.Doubt(h.in.name) // a server may open before the app has started
+			}
+		}
 	}
 	if err := s.redisSources(app); err != nil {
 		return err

@@ -16,13 +16,20 @@ type wayIn struct {
 	event.Publisher
 	name    string // as an operator knows it
 	origins *origins
+	// unrepeated: what the sender got no answer to, it does not send again.
+	unrepeated bool
 }
 
 // wayIn gives a way in its place in the hub.
-func (p *pooledHub) wayIn(name string) *wayIn { return &wayIn{p, name, &p.origins} }
+func (p *pooledHub) wayIn(name string) *wayIn {
+	return &wayIn{Publisher: p, name: name, origins: &p.origins}
+}
 
 // Publish implements event.Publisher.
 func (w *wayIn) Publish(ctx context.Context, b event.Batch) ([]event.Receipt, error) {
+	if w.unrepeated {
+		b.Unrepeated = w.name
+	}
 	receipts, err := w.Publisher.Publish(ctx, b)
 	if err != nil || !w.origins.several(w.name) {
 		return receipts, err

@@ -64,7 +64,7 @@ func (p *countingPublisher) Publish(_ context.Context, b event.Batch) ([]event.R
 // With one way in, nothing is remembered.
 func TestOneWayInIsNotRemembered(t *testing.T) {
 	var o origins
-	w := &wayIn{new(countingPublisher), "webhook /a", &o}
+	w := &wayIn{Publisher: new(countingPublisher), name: "webhook /a", origins: &o}
 	if _, err := w.Publish(context.Background(), event.Batch{Events: []event.Event{{Channel: event.String("c"), ID: event.String("1")}}}); err != nil {
 		t.Fatal(err)
 	}

@@ -207,6 +207,16 @@ func (s *Sidestream) serveWebhook(w http.ResponseWriter, r *http.Request, h *Web
 	s.logWebhook(h, &outcome)
 }
 
+// interrupted has it noted that senders that do not repeat may have found nobody
+// here: while the process was not there, or while Caddy has changed its servers.
+func (s *Sidestream) interrupted() {
+	for _, h := range s.Webhooks {
+		if h.hook.Unrepeated() {
+			s.hub.Interrupted(h.in.name)
+		}
+	}
+}
+
 // logWebhook writes what the operator has to know of a delivery: what fails, one
 // line a second, what cannot be mapped, one a minute, and once that times cannot
 // be read. The counts have all.

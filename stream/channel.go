@@ -23,6 +23,7 @@ type channel struct {
 
 	// Guarded by Hub.mu.
 	listeners int
+	ready     []<-chan struct{} // what Interest said, see there
 	idleSince int64
 	idle      *list.Element // in Hub.idle, while there are no listeners
 

@@ -364,7 +364,11 @@ func (s *Stream) dropPage(of *channel) {
 func (sh *shard) took(s *Stream, n int) {
 	s.bytes += uint64(n)
 	sh.counters.bytes.Add(uint64(n))
-	if n > 0 && !s.live {
+	if n == 0 {
+		return
+	}
+	s.wrote = sh.clock
+	if !s.live {
 		s.lastTaken = now()
 	}
 }

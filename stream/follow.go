@@ -212,7 +212,7 @@ func (sh *shard) restart(s *Stream, head event.Cursor, reason event.Reason) {
 		*sub = subscription{ch: sub.ch, place: sub.place, since: head.Seq}
 	}
 	for i := range s.acts { // what they were to follow will not come
-		s.acts[i].after = 0
+		s.acts[i].after = event.Cursor{}
 	}
 	gap := s.spec.Format.Gap(nil, event.Missing{To: head, Reason: reason})
 	if sh.writeNext(s, s.encoding().frame(gap)) && s.state == open {

@@ -68,4 +68,5 @@ func (g *gathering) add(p *publication) {
 	if m := p.batch.Mark; m != nil {
 		g.marks = append(g.marks, *m)
 	}
+	g.marks = append(g.marks, p.marks...)
 }

@@ -7,8 +7,10 @@ import (
 )
 
 // wheel has the streams of one heartbeat period, in one bucket for each tick of
-// the period: each tick, one bucket is written to.
+// the period, and one more: each tick, one bucket is written to. A stream that was
+// written to since is not; it goes on to the bucket in which its period is over.
 type wheel struct {
+	period  int64
 	step    int64 // between two buckets
 	buckets [][]*Stream
 	next    int   // bucket
@@ -29,7 +31,7 @@ type beatFrame struct {
 
 func newWheel(period time.Duration) *wheel {
 	n := max(1, int(period/tick))
-	return &wheel{step: int64(period) / int64(n), buckets: make([][]*Stream, n), at: now()}
+	return &wheel{period: int64(period), step: int64(period) / int64(n), buckets: make([][]*Stream, n+1), at: now()}
 }
 
 // addBeat puts a stream into the wheel of its period. Streams go around the
@@ -40,14 +42,18 @@ func (sh *shard) addBeat(s *Stream) {
 		w = newWheel(s.spec.Heartbeat)
 		sh.beats[s.spec.Heartbeat] = w
 	}
-	w.fill = (w.fill + 1) % len(w.buckets)
-	b := &w.buckets[w.fill]
-	s.beat = beatPlace{int32(w.fill), int32(len(*b))}
+	w.fill = (w.fill + 1) % (len(w.buckets) - 1) // not later than a period from now
+	w.put(s, (w.next+w.fill)%len(w.buckets))
+}
+
+func (w *wheel) put(s *Stream, bucket int) {
+	b := &w.buckets[bucket]
+	s.beat = beatPlace{int32(bucket), int32(len(*b))}
 	*b = append(*b, s)
 }
 
-func (sh *shard) removeBeat(s *Stream) {
-	b := &sh.beats[s.spec.Heartbeat].buckets[s.beat.bucket]
+func (w *wheel) remove(s *Stream) {
+	b := &w.buckets[s.beat.bucket]
 	last := len(*b) - 1
 	(*b)[s.beat.index] = (*b)[last]
 	(*b)[s.beat.index].beat.index = s.beat.index
@@ -57,20 +63,46 @@ func (sh *shard) removeBeat(s *Stream) {
 	}
 }
 
+func (sh *shard) removeBeat(s *Stream) { sh.beats[s.spec.Heartbeat].remove(s) }
+
 // beatWheel writes the heartbeats that are due.
 func (sh *shard) beatWheel(w *wheel, t int64) {
 	if t-w.at > w.step*int64(len(w.buckets)) {
 		w.at = t // the shard slept, having no streams
 	}
 	for ; w.at <= t; w.at += w.step {
-		b := w.buckets[w.next]
-		for i := len(b) - 1; i >= 0; i-- {
-			if i < len(b) && b[i] != nil {
-				sh.heartbeat(b[i])
+		bucket := w.next
+		w.next = (w.next + 1) % len(w.buckets)
+		// From the end: who goes on to another bucket, or ends, is replaced by the
+		// last one.
+		for i := len(w.buckets[bucket]) - 1; i >= 0; i-- {
+			if b := w.buckets[bucket]; i < len(b) {
+				sh.visit(w, b[i], t)
 			}
 		}
-		w.next = (w.next + 1) % len(w.buckets)
 	}
+}
+
+// visit writes a stream's heartbeat, unless its client got something a while ago
+// that is shorter than the period. It goes to the bucket whose time comes no later
+// than a period after what it got last; those that got it together, events of one
+// channel, are spread over the last quarter before that. The first one comes in any
+// case: so streams stay spread over the whole period that were opened together.
+func (sh *shard) visit(w *wheel, s *Stream, t int64) {
+	n := int64(len(w.buckets) - 1)
+	left := (s.wrote + w.period - t) / w.step // ticks until its period is over
+	if left <= 0 || !s.beating {
+		s.beating = true
+		sh.heartbeat(s)
+		if s.state == gone || s.state == ending || s.state == finished {
+			return // it has left the wheel
+		}
+		left = n
+	} else if quarter := min(n/4, left-1); quarter > 0 {
+		left -= int64(s.slot) % (quarter + 1)
+	}
+	w.remove(s)
+	w.put(s, int((int64(w.next)-1+left+int64(len(w.buckets)))%int64(len(w.buckets))))
 }
 
 // heartbeat writes to a stream, unless its connection has not even taken its

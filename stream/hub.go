@@ -52,6 +52,7 @@ type Hub struct {
 	channels  map[string]*channel
 	idle      list.List // of the channels without listeners, the longest so first
 	patterns  patterns
+	uncertain uncertainty
 	homes     int // given out; see channel.home
 	interest  Interest
 	windows   atomic.Int64 // bytes of all windows together
@@ -75,6 +76,7 @@ func Open(name string, l log.Log, cfg Config) (*Hub, error) {
 	h.Configure(cfg)
 	head := l.Head()
 	h.head.Store(&head)
+	h.uncertain.begin(head)
 	for i := range shardCount() {
 		p, err := conn.NewPoller()
 		if err != nil {
@@ -163,6 +165,7 @@ func (h *Hub) Close(ctx context.Context) error {
 	}
 	h.fetchers.close()
 	h.rights.close()
+	h.uncertain.work.Wait()
 	<-h.writerDone
 	<-h.followerDone
 	h.writing.Lock() // a sender may be at it
@@ -251,7 +254,7 @@ func (h *Hub) Attach(o Opening) (*Stream, error) {
 	s := &Stream{
 		conn: o.Conn, spec: o.Spec, ticket: o.Ticket, input: o.Input, onClose: o.OnClose, standing: o.Standing,
 		enc: number, framing: o.Conn.Framing(),
-		within: o.Start.epoch, cursor: o.Start.Seq, asked: o.Start.Asked || o.Spec.Format.Resumable(), oldest: o.Start.oldest, told: o.Start.told,
+		began: o.Start.head, within: o.Start.epoch, cursor: o.Start.Seq, asked: o.Start.Asked || o.Spec.Format.Resumable(), oldest: o.Start.oldest, told: o.Start.told,
 		opened: now(), lastTaken: now(),
 	}
 	s.shard = h.shards[h.home(o.Channels)]
@@ -279,7 +282,7 @@ func (h *Hub) home(channels []string) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(channels) > 0 {
-		if ch, _ := h.channel(channels[0]); ch.listeners < crowd {
+		if ch := h.channel(channels[0]); ch.listeners < crowd {
 			return ch.home
 		}
 	}
@@ -291,7 +294,7 @@ func (h *Hub) home(channels []string) int {
 func (h *Hub) join(name string, shard int) *channel {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	ch, _ := h.channel(name)
+	ch := h.channel(name)
 	h.listen(ch)
 	ch.listening[shard].Add(1)
 	return ch
@@ -353,8 +356,8 @@ func (h *Hub) all() iter.Seq[*channel] {
 type Interest func(channel string, on bool) (ready []<-chan struct{})
 
 // channel finds or makes a channel. Called with h.mu held.
-func (h *Hub) channel(name string) (ch *channel, ready []<-chan struct{}) {
-	ch = h.channels[name]
+func (h *Hub) channel(name string) *channel {
+	ch := h.channels[name]
 	if ch == nil {
 		h.homes++
 		ch = newChannel(name, len(h.shards), h.Head())
@@ -362,10 +365,10 @@ func (h *Hub) channel(name string) (ch *channel, ready []<-chan struct{}) {
 		h.channels[name] = ch
 		h.rest(ch)
 		if h.interest != nil {
-			ready = h.interest(name, true)
+			ch.ready = h.interest(name, true)
 		}
 	}
-	return ch, ready
+	return ch
 }
 
 // OnInterest has f told, first of the channels that are listened to now. nil
@@ -375,24 +378,26 @@ func (h *Hub) OnInterest(f Interest) {
 	defer h.mu.Unlock()
 	h.interest = f
 	if f != nil {
-		for name := range h.channels {
-			f(name, true)
+		for name, ch := range h.channels {
+			ch.ready = f(name, true)
 		}
 	}
 }
 
 // expect tells whoever brings events in on demand that somebody will listen to
-// the channels, and waits a little until what comes from now on is heard.
-func (h *Hub) expect(channels []string) {
+// the channels, and waits a little until what comes from now on is heard, and
+// until the log has the gaps for what was not. It tells whether that is so.
+func (h *Hub) expect(channels []string) (heard bool) {
 	var ready []<-chan struct{}
 	h.mu.Lock()
 	for _, name := range channels {
-		_, r := h.channel(name)
-		ready = append(ready, r...)
+		ch := h.channel(name)
+		ch.ready = slices.DeleteFunc(ch.ready, isClosed)
+		ready = append(ready, ch.ready...)
 	}
 	h.mu.Unlock()
 	if len(ready) == 0 {
-		return
+		return true
 	}
 	patience := time.NewTimer(interestWait)
 	defer patience.Stop()
@@ -400,8 +405,18 @@ func (h *Hub) expect(channels []string) {
 		select {
 		case <-r:
 		case <-patience.C:
-			return // a gap will be told when it is heard
+			return false // a gap will be told when it is heard
 		}
+	}
+	return true
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -174,7 +174,7 @@ func TestSlowClient(t *testing.T) {
 			case <-time.After(20 * time.Second):
 				t.Fatal("the slow client was never closed")
 			}
-			if slow.drained() {
+			if slow.drained() && kind != "handler" { // where the server ends the body
 				t.Error("the body of the slow client ended as if it were whole")
 			}
 		})

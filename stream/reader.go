@@ -72,7 +72,7 @@ func (r *Reader) Join(channel string, start Start) {
 	}
 	h := r.hub
 	h.mu.Lock()
-	ch, _ := h.channel(channel)
+	ch := h.channel(channel)
 	h.listen(ch)
 	h.mu.Unlock()
 	p := readerPlace{ch: ch, at: max(start.Seq, start.behind[channel]), told: start.told}
@@ -238,7 +238,7 @@ func (r *Reader) Done(t Taken) {
 		p := &r.places[i]
 		p.at = max(p.at, t.pos)
 		for _, m := range t.Missing {
-			if m.Channel == p.ch.name {
+			if m.Channel == p.ch.name && m.Reason != event.IngestUncertain {
 				p.at = max(p.at, m.To.Seq)
 			}
 		}
@@ -313,7 +313,9 @@ func (r *Reader) take(limit int) (t Taken, err error) {
 func (r *Reader) next(p *readerPlace, head event.Cursor, limit int) (row, []event.Missing, error) {
 	at := p.at
 	for _, m := range p.missing {
-		at = max(at, m.To.Seq)
+		if m.Reason != event.IngestUncertain { // of that, what there is still follows
+			at = max(at, m.To.Seq)
+		}
 	}
 	if at >= head.Seq {
 		return row{upto: head.Seq}, nil, nil
@@ -361,6 +363,17 @@ func (r *Reader) next(p *readerPlace, head event.Cursor, limit int) (row, []even
 		next.upto = entries[len(entries)-1].Seq
 	}
 	return next, missing, nil
+}
+
+// interrupted notes what is uncertain of the reader's channels.
+func (r *Reader) interrupted(channel string, at event.Cursor) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if i := r.place(channel, false); i >= 0 && r.epoch == at.Epoch && r.places[i].at < at.Seq {
+		p := &r.places[i]
+		p.missing = append(p.missing, event.Missing{Channel: channel, To: at, Reason: event.IngestUncertain})
+		r.stir()
+	}
 }
 
 func (c *channel) addReader(r *Reader) {

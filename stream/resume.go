@@ -35,6 +35,8 @@ type Start struct {
 	Asked bool
 
 	epoch  event.Epoch // Seq is a position of it
+	head   uint64      // where the hub was: what was uncertain then is in Missing
+	gap    bool        // behind Seq stands a gap, which the stream tells of in its place
 	oldest bool
 	told   uint64            // what is missing up to here needs no signal
 	behind map[string]uint64 // of channels that begin later than Seq
@@ -59,6 +61,8 @@ func (s Start) Resume() string {
 		return ""
 	case len(s.Missing) > 0:
 		return "gap;reason=" + string(s.Missing[0].Reason)
+	case s.gap:
+		return "gap;reason=" + string(event.IngestUncertain)
 	}
 	return "complete"
 }
@@ -66,29 +70,49 @@ func (s Start) Resume() string {
 // Resolve finds where a stream of these channels begins. What it says stays
 // true until the stream is attached, however long that takes.
 func (h *Hub) Resolve(channels []string, from From) (Start, error) {
-	h.expect(channels)
-	return h.Preview(channels, from)
+	heard := h.expect(channels)
+	return h.resolve(channels, from, heard)
 }
 
 // Preview is Resolve for somebody who opens no stream: nothing is kept in memory
 // for the channels, and no source is told of them.
 func (h *Hub) Preview(channels []string, from From) (Start, error) {
+	return h.resolve(channels, from, true)
+}
+
+func (h *Hub) resolve(channels []string, from From, heard bool) (Start, error) {
+	start, head, err := h.find(channels, from)
+	if err == nil && from.Shown != nil {
+		start, err = h.bound(start, channels, from, head)
+	}
+	if err == nil {
+		start, err = h.doubt(channels, start, from, head, heard)
+	}
+	if err != nil {
+		return Start{}, fmt.Errorf("looking up where to begin: %w", err)
+	}
+	return start, nil
+}
+
+// find finds the place that a client asks for, and says where the head was then.
+func (h *Hub) find(channels []string, from From) (Start, event.Cursor, error) {
 	head := h.Head()
 	if head.Epoch == (event.Epoch{}) || h.follower != nil && h.follower.degraded.Load() {
-		return Start{}, event.ErrUnavailable // a shared log that was never reached, or not for long
+		return Start{}, head, event.ErrUnavailable // a shared log that was never reached, or not for long
 	}
-	var start Start
-	var err error
 	if from.Cursor == "" {
 		if _, err := event.ParseCursor(from.MessageID); err == nil {
 			from.Cursor = from.MessageID
 		}
 	}
+	var start Start
+	var later event.Cursor
+	var err error
 	switch {
 	case from.Cursor != "":
-		start, err = h.resolveCursor(channels, from, head)
+		start, later, err = h.resolveCursor(channels, from, head)
 	case from.MessageID != "":
-		start, err = h.resolveMessage(channels, from, head)
+		start, later, err = h.resolveMessage(channels, from, head)
 	case from.Since > 0:
 		var seq uint64
 		seq, err = h.log.SeqBefore(time.Now().Add(-from.Since))
@@ -97,46 +121,49 @@ func (h *Hub) Preview(channels []string, from From) (Start, error) {
 	default:
 		start = Start{Seq: head.Seq, oldest: from.Oldest}
 	}
-	if err != nil {
-		return Start{}, fmt.Errorf("looking up where to begin: %w", err)
+	if err == nil && later.Seq > 0 {
+		if err = h.untilShown(later); err == nil {
+			return h.find(channels, from)
+		}
 	}
-	start.epoch = head.Epoch
-	if from.Shown != nil {
-		return h.bound(start, channels, from, head)
-	}
-	return start, nil
+	start.epoch, start.head = head.Epoch, head.Seq
+	return start, head, err
 }
 
-func (h *Hub) resolveCursor(channels []string, from From, head event.Cursor) (Start, error) {
+// resolveCursor begins at a cursor. What it returns as later has to be shown here
+// first: another node has shown it already.
+func (h *Hub) resolveCursor(channels []string, from From, head event.Cursor) (start Start, later event.Cursor, err error) {
 	c, err := event.ParseCursor(from.Cursor)
 	if err != nil {
-		return h.lost(event.Cursor{}, from, head, event.EpochChanged), nil
+		return h.lost(event.Cursor{}, from, head, event.EpochChanged), later, nil
 	}
 	ahead := c.Seq > head.Seq
 	if c.Epoch != head.Epoch || ahead && h.follower == nil {
-		return h.lost(c, from, head, event.EpochChanged), nil
+		return h.lost(c, from, head, event.EpochChanged), later, nil
 	}
 	if c.Seq > 0 {
 		tag, known, err := h.log.TagAt(c.Seq)
 		if err != nil {
-			return Start{}, err
+			return Start{}, later, err
 		}
 		if known && tag != c.Tag || ahead && !known {
-			return h.lost(c, from, head, event.EpochChanged), nil
+			return h.lost(c, from, head, event.EpochChanged), later, nil
 		}
 	}
 	if ahead { // another node has shown it already
-		return h.resolveLater(channels, from, c)
+		return Start{}, c, nil
 	}
-	return h.resolveSeq(channels, c, from, head)
+	start, err = h.resolveSeq(channels, c, from, head)
+	return start, later, err
 }
 
-func (h *Hub) resolveMessage(channels []string, from From, head event.Cursor) (Start, error) {
+// resolveMessage begins behind a message; later is as of resolveCursor.
+func (h *Hub) resolveMessage(channels []string, from From, head event.Cursor) (start Start, later event.Cursor, err error) {
 	var first uint64
 	for _, name := range channels {
 		seq, ok, err := h.log.SeqOf(name, from.MessageID)
 		if err != nil {
-			return Start{}, err
+			return Start{}, later, err
 		}
 		// Flowdock's ids were unique within one flow only: where two channels
 		// know the id, the client may have seen only the first of the two.
@@ -145,32 +172,33 @@ func (h *Hub) resolveMessage(channels []string, from From, head event.Cursor) (S
 		}
 	}
 	if first == 0 {
-		return h.lost(event.Cursor{}, from, head, event.Trimmed), nil
+		return h.lost(event.Cursor{}, from, head, event.Trimmed), later, nil
 	}
 	if first > head.Seq && h.follower != nil {
-		return h.resolveLater(channels, from, event.Cursor{Epoch: head.Epoch, Seq: first})
+		return Start{}, event.Cursor{Epoch: head.Epoch, Seq: first}, nil
 	}
 	found, err := h.cursorOf(min(first, head.Seq), head.Epoch) // it may be stored and not yet shown
 	if err != nil {
-		return Start{}, err
+		return Start{}, later, err
 	}
-	return h.resolveSeq(channels, found, from, head)
+	start, err = h.resolveSeq(channels, found, from, head)
+	return start, later, err
 }
 
-// resolveLater resolves when everything up to c, which a shared log holds, is
-// shown here, or c's epoch is over.
-func (h *Hub) resolveLater(channels []string, from From, c event.Cursor) (Start, error) {
+// untilShown waits until everything up to c, which a shared log holds, is shown
+// here, or c's epoch is over.
+func (h *Hub) untilShown(c event.Cursor) error {
 	shown := make(chan struct{})
 	h.follower.await(c, func() { close(shown) })
 	timeout := time.NewTimer(sharedWait)
 	defer timeout.Stop()
 	select {
 	case <-shown:
-		return h.Resolve(channels, from)
+		return nil
 	case <-timeout.C:
-		return Start{}, event.ErrUnavailable
+		return event.ErrUnavailable
 	case <-h.closing:
-		return Start{}, event.ErrClosed
+		return event.ErrClosed
 	}
 }
 

@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"log/slog"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -28,10 +29,12 @@ type shard struct {
 	leaving  []*Stream // finished ones, in the order of their deadlines
 	beats    map[time.Duration]*wheel
 	drainer  *drainer
+	doubts   []doubt   // the last interruptions, for streams that were opened beside them
 	last     run       // the run that was made last
 	one      [1][]byte // what is written by itself
 	beat     beatFrame
 	counters shardCounters
+	clock    int64 // when this round of work began; see now
 	nextTick int64
 	stopping bool
 
@@ -114,9 +117,9 @@ func (sh *shard) helpOut(ch *channel) (done bool) {
 	if sh.stopping {
 		return false
 	}
-	start := now()
+	sh.clock = now()
 	sh.fanOut(ch)
-	sh.counters.loop(now() - start)
+	sh.counters.loop(now() - sh.clock)
 	return true
 }
 
@@ -143,7 +146,8 @@ func (sh *shard) run() {
 			sh.cut(WriteFailed)
 			break
 		}
-		start := now()
+		sh.clock = now()
+		start := sh.clock
 		sh.work()
 		sh.counters.loop(now() - start)
 	}
@@ -194,6 +198,7 @@ func (sh *shard) work() {
 // tick does what time asks for.
 func (sh *shard) tick() {
 	t := now()
+	sh.clock = t
 	for _, w := range sh.beats {
 		sh.beatWheel(w, t)
 	}
@@ -227,15 +232,26 @@ func (sh *shard) ready(s *Stream, e conn.Event) {
 	}
 }
 
+// yieldEvery is after how many streams a shard lets others run. The system calls by
+// which it writes are too short for Go's scheduler to notice: a shard with many
+// streams would keep its core for itself, and those who bring the next messages
+// waiting.
+const yieldEvery = 64
+
 // fanOut delivers what is new in a channel.
 func (sh *shard) fanOut(ch *channel) {
 	// deliver may end a stream, which puts the roster's last one in its place:
 	// from the end, nobody is passed over.
 	for i := len(ch.rosters[sh.index]) - 1; i >= 0; i-- {
-		if list := ch.rosters[sh.index]; i < len(list) {
-			if s := list[i].s; s.attentive() {
-				sh.deliver(s)
-			}
+		list := ch.rosters[sh.index]
+		if i >= len(list) {
+			continue
+		}
+		if s := list[i].s; s.attentive() {
+			sh.deliver(s)
+		}
+		if i%yieldEvery == yieldEvery-1 {
+			runtime.Gosched()
 		}
 	}
 }
@@ -308,6 +324,9 @@ func (sh *shard) adopt(s *Stream, o opener) {
 	}
 	if s.attentive() {
 		sh.deliver(s)
+	}
+	for _, d := range sh.doubts {
+		sh.tellDoubt(s, d)
 	}
 	if s.input == nil || !s.running() {
 		return

@@ -9,8 +9,9 @@ import (
 // act is something that a stream was asked for and that has its place in what the
 // client gets: a word, or a channel that joins.
 type act struct {
-	after uint64 // its turn comes when everything up to here was given to the connection
-	word  []byte // in its frame
+	after event.Cursor // its turn comes when everything up to here was given to the connection
+	word  []byte       // in its frame
+	gap   *event.Missing
 
 	join  *channel
 	start Start
@@ -73,7 +74,7 @@ func (sh *shard) act(s *Stream, a act) {
 		}
 		return
 	}
-	a.after = sh.hub.Head().Seq
+	a.after = sh.hub.Head()
 	s.acts = append(s.acts, a)
 	s.unsaid += len(a.word)
 	if s.attentive() {
@@ -86,7 +87,7 @@ func (sh *shard) act(s *Stream, a act) {
 
 // nextAct does what has its turn now, and tells whether there was something.
 func (sh *shard) nextAct(s *Stream) bool {
-	if len(s.acts) == 0 || s.late > 0 || s.cursor < s.acts[0].after || s.within != sh.hub.Head().Epoch {
+	if len(s.acts) == 0 || s.late > 0 || s.cursor < s.acts[0].after.Seq || s.within != sh.hub.Head().Epoch {
 		return false
 	}
 	a := s.acts[0]
@@ -94,9 +95,15 @@ func (sh *shard) nextAct(s *Stream) bool {
 	if s.acts = s.acts[1:]; len(s.acts) == 0 {
 		s.acts = nil
 	}
-	if a.join != nil {
+	switch {
+	case a.join != nil:
 		sh.joined(s, a.join, a.start)
-	} else {
+	case a.gap != nil:
+		if a.gap.At = a.after; s.cursor != a.after.Seq { // a reset came in between, and was told
+			return true
+		}
+		sh.write(s, s.encoding().frame(s.spec.Format.Gap(nil, *a.gap)))
+	default:
 		s.unsaid -= len(a.word)
 		sh.write(s, a.word)
 	}
@@ -106,7 +113,7 @@ func (sh *shard) nextAct(s *Stream) bool {
 // actLimit is up to where events may be delivered before the next act.
 func (s *Stream) actLimit(head uint64) uint64 {
 	if len(s.acts) > 0 {
-		return min(head, s.acts[0].after)
+		return min(head, s.acts[0].after.Seq)
 	}
 	return head
 }
@@ -117,6 +124,8 @@ func (sh *shard) joined(s *Stream, ch *channel, start Start) {
 		sh.hub.leave(ch, sh.index)
 		return
 	}
+	// A page that was read without this channel must not lead over what it says.
+	s.page, s.pageTo, s.pageOf = nil, 0, nil
 	missing := start.Missing
 	if start.epoch != s.within {
 		start = Start{Seq: s.cursor}

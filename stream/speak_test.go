@@ -161,6 +161,29 @@ func TestWordsKeepTheirPlace(t *testing.T) {
 	}
 }
 
+// A page of older events that was read before a channel joined does not lead over
+// what that channel says.
+func TestJoinBesideAPage(t *testing.T) {
+	h := newHub(t, Config{WindowEvents: 1}, log.Retention{})
+	first := say(t, h, "a", "0")[0].Position
+	say(t, h, "a", "1", "2")
+	l, s := listen(t, h, opening{format: resumable, channels: []string{"a"}})
+	settle(t, s)
+	start := resolve(t, h, "b", From{})
+	inShard(s.shard, func() { // as if it had just begun, and asked for a page
+		s.cursor, s.state = first.Seq, fetching
+		s.shard.act(s, act{join: h.join("b", s.shard.index), start: start})
+	})
+	say(t, h, "b", "3")
+	say(t, h, "a", "4")
+	inShard(s.shard, func() {
+		q := fetch{s: s, epoch: s.within, after: s.cursor, subs: 1, channels: []place{{s.subs[0].ch, first.Seq, 0}}}
+		p, missing, err := h.fetchers.read(q)
+		s.shard.fetched(q, p, missing, err)
+	})
+	l.expect("a 1", "a 2", "b 3", "a 4")
+}
+
 func TestPrelude(t *testing.T) {
 	for kind := range kinds {
 		t.Run(kind, func(t *testing.T) {

@@ -21,6 +21,7 @@ type Stream struct {
 	acts    []act // what was asked for and waits for its turn
 
 	within   event.Epoch  // of the cursor
+	began    uint64       // the head when its start was resolved: what was uncertain then was told
 	cursor   uint64       // everything up to here was given to the connection,
 	rest     []byte       // but for this end of its last message
 	page     []*item      // older events, read from the log, up to pageTo
@@ -38,12 +39,14 @@ type Stream struct {
 	standing bool         // it lives on without a channel
 	asked    bool         // a gap signal would be understood
 	oldest   bool         // after a gap, go on with the oldest event that is left
+	beating  bool         // it had a heartbeat
 	live     bool         // it had caught up with the head once
 	left     *Start       // its position, when it had to leave its channels
 	reason   CloseReason
 	last     CloseReason // if set: end with it as soon as the client has everything
 
 	opened    int64  // see now
+	wrote     int64  // when its client got something last, no later than it was
 	lastTaken int64  // for those behind, see closeSlow; for those that end, their deadline
 	events    uint64 // messages delivered
 	bytes     uint64 // written

@@ -40,6 +40,7 @@ const (
 // publication is a batch on its way to the writer.
 type publication struct {
 	batch    event.Batch
+	marks    []event.Mark // beside the batch's own
 	receipts []event.Receipt
 	err      error
 	done     chan struct{}
@@ -58,15 +59,16 @@ func (h *Hub) Publish(ctx context.Context, b event.Batch) ([]event.Receipt, erro
 
 // publish is Publish of events whose channels are checked.
 func (h *Hub) publish(ctx context.Context, b event.Batch) ([]event.Receipt, error) {
+	marks := h.uncertain.feeds(nil, &b)
 	if !h.log.Grouped() {
-		return h.publishAtOnce(b)
+		return h.publishAtOnce(b, marks)
 	}
 	if h.follower != nil {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, sharedWait)
 		defer cancel()
 	}
-	p := &publication{batch: b, done: make(chan struct{})}
+	p := &publication{batch: b, marks: marks, done: make(chan struct{})}
 	select {
 	case <-h.closing:
 		return nil, event.ErrClosed
@@ -97,23 +99,22 @@ func (h *Hub) publish(ctx context.Context, b event.Batch) ([]event.Receipt, erro
 }
 
 // publishAtOnce is Publish without the writer.
-func (h *Hub) publishAtOnce(b event.Batch) ([]event.Receipt, error) {
-	receipts, shown, err := h.storeAtOnce(b)
+func (h *Hub) publishAtOnce(b event.Batch, marks []event.Mark) ([]event.Receipt, error) {
+	receipts, shown, err := h.storeAtOnce(b, marks)
 	h.tell(shown, (*shard).helpOrNotify)
 	return receipts, err
 }
 
 // storeAtOnce stores and shows a batch. It returns the channels whose streams
 // have to be told.
-func (h *Hub) storeAtOnce(b event.Batch) ([]event.Receipt, []*channel, error) {
+func (h *Hub) storeAtOnce(b event.Batch, marks []event.Mark) ([]event.Receipt, []*channel, error) {
 	h.writing.Lock()
 	defer h.writing.Unlock()
 	if h.Closing() {
 		return nil, nil, event.ErrClosed
 	}
-	var marks []event.Mark
 	if b.Mark != nil {
-		marks = []event.Mark{*b.Mark}
+		marks = append(marks, *b.Mark)
 	}
 	appended, receipts, err := h.store(b.Events, marks, 1)
 	if err != nil {
@@ -238,6 +239,7 @@ func (h *Hub) store(events []event.Event, marks []event.Mark, batches int) ([]lo
 			h.config().Logger.Error("storing events", "hub", h.name, "error", err)
 		}
 		h.counters.appendFailed(err)
+		h.uncertain.forgetFed()
 		return nil, nil, appendError(err)
 	}
 	h.counters.appended(batches, now()-start)
@@ -253,6 +255,7 @@ func (h *Hub) store(events []event.Event, marks []event.Mark, batches int) ([]lo
 		}
 	}
 	h.counters.published(receipts)
+	h.markGaps(events, receipts)
 	return appended, receipts, nil
 }
 
@@ -293,6 +296,9 @@ func (h *Hub) show(entries []event.Entry, head event.Cursor) []*channel {
 	h.mu.Lock()
 	var grown int64
 	for i := range entries {
+		if entries[i].Op == event.Gap {
+			h.uncertain.note(&entries[i], head)
+		}
 		first := len(h.shown)
 		if ch := h.channels[entries[i].Channel.Text]; ch != nil {
 			h.shown = append(h.shown, ch)

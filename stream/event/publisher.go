@@ -12,6 +12,10 @@ type Batch struct {
 	// Mark, if set, is remembered in the same transaction as the events: how
 	// far an ingest has read its source.
 	Mark *Mark
+	// Unrepeated is the name of the way in, if its sender does not repeat what it
+	// gets no answer to. When that way is interrupted, messages may be missing in
+	// the channels that it has brought events into.
+	Unrepeated string
 }
 
 // Mark is the place that an ingest has reached in its source.

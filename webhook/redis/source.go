@@ -58,6 +58,7 @@ type Source struct {
 	signatures signatures
 	repeats    repeats
 	running    atomic.Bool
+	proven     atomic.Bool  // a session has begun, and what was lost before it is told
 	lostAt     atomic.Int64 // when the last loss was noticed, in Unix nanoseconds; 0 if there was none
 
 	wantsChanged chan struct{} // has room for one
@@ -170,13 +171,13 @@ func (s *Source) Run(ctx context.Context) error {
 //
 // Without OnDemand, it is how streams of a channel that was silent so far learn
 // of a loss. What it returns is closed when the log has the gap, at once if
-// nothing was lost.
+// nothing was lost. Nobody knows that before the first session has begun.
 func (s *Source) Interest(channel string, on bool) (ready <-chan struct{}) {
 	s.mu.Lock()
 	w, known := s.wants[channel]
 	changed := on != w.on
 	switch {
-	case on && !known && (s.plan.OnDemand || s.hasLost(time.Now())):
+	case on && !known && (s.plan.OnDemand || s.hasLost(time.Now()) || s.plan.Stream == "" && !s.proven.Load()):
 		s.wants[channel] = want{true, time.Now(), make(chan struct{})}
 	case on && !known:
 		s.wants[channel] = want{true, time.Now(), always}

@@ -156,7 +156,9 @@ func (w *worker) handle(i *item) {
 		}
 		if w.s.plan.Stream == "" {
 			w.flush()
-			w.s.setReady(i.channel)
+			if w.s.plan.OnDemand || w.settled && !w.unproven && w.begun == nil {
+				w.s.setReady(i.channel)
+			}
 		}
 	}
 }
@@ -166,6 +168,10 @@ func (w *worker) beginDone() {
 	if w.begun != nil && !w.gaps.due() {
 		close(w.begun.told)
 		w.begun = nil
+		w.s.proven.Store(true)
+		if !w.s.plan.OnDemand {
+			w.s.setReady(w.s.listening()...)
+		}
 	}
 }
 
