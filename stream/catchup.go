@@ -235,6 +235,21 @@ func (f *fetchers) page(ch *channel, after uint64) *page {
 	return p
 }
 
+// forget drops what was read of a channel: a message in it has changed.
+func (f *fetchers) forget(ch *channel) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	kept := f.order[:0]
+	for _, key := range f.order {
+		if key.ch == ch {
+			delete(f.pages, key)
+		} else {
+			kept = append(kept, key)
+		}
+	}
+	f.order = kept
+}
+
 func (p *page) fill(entries []event.Entry, more bool, upto uint64) {
 	p.items = make([]*item, len(entries))
 	for i := range entries {

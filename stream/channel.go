@@ -50,6 +50,9 @@ type window struct {
 	base  event.Cursor // its tag is known of patterns' windows only
 	items []placed
 	total uint64 // bytes that the channel has said since it was made
+	// changes counts the edits and deletions of messages: what was read from the log
+	// before one must not be put into the window after it.
+	changes uint64
 }
 
 // item is an entry with its frames: encoded at most once for each encoding that
@@ -62,7 +65,8 @@ type item struct {
 // placed is an item in a window; patterns' windows share the channels' items.
 type placed struct {
 	*item
-	cum uint64 // window.total up to and including this one
+	cum  uint64 // window.total up to and including this one
+	size uint64 // the item's weight when it came, which is in that
 }
 
 // encoding is how streams get their messages: a format in a framing.
@@ -88,9 +92,11 @@ func (it *item) frame(number uint8, e encoding, epoch event.Epoch) []byte {
 	}
 	cursor := event.Cursor{Epoch: epoch, Seq: it.Seq, Tag: it.Tag}
 	var message []byte
-	if it.Op == event.Gap {
+	switch {
+	case it.Shape == event.Gone: // it was taken back
+	case it.Op == event.Gap:
 		message = e.format.Gap(nil, event.Missing{Channel: it.Channel.Text, To: cursor, Reason: event.Reason(it.Type)})
-	} else {
+	default:
 		message = e.format.Event(nil, &it.Entry, cursor)
 	}
 	b := e.frame(message)
@@ -120,8 +126,9 @@ func (c *channel) append(it *item, cfg *Config) int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	before := c.w.bytes()
-	c.w.total += uint64(weight(&it.Entry))
-	c.w.items = append(c.w.items, placed{it, c.w.total})
+	size := uint64(weight(&it.Entry))
+	c.w.total += size
+	c.w.items = append(c.w.items, placed{it, c.w.total, size})
 	c.w.trim(cfg.WindowEvents, uint64(cfg.WindowBytes))
 	return int64(c.w.bytes()) - int64(before)
 }
@@ -133,7 +140,7 @@ func (c *channel) append(it *item, cfg *Config) int64 {
 func (c *channel) prepend(entries []event.Entry, after uint64, before window, cfg *Config) (grown int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.forgotten || c.w.base.Epoch != before.base.Epoch || c.w.base.Seq != before.base.Seq || after >= before.base.Seq || len(c.w.items)+len(entries) > cfg.WindowEvents {
+	if c.forgotten || c.w.changes != before.changes || c.w.base.Epoch != before.base.Epoch || c.w.base.Seq != before.base.Seq || after >= before.base.Seq || len(c.w.items)+len(entries) > cfg.WindowEvents {
 		return 0
 	}
 	var added uint64
@@ -148,12 +155,45 @@ func (c *channel) prepend(entries []event.Entry, after uint64, before window, cf
 	cum := c.w.total - c.w.bytes() - added
 	items := make([]placed, 0, len(entries)+len(c.w.items)+16)
 	for i := range entries {
-		cum += uint64(weight(&entries[i]))
-		items = append(items, placed{&item{Entry: entries[i]}, cum})
+		size := uint64(weight(&entries[i]))
+		cum += size
+		items = append(items, placed{&item{Entry: entries[i]}, cum, size})
 	}
 	c.w.items = append(items, c.w.items...)
 	c.w.base = event.Cursor{Epoch: before.base.Epoch, Seq: after}
 	return int64(added)
+}
+
+// change does to the window what an edit or a deletion has done to the log, see
+// log.Log: what the message said is gone, or is what the edit says. Streams that are
+// behind get that; those that have shown it are told by the event itself.
+func (c *channel) change(e *event.Entry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.w.changes++
+	var items []placed // a copy: others hold the old ones
+	for i, it := range c.w.items {
+		if it.Seq >= e.Seq {
+			break
+		}
+		if it.ID.Text != e.ID.Text || it.Channel.Text != e.Channel.Text || it.Shape == event.Gone ||
+			it.Op != event.Create && it.Op != event.Edit {
+			continue
+		}
+		now := &item{Entry: it.Entry}
+		if it.Op == event.Create && e.Op == event.Edit && e.Shape != event.Gone {
+			now.Event = it.WithText(&e.Event)
+		} else {
+			now.Event = it.WithoutText()
+		}
+		if items == nil {
+			items = append(make([]placed, 0, cap(c.w.items)), c.w.items...)
+		}
+		items[i].item = now
+	}
+	if items != nil {
+		c.w.items = items
+	}
 }
 
 // reset forgets everything up to head, and says how many bytes that frees.
@@ -189,12 +229,12 @@ func (w *window) bytes() uint64 {
 	if len(w.items) == 0 {
 		return 0
 	}
-	return w.total - (w.items[0].cum - uint64(weight(&w.items[0].Entry)))
+	return w.total - (w.items[0].cum - w.items[0].size)
 }
 
 func (w *window) trim(events int, bytes uint64) {
 	drop := 0
-	for len(w.items)-drop > events || (drop < len(w.items) && w.total-w.items[drop].cum+uint64(weight(&w.items[drop].Entry)) > bytes) {
+	for len(w.items)-drop > events || (drop < len(w.items) && w.total-w.items[drop].cum+w.items[drop].size > bytes) {
 		drop++
 	}
 	if drop == 0 {
@@ -233,7 +273,7 @@ func (w *window) lag(seq uint64) uint64 {
 	if len(items) == 0 {
 		return 0
 	}
-	return w.total - items[0].cum + uint64(weight(&items[0].Entry))
+	return w.total - items[0].cum + items[0].size
 }
 
 // roster is the list of one shard's streams of one channel.

@@ -312,6 +312,10 @@ func (h *Hub) show(entries []event.Entry, head event.Cursor) []*channel {
 		it := &item{Entry: entries[i]}
 		for _, ch := range h.shown[first:] {
 			grown += ch.append(it, cfg)
+			if it.Changes() {
+				ch.change(&it.Entry)
+				h.fetchers.forget(ch)
+			}
 		}
 	}
 	h.head.Store(&head)

@@ -120,6 +120,7 @@ type exportedEntry struct {
 	Thread   string          `json:"thread,omitempty"`
 	To       string          `json:"to,omitempty"`
 	Time     *time.Time      `json:"time,omitempty"`
+	Gone     bool            `json:"gone,omitempty"` // it was taken back
 	Body     string          `json:"body,omitempty"`
 	Delivery string          `json:"delivery,omitempty"`
 	Payload  json.RawMessage `json:"payload,omitempty"`
@@ -138,7 +139,7 @@ func exportLog(out io.Writer, inspection *file.Inspection, channels []string) er
 			Seq:      e.Seq, Taken: time.UnixMilli(e.At).UTC(),
 			Channel: e.Channel.Text, ID: e.ID.Text, Op: e.Op.String(), Version: e.Version, Type: e.Type,
 			User: e.User.Text, UserName: e.UserName, Thread: e.Thread.Text, To: e.To.Text,
-			Body: e.Body, Delivery: e.Delivery, Payload: e.Payload,
+			Gone: e.Shape == event.Gone, Body: e.Body, Delivery: e.Delivery, Payload: e.Payload,
 		}
 		if !e.Time.IsZero() {
 			line.Time = &e.Time

@@ -52,8 +52,10 @@ func (e *Event) appendHead(dst []byte) []byte {
 	if flags&flagHasTime != 0 {
 		dst = binary.AppendVarint(dst, e.Time.UnixMilli())
 	}
-	for _, text := range e.texts() {
-		dst = appendText(dst, *text)
+	for _, text := range [...]string{
+		e.Channel.Text, e.ID.Text, e.Version, e.Type, e.User.Text, e.UserName, e.Thread.Text, e.To.Text, e.Delivery,
+	} {
+		dst = appendText(dst, text)
 	}
 	return dst
 }
@@ -69,42 +71,32 @@ func appendText(dst []byte, text string) []byte {
 	return append(binary.AppendUvarint(dst, uint64(len(text))), text...)
 }
 
-// texts lists the texts of an event but its body, in the order of its binary form.
-func (e *Event) texts() []*string {
-	return []*string{
-		&e.Channel.Text, &e.ID.Text, &e.Version, &e.Type, &e.User.Text, &e.UserName,
-		&e.Thread.Text, &e.To.Text, &e.Delivery,
-	}
-}
-
 // DecodeBinary reads what AppendBinary wrote. The event keeps nothing of b.
 func DecodeBinary(b []byte) (Event, error) {
 	d := decoder{b: b}
 	version, flags, op := d.byte(), d.byte(), d.byte()
-	e := Event{Op: Op(op)}
-	texts := e.texts()
-	switch version {
-	case codecVersion:
-	case codecFirst:
-		e.Shape = Shape(d.byte())
-		texts = append(texts[:8:8], &e.Body, texts[8])
-	default:
+	if version != codecVersion && version != codecFirst {
 		return Event{}, ErrEncoding
 	}
-	e.Channel.Number = flags&flagChannelNumber != 0
-	e.ID.Number = flags&flagIDNumber != 0
-	e.User.Number = flags&flagUserNumber != 0
-	e.Thread.Number = flags&flagThreadNumber != 0
-	e.To.Number = flags&flagToNumber != 0
+	e := Event{Op: Op(op)}
+	if version == codecFirst {
+		e.Shape = Shape(d.byte())
+	}
 	if flags&flagHasTime != 0 {
 		e.Time = time.UnixMilli(d.varint()).UTC()
 	}
-	for _, text := range texts {
-		*text = string(d.text())
-	}
-	if version == codecVersion {
-		e.Shape = Shape(d.byte())
-		e.Body = string(d.text())
+	e.Channel = Scalar{d.string(), flags&flagChannelNumber != 0}
+	e.ID = Scalar{d.string(), flags&flagIDNumber != 0}
+	e.Version, e.Type = d.string(), d.string()
+	e.User = Scalar{d.string(), flags&flagUserNumber != 0}
+	e.UserName = d.string()
+	e.Thread = Scalar{d.string(), flags&flagThreadNumber != 0}
+	e.To = Scalar{d.string(), flags&flagToNumber != 0}
+	if version == codecFirst {
+		e.Body, e.Delivery = d.string(), d.string()
+	} else {
+		e.Delivery = d.string()
+		e.Shape, e.Body = Shape(d.byte()), d.string()
 	}
 	if payload := d.text(); len(payload) > 0 {
 		e.Payload = append([]byte(nil), payload...)
@@ -146,6 +138,8 @@ func (d *decoder) varint() int64 {
 	d.cut(n)
 	return v
 }
+
+func (d *decoder) string() string { return string(d.text()) }
 
 func (d *decoder) text() []byte {
 	size, n := binary.Uvarint(d.b)

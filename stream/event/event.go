@@ -168,6 +168,20 @@ const message Op = 9
 // Changes tells whether the event changes an earlier message.
 func (e *Event) Changes() bool { return (e.Op == Edit || e.Op == Delete) && !e.ID.IsZero() }
 
+// Kept is the event as a log keeps it. A deletion takes back what was said, and
+// some apps repeat it there: only a payload that the configuration chose stays, or
+// one that is a deletion in Flowdock's words.
+func (e *Event) Kept() Event {
+	kept := *e
+	if e.Op == Delete && !e.ID.IsZero() {
+		kept.Body = ""
+		if e.Shape == Campfire {
+			kept.Shape, kept.Payload = Mapped, nil
+		}
+	}
+	return kept
+}
+
 // WithoutText is the event without anything that it said.
 func (e *Event) WithoutText() Event {
 	gone := *e

@@ -9,10 +9,10 @@ import (
 )
 
 // ContentOf is a digest of what must be equal in two events with one key:
-// everything but the time, the delivery that brought it, and whether an
+// everything that is kept of them but the time, the delivery that brought it, and whether an
 // identifier was written as a number or a string.
 func ContentOf(e *event.Event, scratch []byte) (digest uint64, grown []byte) {
-	c := *e
+	c := e.Kept()
 	c.Time, c.Delivery = time.Time{}, ""
 	for _, s := range []*event.Scalar{&c.Channel, &c.ID, &c.User, &c.Thread, &c.To} {
 		s.Number = false

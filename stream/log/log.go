@@ -22,6 +22,16 @@ type Log interface {
 	// promises. An event whose Key the log remembers is not stored again.
 	// The result has one Appended for each event.
 	//
+	// An event that edits or deletes a message changes what the log keeps of it in
+	// the same transaction. Of a message that was deleted, and of an edit that a
+	// later one replaces, the place stays and what was said goes: its Shape is
+	// event.Gone. A message that was edited says from then on what the last edit
+	// says. Numbers, tags and counts stay. It does not matter which came first:
+	// what comes after its own deletion is Gone at once, and a message that comes
+	// after its edit says what that says. This holds as long as the key of the edit
+	// or deletion is remembered. A file and a Redis may hold what was said for a
+	// little longer where nobody reads it, see the packages.
+	//
 	// After an error nothing of it is visible to readers, in this process or,
 	// once a later Append has succeeded, in any: the caller may append the
 	// same events again. Only if the process ends before that, they may turn

@@ -20,6 +20,8 @@ type commit struct {
 	recent    *recent                // what was there before; not changed
 	fresh     *recent                // what is appended
 	settled   bool                   // all of it
+	erased    bool                   // and with it, what entries once said
+	scrubbed  bool                   // what was erased before is overwritten, and noted as if not
 	rows      map[uint64]*channelRow // those that were looked at
 	wrote     bool
 	arena     []byte // values: bbolt keeps them until the commit, recent for longer
@@ -119,10 +121,14 @@ func (w *commit) row(number uint64) (*channelRow, error) {
 
 // add appends one event, so far in memory: encoded once, for the journal and for
 // the bucket where it is read.
-func (w *commit) add(e *event.Event) (log.Appended, error) {
-	entry := &recentEntry{Entry: event.Entry{Seq: w.state.seq + 1, At: w.at, Event: *e}}
+func (w *commit) add(given *event.Event) (log.Appended, error) {
+	e, changed, err := w.kept(given)
+	if err != nil {
+		return log.Appended{}, err
+	}
+	entry := &recentEntry{Entry: event.Entry{Seq: w.state.seq + 1, At: w.at, Event: e}}
 	if key := e.Key(); key != "" {
-		entry.content, w.scratch = log.ContentOf(e, w.scratch)
+		entry.content, w.scratch = log.ContentOf(given, w.scratch)
 		w.key = appendText(w.key[:0], key)
 		first, ok, err := w.first(w.key)
 		if err != nil {
@@ -134,23 +140,49 @@ func (w *commit) add(e *event.Event) (log.Appended, error) {
 				Duplicate: true, Conflict: log.Conflict(first.content, entry.content),
 			}, nil
 		}
+		if changed {
+			entry.content = 0
+		}
 		entry.key = string(w.key)
 	}
-	w.scratch = e.AppendBinary(w.scratch[:0])
-	entry.encoded = w.keep(append(w.begin(len(w.scratch)), w.scratch...))
+	entry.encoded = w.encode(&e)
 	entry.Tag = w.tags.Next()
-	if err := w.fresh.add(w.tx, w.recent, entry); err != nil {
+	if err := w.include(entry); err != nil {
 		return log.Appended{}, err
 	}
 	w.state.advance(entry)
 	return log.Appended{Entry: entry.Entry}, nil
 }
 
+// include adds an entry to what is fresh, with what it changes.
+func (w *commit) include(e *recentEntry) error {
+	if e.Changes() {
+		e.message = string(appendText(nil, event.MessageKey(e.Channel.Text, e.ID.Text)))
+	}
+	if err := w.fresh.add(w.tx, w.recent, e); err != nil {
+		return err
+	}
+	if e.message == "" {
+		return nil
+	}
+	return w.change(e)
+}
+
+// encode puts the form of an event into the arena.
+func (w *commit) encode(e *event.Event) []byte {
+	w.scratch = e.AppendBinary(w.scratch[:0])
+	return w.keep(append(w.begin(len(w.scratch)), w.scratch...))
+}
+
 // first is the entry that a key is remembered for: its number, tag and digest.
 func (w *commit) first(key []byte) (e recentEntry, ok bool, err error) {
 	for _, r := range []*recent{w.fresh, w.recent} {
 		if e := r.keys[string(key)]; e != nil {
-			return *e, true, nil
+			known := *e
+			if w.now(e.Seq) != nil {
+				known.content = 0
+			}
+			return known, true, nil
 		}
 	}
 	value, err := lookup(w.tx, bucketKeys, key)
@@ -162,6 +194,9 @@ func (w *commit) first(key []byte) (e recentEntry, ok bool, err error) {
 		return e, false, err
 	}
 	e.Seq, e.content = row.seq, row.content
+	if w.now(e.Seq) != nil {
+		e.content = 0
+	}
 	e.Tag, _, err = tagAt(w.tx, row.seq)
 	return e, true, err
 }

@@ -71,6 +71,7 @@ func (f *Log) begin() (*commit, error) {
 	}
 	w := newCommit(*f.state.Load(), f.recent, *f.retention.Load())
 	w.arena, w.tags = f.arena, &f.tags
+	w.scrubbed = f.scrub.noted && !f.scrub.due
 	return w, nil
 }
 
@@ -114,6 +115,7 @@ func (f *Log) update(w *commit, do func(w *commit) error) error {
 	}
 	if w.wrote {
 		f.take(w)
+		f.noteSettled(w)
 	}
 	return nil
 }
@@ -223,5 +225,6 @@ func (f *Log) reopen() error {
 	defer f.mu.Unlock()
 	f.db, f.file, f.pageSize = opened.db, opened.file, opened.pageSize
 	f.journal, f.writeAt = opened.journal, opened.file.WriteAt
+	f.scrub.clean = nil
 	return nil
 }

@@ -59,6 +59,9 @@ var (
 // A channel may have a little more than its retention says, about one event in
 // thirty, until the next Sweep.
 //
+// Of a message that was deleted, and of the old text of one that was edited, nothing
+// is left in the file a few seconds later, see scrub.go.
+//
 // The file grows until retention removes as much as comes in; freed room is
 // used again, but the file does not shrink.
 type Log struct {
@@ -94,6 +97,7 @@ type Log struct {
 	arena    []byte                           // see commit
 	tags     event.Tags
 	failure  failure
+	scrub    scrubber
 	scanning bool   // channels are being held to the retention
 	scanned  uint64 // up to this number
 	synced   time.Time

@@ -136,7 +136,7 @@ func (i *Inspection) Channels(yield func(ChannelSummary) error) error {
 
 func (s *ChannelSummary) add(c *recentChannel) {
 	s.Events += uint64(len(c.entries))
-	s.Bytes += c.bytes
+	s.Bytes = c.settledBytes + c.bytes
 	if s.First == 0 {
 		s.First = c.entries[0].Seq
 	}
@@ -162,12 +162,18 @@ func (i *Inspection) Entries(yield func(event.Entry) error, channels ...string) 
 			if err != nil {
 				return err
 			}
+			if now := i.opened.recent.rewritten[entry.Seq]; now != nil {
+				entry = now.Entry
+			}
 			return choose(entry)
 		})
 		if err != nil {
 			return err
 		}
 		for _, e := range i.opened.recent.entries {
+			if now := i.opened.recent.rewritten[e.Seq]; now != nil {
+				e = now
+			}
 			if err := choose(e.Entry); err != nil {
 				return err
 			}

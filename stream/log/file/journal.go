@@ -199,7 +199,9 @@ func (j *journal) load(tx *bolt.Tx, file io.ReaderAt, state *logState) (*recent,
 	if _, err := file.ReadAt(all, j.first); err != nil {
 		return nil, fmt.Errorf("reading the journal: %w", err)
 	}
-	r, none := newRecent(), newRecent()
+	w := newCommit(*state, newRecent(), log.Retention{})
+	w.tx = tx
+	r := w.fresh
 	j.restart()
 	var scratch []byte
 	for {
@@ -221,8 +223,13 @@ func (j *journal) load(tx *bolt.Tx, file io.ReaderAt, state *logState) (*recent,
 			if key := e.Key(); key != "" {
 				e.key = string(appendText(nil, key))
 				e.content, scratch = log.ContentOf(&e.Event, scratch)
+				if _, changed, err := w.kept(&e.Event); err != nil {
+					return nil, err
+				} else if changed {
+					e.content = 0 // what it came with is not what stands there
+				}
 			}
-			if err := r.add(tx, none, e); err != nil {
+			if err := w.include(e); err != nil {
 				return nil, err
 			}
 			state.advance(e)

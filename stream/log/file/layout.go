@@ -14,7 +14,7 @@ import (
 // with a checksum of bucket, key and value, because bbolt has none: what a bad disk changed is
 // noticed when it is read, not served.
 //
-//	hub       format, epoch, state, unsafe
+//	hub       format, epoch, state, unsafe, scrub
 //	journal   records             -> what is not settled yet, see journal.go
 //	names     channel             -> its number
 //	channels  number              -> channelRow
@@ -57,6 +57,8 @@ const (
 	// hubUnsafe is there while a process writes without sync, and after it
 	// ended without Close.
 	hubUnsafe = "unsafe"
+	// hubScrub is there from when something was taken back until it is overwritten.
+	hubScrub = "scrub"
 )
 
 // errRecord is the error of a record that is not as it was written.
@@ -178,6 +180,7 @@ type logState struct {
 	forgotten uint64 // the newest entry that a forgotten channel lost
 
 	generation uint64 // of the records in the journal that are valid
+	changed    uint64 // messages whose newest change stands in the keys bucket
 }
 
 // advance moves the state to an entry in the journal.
@@ -185,7 +188,7 @@ func (s *logState) advance(e *recentEntry) { s.seq, s.at, s.tag = e.Seq, e.At, e
 
 func (s *logState) append(dst []byte) []byte {
 	return appendFields(dst, s.seq, uint64(s.at), uint64(s.tag), s.events, uint64(s.bytes),
-		s.channels, s.next, s.expired, uint64(s.expiredAt), s.forgotten, s.generation)
+		s.channels, s.next, s.expired, uint64(s.expiredAt), s.forgotten, s.generation, s.changed)
 }
 
 func parseState(b []byte) (logState, error) {
@@ -194,6 +197,9 @@ func parseState(b []byte) (logState, error) {
 		seq: f.next(), at: int64(f.next()), tag: event.Tag(f.next()),
 		events: f.next(), bytes: int64(f.next()), channels: f.next(), next: f.next(), expired: f.next(), expiredAt: int64(f.next()), forgotten: f.next(),
 		generation: f.next(),
+	}
+	if len(f.b) > 0 { // the old format has none
+		s.changed = f.next()
 	}
 	return s, f.end()
 }

@@ -93,29 +93,38 @@ const (
 
 // freeBytes is the room in the file that the next transactions can use.
 func freeBytes(file *os.File, pageSize int) (int64, error) {
+	_, count, err := freeList(file, pageSize)
+	return int64(count) * int64(pageSize), err
+}
+
+// freeList is where in the file the list of free pages stands, and how long it is.
+func freeList(file *os.File, pageSize int) (at int64, count uint64, err error) {
 	var newest metaPage
 	page := make([]byte, pageSize)
 	for i := range int64(2) {
 		if _, err := file.ReadAt(page, i*int64(pageSize)); err != nil {
-			return 0, fmt.Errorf("reading page %d: %w", i, err)
+			return 0, 0, fmt.Errorf("reading page %d: %w", i, err)
 		}
 		meta, err := parseMeta(page)
 		if err != nil {
-			return 0, fmt.Errorf("page %d: %w", i, err)
+			return 0, 0, fmt.Errorf("page %d: %w", i, err)
 		}
 		if meta.txid >= newest.txid {
 			newest = meta
 		}
 	}
 	head := page[:pageHeader+8]
-	if _, err := file.ReadAt(head, int64(newest.free)*int64(pageSize)); err != nil {
-		return 0, fmt.Errorf("reading the list of free pages: %w", err)
+	at = int64(newest.free) * int64(pageSize)
+	if _, err := file.ReadAt(head, at); err != nil {
+		return 0, 0, fmt.Errorf("reading the list of free pages: %w", err)
 	}
-	count := uint64(binary.NativeEndian.Uint16(head[pageCount:]))
+	at += pageHeader
+	count = uint64(binary.NativeEndian.Uint16(head[pageCount:]))
 	if count == manyFree {
 		count = binary.NativeEndian.Uint64(head[pageHeader:])
+		at += 8
 	}
-	return int64(count) * int64(pageSize), nil
+	return at, count, nil
 }
 
 // undoCommit makes the file be as it was before transaction txid, whose commit

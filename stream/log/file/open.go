@@ -45,6 +45,7 @@ func Open(path string, o Options) (*Log, error) {
 		return nil, fmt.Errorf("opening the log: %w", err)
 	}
 	f.db, f.file, f.pageSize, f.epoch = opened.db, opened.file, opened.pageSize, opened.epoch
+	f.scrub = scrubber{due: opened.scrub, noted: opened.scrub}
 	f.recent, f.journal, f.writeAt = opened.recent, opened.journal, opened.file.WriteAt
 	f.state.Store(&opened.state)
 	f.clock = log.NewClock(o.Now(), opened.state.at)
@@ -86,6 +87,7 @@ type openedDB struct {
 	recent   *recent
 	journal  journal
 	unsafe   bool // it was written without sync and not closed
+	scrub    bool // something that was taken back is not overwritten yet
 }
 
 // openDB opens an existing file and checks its ends.
@@ -183,6 +185,7 @@ func (o *openedDB) load(tx *bolt.Tx) error {
 		return fmt.Errorf("the epoch: %w", errRecord)
 	}
 	o.unsafe = hub.Get([]byte(hubUnsafe)) != nil
+	o.scrub = hub.Get([]byte(hubScrub)) != nil
 	if o.state, err = loadState(tx); err != nil {
 		return fmt.Errorf("the state: %w", err)
 	}

@@ -109,17 +109,21 @@ func (f *Log) Read(channels []string, after, upto uint64, limit, maxBytes int) (
 		return nil, false, nil
 	}
 	channels = log.Distinct(channels)
-	recents := f.recentOf(channels)
+	recents, generation, changed := f.recentOf(channels)
 	err = f.view(func(tx *bolt.Tx) error {
 		state, err := loadState(tx)
 		if err != nil {
 			return err
 		}
+		now := changed
+		if state.generation != generation {
+			now = nil // it has been settled since, with more perhaps
+		}
 		var runs []log.Run
 		for i, name := range channels {
 			// Some of it may have been settled since.
 			if rest := between(recents[i], max(after, state.seq), upto); len(rest) > 0 {
-				runs = append(runs, &recentRun{rest})
+				runs = append(runs, &recentRun{rest, now})
 			}
 			row, err := channelByName(tx, name)
 			if err != nil {
@@ -128,7 +132,7 @@ func (f *Log) Read(channels []string, after, upto uint64, limit, maxBytes int) (
 			if row == nil || row.last <= after || row.events == 0 {
 				continue
 			}
-			run := &settledRun{row: row, cursor: bucketOf(tx, bucketEvents).Cursor(), last: max(after, row.trimmed), upto: upto}
+			run := &settledRun{row: row, cursor: bucketOf(tx, bucketEvents).Cursor(), last: max(after, row.trimmed), upto: upto, rewritten: now}
 			k, v := run.cursor.Seek(appendNumber(appendNumber(nil, row.number), after+1))
 			more, err := run.load(k, v)
 			if err != nil {
@@ -147,18 +151,18 @@ func (f *Log) Read(channels []string, after, upto uint64, limit, maxBytes int) (
 	return entries, more, nil
 }
 
-// recentOf is what is recent of each channel. What is settled later is in the
-// file: look here first, then there.
-func (f *Log) recentOf(channels []string) [][]*recentEntry {
+// recentOf is what is recent of each channel, and what was rewritten since that
+// generation. What is settled later is in the file: look here first, then there.
+func (f *Log) recentOf(channels []string) (recents [][]*recentEntry, generation uint64, changed map[uint64]*recentEntry) {
 	f.recentMu.RLock()
 	defer f.recentMu.RUnlock()
-	recents := make([][]*recentEntry, len(channels))
+	recents = make([][]*recentEntry, len(channels))
 	for i, name := range channels {
 		if c := f.recent.channels[name]; c != nil {
 			recents[i] = c.entries
 		}
 	}
-	return recents
+	return recents, f.state.Load().generation, rewritten(f.recent.rewrites)
 }
 
 // settledRun is the settled part of a channel that is being read.
@@ -168,6 +172,8 @@ type settledRun struct {
 	last   uint64 // there is nothing to be read up to here
 	upto   uint64
 	record eventRecord
+
+	rewritten map[uint64]*recentEntry
 }
 
 func (r *settledRun) Seq() uint64 { return r.record.seq }
@@ -203,6 +209,9 @@ func (r *settledRun) load(key, value []byte) (more bool, err error) {
 			}
 			if r.record.prev > r.last {
 				return false, errHole
+			}
+			if e := r.rewritten[seq]; e != nil {
+				r.record.encoded = e.encoded
 			}
 			return seq <= r.upto, nil
 		}

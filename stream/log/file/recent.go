@@ -29,6 +29,14 @@ type recent struct {
 	keys     map[string]*recentEntry
 	marks    map[string]string
 	bytes    int64
+
+	// What edits and deletions have made of entries, recent and settled ones, in
+	// order: a reader that took the list before more came knows what was true then.
+	rewrites []*recentEntry
+	// rewritten is the same by number, the newest; latest are the newest changes of
+	// messages, by their keys in the keys bucket. Both are Append's goroutine's own.
+	rewritten map[uint64]*recentEntry
+	latest    map[string]keyRow
 }
 
 type recentEntry struct {
@@ -36,6 +44,7 @@ type recentEntry struct {
 	encoded []byte
 	key     string // in the keys bucket, "" if it has none
 	content uint64
+	message string // in the keys bucket, of the message that it changes; "" if none
 }
 
 // recentChannel is what is recent of a channel, and what else it has.
@@ -48,7 +57,8 @@ type recentChannel struct {
 }
 
 func newRecent() *recent {
-	return &recent{channels: map[string]*recentChannel{}, keys: map[string]*recentEntry{}, marks: map[string]string{}}
+	return &recent{channels: map[string]*recentChannel{}, keys: map[string]*recentEntry{}, marks: map[string]string{},
+		rewritten: map[uint64]*recentEntry{}, latest: map[string]keyRow{}}
 }
 
 // add appends an entry to r, which is to follow before.
@@ -82,6 +92,9 @@ func (r *recent) extend(next *recent) {
 	maps.Copy(r.channels, next.channels)
 	maps.Copy(r.keys, next.keys)
 	maps.Copy(r.marks, next.marks)
+	r.rewrites = append(r.rewrites, next.rewrites...)
+	maps.Copy(r.rewritten, next.rewritten)
+	maps.Copy(r.latest, next.latest)
 }
 
 // isEmpty tells whether there is nothing to be stored.
@@ -118,12 +131,34 @@ func (r *recent) first() uint64 {
 	return r.entries[0].Seq
 }
 
+// rewritten is what a list of rewrites makes of entries, by number; nil for nothing.
+func rewritten(rewrites []*recentEntry) map[uint64]*recentEntry {
+	if len(rewrites) == 0 {
+		return nil
+	}
+	now := make(map[uint64]*recentEntry, len(rewrites))
+	for _, e := range rewrites {
+		now[e.Seq] = e
+	}
+	return now
+}
+
 // recentRun is the recent part of a channel that is being read.
-type recentRun struct{ rest []*recentEntry }
+type recentRun struct {
+	rest      []*recentEntry
+	rewritten map[uint64]*recentEntry
+}
+
+func (r *recentRun) first() *recentEntry {
+	if e := r.rewritten[r.rest[0].Seq]; e != nil {
+		return e
+	}
+	return r.rest[0]
+}
 
 func (r *recentRun) Seq() uint64 { return r.rest[0].Seq }
-func (r *recentRun) Size() int   { return len(r.rest[0].encoded) }
+func (r *recentRun) Size() int   { return len(r.first().encoded) }
 func (r *recentRun) Next() (entry event.Entry, more bool, err error) {
-	entry, r.rest = r.rest[0].Entry, r.rest[1:]
+	entry, r.rest = r.first().Entry, r.rest[1:]
 	return entry, len(r.rest) > 0, nil
 }

@@ -16,6 +16,9 @@ func (w *commit) settle() error {
 	channels := w.recentChannels()
 	trim := make([]*channelRow, 0, len(channels))
 	first := w.before.seq + 1 - uint64(len(w.recent.entries))
+	if err := w.settleRewrites(); err != nil {
+		return err
+	}
 	numbers := make([]uint64, len(w.recent.entries)+len(w.fresh.entries)) // of the entries' channels
 	for _, c := range channels {
 		row, err := w.channel(c.entries[0].Channel.Text)
@@ -48,6 +51,9 @@ func (w *commit) settle() error {
 		}
 	}
 	w.settled = true
+	if err := w.noteScrub(); err != nil {
+		return err
+	}
 	w.state.generation = newGeneration()
 	budget := log.StepEvents + 2*len(numbers)
 	for _, row := range trim {
@@ -75,6 +81,9 @@ func inOrder(channels iter.Seq[*recentChannel]) []*recentChannel {
 // settleEntry puts an entry where its channel is read, and its key where it is
 // looked for.
 func (w *commit) settleEntry(row *channelRow, e *recentEntry) error {
+	if now := w.now(e.Seq); now != nil {
+		e = now
+	}
 	value := append(appendEvent(w.begin(len(e.encoded)), row.last, e.At, e.Tag), e.encoded...)
 	if err := w.put(bucketEvents, w.number2(row.number, e.Seq), value); err != nil {
 		return err
@@ -104,10 +113,13 @@ func (w *commit) settleEntry(row *channelRow, e *recentEntry) error {
 
 // settleOrder puts an entry in the order of the log.
 func (w *commit) settleOrder(channel uint64, e *recentEntry) error {
+	if now := w.now(e.Seq); now != nil {
+		e = now
+	}
 	order := orderRow{channel, e.At, e.Tag, int64(len(e.encoded))}
 	if err := w.put(bucketOrder, w.number1(e.Seq), order.append(w.begin(0))); err != nil {
 		return err
 	}
-	taken := takenRow{at: e.At, tag: e.Tag, key: []byte(e.key)}
-	return w.put(bucketTaken, w.number1(e.Seq), taken.append(w.begin(len(e.key))))
+	taken := takenRow{at: e.At, tag: e.Tag, key: []byte(e.key), message: []byte(e.message)}
+	return w.put(bucketTaken, w.number1(e.Seq), taken.append(w.begin(len(e.key)+len(e.message))))
 }

@@ -1,6 +1,7 @@
 package file
 
 import (
+	"bytes"
 	"errors"
 	"time"
 
@@ -16,9 +17,9 @@ func (w *commit) trimChannel(r *channelRow, most int) (n int, err error) {
 	}
 	// The cursor must not see the deletions: collect, then delete.
 	var seqs []uint64
-	events, bytes := r.events, r.bytes
+	events, size := r.events, r.bytes
 	cursor := w.bucket(bucketEvents).Cursor()
-	for k, _ := cursor.Seek(w.number2(r.number, 0)); k != nil && len(seqs) < most && w.retention.Over(events, bytes); k, _ = cursor.Next() {
+	for k, _ := cursor.Seek(w.number2(r.number, 0)); k != nil && len(seqs) < most && w.retention.Over(events, size); k, _ = cursor.Next() {
 		number, seq, err := twoNumbers(k)
 		if err != nil || number != r.number {
 			return 0, errRecord
@@ -28,7 +29,7 @@ func (w *commit) trimChannel(r *channelRow, most int) (n int, err error) {
 			return 0, err
 		}
 		events--
-		bytes -= row.size
+		size -= row.size
 		seqs = append(seqs, seq)
 	}
 	for _, seq := range seqs {
@@ -91,6 +92,11 @@ func (w *commit) removeKey(r *channelRow, seq uint64) error {
 	if err != nil {
 		return nil
 	}
+	if e.Changes() {
+		if err := w.forgetChange(appendText(nil, event.MessageKey(e.Channel.Text, e.ID.Text)), seq); err != nil {
+			return err
+		}
+	}
 	text := e.Key()
 	if text == "" {
 		return nil
@@ -144,6 +150,11 @@ func (f *Log) Sweep(now time.Time) (more bool, err error) {
 		return false, err
 	}
 	f.scanning, f.scanned = scanning, scanned
+	if !more {
+		if more, err = f.scrubSome(); err != nil {
+			return false, f.fail(err, nil)
+		}
+	}
 	return more, f.checkRoom()
 }
 
@@ -221,8 +232,8 @@ func (w *commit) trimScan(from uint64) (upto uint64, more bool, err error) {
 // retained entries stay until the entries go.
 func (w *commit) expireKeys(cutoff int64) (more bool, err error) {
 	type old struct {
-		seq uint64
-		key []byte
+		seq          uint64
+		key, message []byte
 	}
 	var olds []old
 	cursor := w.bucket(bucketTaken).Cursor()
@@ -238,7 +249,7 @@ func (w *commit) expireKeys(cutoff int64) (more bool, err error) {
 			more = true
 			break
 		}
-		olds = append(olds, old{seq, append([]byte(nil), row.key...)})
+		olds = append(olds, old{seq, bytes.Clone(row.key), bytes.Clone(row.message)})
 		w.state.expired, w.state.expiredAt = seq, row.at
 	}
 	for _, o := range olds {
@@ -247,8 +258,16 @@ func (w *commit) expireKeys(cutoff int64) (more bool, err error) {
 		if err := w.delete(bucketTaken, key); err != nil {
 			return false, err
 		}
-		if len(o.key) > 0 && !retained {
+		if retained {
+			continue
+		}
+		if len(o.key) > 0 {
 			if err := w.delete(bucketKeys, o.key); err != nil {
+				return false, err
+			}
+		}
+		if len(o.message) > 0 {
+			if err := w.forgetChange(o.message, o.seq); err != nil {
 				return false, err
 			}
 		}

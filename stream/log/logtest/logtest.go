@@ -119,6 +119,9 @@ func Run(t *testing.T, s Store) {
 		{"before a time", testSeqBefore},
 		{"time never goes back", testClockBack},
 		{"tags tell nothing", testTags},
+		{"edits and deletions", testChanges},
+		{"changes that come first", testChangesFirst},
+		{"changes of what is gone", testChangesLater},
 		{"odd names", testOddNames},
 		{"reads beside appends", testConcurrent},
 	}

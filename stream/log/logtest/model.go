@@ -23,12 +23,78 @@ type model struct {
 	at        int64     // the log's time when something was last appended
 	expired   uint64
 	forgotten uint64
-	trimmed   map[string]uint64 // of the channels that are known
+	trimmed   map[string]uint64      // of the channels that are known
+	latest    map[string]modelChange // by key of the message
+}
+
+// modelChange is the newest edit or deletion of a message.
+type modelChange struct {
+	seq uint64
+	op  event.Op // Delete if there was one
 }
 
 type modelEntry struct {
 	event.Entry
 	size int64
+	said string // the body that it came with, "" once that was taken back
+}
+
+// latestChange is the newest change of an event's message, if it is remembered.
+func (m *model) latestChange(e *event.Event) (modelChange, bool) {
+	c, ok := m.latest[event.MessageKey(e.Channel.Text, e.ID.Text)]
+	return c, ok && !e.ID.IsZero() && m.isKnown(m.all[c.seq-1])
+}
+
+func (m *model) isKnown(e modelEntry) bool { return e.Seq > m.expired || m.isRetained(e) }
+
+// keep is what is stored of an event, and whether a change that came before it has
+// changed that.
+func (m *model) keep(e event.Event) (event.Event, bool) {
+	kept := e.Kept()
+	last, ok := m.latestChange(&e)
+	switch {
+	case !ok || e.Op != event.Create && e.Op != event.Edit:
+	case last.op == event.Delete:
+		return kept.WithoutText(), true
+	case e.Op == event.Create:
+		if edit := m.all[last.seq-1]; m.isRetained(edit) {
+			return kept.WithText(&edit.Event), true
+		}
+	}
+	return kept, false
+}
+
+// change does what an edit or a deletion at seq does to its message.
+func (m *model) change(e *event.Event, seq uint64) {
+	if !e.Changes() {
+		return
+	}
+	last, ok := m.latestChange(e)
+	op := e.Op
+	if ok && last.op == event.Delete {
+		op = event.Delete
+	}
+	if ok {
+		m.rewrite(last.seq, (*event.Event).WithoutText)
+	}
+	if first := m.byKey(event.CreateKey(e.Channel.Text, e.ID.Text)); first != nil {
+		m.rewrite(first.Seq, func(was *event.Event) event.Event {
+			if op == event.Delete {
+				return was.WithoutText()
+			}
+			return was.WithText(e)
+		})
+	}
+	m.latest[event.MessageKey(e.Channel.Text, e.ID.Text)] = modelChange{seq, op}
+}
+
+func (m *model) rewrite(seq uint64, how func(*event.Event) event.Event) {
+	e := &m.all[seq-1]
+	if !m.isRetained(*e) || e.Op == event.Delete {
+		return
+	}
+	e.Event, e.said = how(&e.Event), ""
+	e.size = int64(len(e.AppendBinary(nil)))
 }
 
 func (m *model) retained(channel string) (entries []modelEntry) {
@@ -75,17 +141,23 @@ func (m *model) append(events []event.Event, marks []event.Mark, now time.Time) 
 		if first := m.byKey(e.Key()); first != nil {
 			results = append(results, log.Appended{
 				Entry:     event.Entry{Seq: first.Seq, Tag: first.Tag},
-				Duplicate: true, Conflict: first.Body != e.Body,
+				Duplicate: true, Conflict: first.said != "" && first.said != e.Body,
 			})
 			continue
+		}
+		said := e.Body
+		var changed bool
+		if e, changed = m.keep(e); changed {
+			said = ""
 		}
 		encoded := e.AppendBinary(nil)
 		seq := uint64(len(m.all) + 1)
 		entry := event.Entry{Seq: seq, At: at, Event: e}
-		m.all = append(m.all, modelEntry{entry, int64(len(encoded))})
+		m.all = append(m.all, modelEntry{entry, int64(len(encoded)), said})
 		if _, known := m.trimmed[e.Channel.Text]; !known {
 			m.trimmed[e.Channel.Text] = m.forgotten
 		}
+		m.change(&e, seq)
 		touched[e.Channel.Text] = true
 		results = append(results, log.Appended{Entry: entry})
 	}
@@ -165,8 +237,10 @@ func genEvents(t *rapid.T) []event.Event {
 			e.ID = event.Scalar{} // no key
 		case 1:
 			e.ID, e.Delivery = event.Scalar{}, "d"+e.ID.Text
-		case 2:
-			e.Op = event.Edit
+		case 2, 3:
+			e.Op, e.Version = event.Edit, rapid.SampledFrom([]string{"", "v1", "v2"}).Draw(t, "version")
+		case 4:
+			e.Op = event.Delete
 		}
 		return e
 	}), 0, 6).Draw(t, "events")
@@ -188,7 +262,7 @@ func runModel(t *testing.T, rt *rapid.T, s Store) {
 	l := s.Open(t, retention, clock)
 	defer func() { l.Close() }()
 	epoch := l.Head().Epoch
-	m := &model{marks: map[string]string{}, retention: retention, clock: log.NewClock(now, 0), at: now.UnixMilli(), trimmed: map[string]uint64{}}
+	m := &model{marks: map[string]string{}, retention: retention, clock: log.NewClock(now, 0), at: now.UnixMilli(), trimmed: map[string]uint64{}, latest: map[string]modelChange{}}
 	actions := map[string]func(*rapid.T){
 		"append": func(t *rapid.T) {
 			events := genEvents(t)

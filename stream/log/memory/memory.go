@@ -37,6 +37,8 @@ type Log struct {
 	expired   uint64 // the key window of every entry up to here is over
 	expiredAt int64
 	keys      map[digest]first
+	latest    map[digest]change // of each message that was edited or deleted, by MessageKey
+	changes   map[uint64]digest // the messages that remembered entries have changed
 	marks     map[string]string
 	emptied   []emptiedChannel
 	forgotten uint64     // the newest entry that a forgotten channel lost
@@ -47,6 +49,11 @@ type Log struct {
 }
 
 type digest [16]byte
+
+func digestOf(key string) digest {
+	sum := sha256.Sum256([]byte(key))
+	return digest(sum[:16])
+}
 
 // first is where the event with a key stands.
 type first struct{ seq, content uint64 }
@@ -93,7 +100,7 @@ func New(r log.Retention, now func() time.Time) *Log {
 	epoch := event.NewEpoch()
 	return &Log{
 		now: now, epoch: epoch, head: event.Cursor{Epoch: epoch}, clock: log.NewClock(now(), 0), retention: r,
-		channels: map[string]*channel{}, keys: map[digest]first{}, marks: map[string]string{},
+		channels: map[string]*channel{}, keys: map[digest]first{}, latest: map[digest]change{}, changes: map[uint64]digest{}, marks: map[string]string{},
 	}
 }
 
@@ -121,20 +128,22 @@ func (m *Log) Append(events []event.Event, marks []event.Mark) ([]log.Appended, 
 	return results, nil
 }
 
-func (m *Log) add(e *event.Event, at int64) log.Appended {
+func (m *Log) add(given *event.Event, at int64) log.Appended {
+	e, changed := m.keep(given)
 	ref := ref{at: at}
 	if key := e.Key(); key != "" {
-		ref.keyed = true
-		sum := sha256.Sum256([]byte(key))
-		ref.key = digest(sum[:16])
+		ref.keyed, ref.key = true, digestOf(key)
 		var content uint64
-		content, m.scratch = log.ContentOf(e, m.scratch)
+		content, m.scratch = log.ContentOf(given, m.scratch)
 		if place, ok := m.keys[ref.key]; ok {
 			tag, _ := m.tagAt(place.seq)
 			return log.Appended{
 				Entry:     event.Entry{Seq: place.seq, Tag: tag},
 				Duplicate: true, Conflict: log.Conflict(place.content, content),
 			}
+		}
+		if changed {
+			content = 0
 		}
 		m.keys[ref.key] = first{m.head.Seq + 1, content}
 	}
@@ -147,13 +156,16 @@ func (m *Log) add(e *event.Event, at int64) log.Appended {
 		m.channels[c.name] = c
 	}
 	ref.channel = c
-	entry := &entry{event.Entry{Seq: ref.seq, Tag: ref.tag, At: at, Event: *e}, len(m.scratch)}
+	entry := &entry{event.Entry{Seq: ref.seq, Tag: ref.tag, At: at, Event: e}, len(m.scratch)}
 	c.entries = append(c.entries, entry)
 	c.bytes += int64(entry.size)
 	m.known = append(m.known, ref)
 	m.head.Seq, m.head.Tag = ref.seq, ref.tag
 	m.stats.Events++
 	m.stats.Bytes += int64(entry.size)
+	if e.Changes() {
+		m.change(&e, ref.seq)
+	}
 	m.resize(c)
 	return log.Appended{Entry: entry.Entry}
 }
@@ -227,10 +239,9 @@ func (m *Log) find(seq uint64) int {
 
 // SeqOf implements Log.
 func (m *Log) SeqOf(channel, id string) (uint64, bool, error) {
-	sum := sha256.Sum256([]byte(event.CreateKey(channel, id)))
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	place, ok := m.keys[digest(sum[:16])]
+	place, ok := m.keys[digestOf(event.CreateKey(channel, id))]
 	return place.seq, ok, nil
 }
 

@@ -65,6 +65,12 @@ func (m *Log) bury(ref *ref) {
 	if ref.keyed {
 		delete(m.keys, ref.key)
 	}
+	if message, ok := m.changes[ref.seq]; ok {
+		delete(m.changes, ref.seq)
+		if m.latest[message].seq == ref.seq {
+			delete(m.latest, message)
+		}
+	}
 	m.dead++
 }
 

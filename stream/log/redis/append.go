@@ -59,15 +59,30 @@ func (r *Log) Append(events []event.Event, marks []event.Mark) ([]log.Appended, 
 }
 
 // appendEventArgs adds what the script is told of an event.
-func appendEventArgs(args []string, e *event.Event, tag event.Tag, scratch []byte) ([]string, []byte) {
+func appendEventArgs(args []string, given *event.Event, tag event.Tag, scratch []byte) ([]string, []byte) {
+	kept := given.Kept()
+	e := &kept
 	token := ""
 	if key := e.Key(); key != "" {
 		token = tokenOf(key)
 	}
 	content, scratch := log.ContentOf(e, scratch)
 	encoded, said := e.AppendParts(scratch[:0])
-	return append(args, token, strconv.FormatUint(content, 36), tokenOf(e.Channel.Text),
-		strconv.FormatUint(uint64(tag), 10), string(encoded), strconv.Itoa(said)), encoded
+	args = append(args, token, strconv.FormatUint(content, 36), tokenOf(e.Channel.Text),
+		strconv.FormatUint(uint64(tag), 10), string(encoded), strconv.Itoa(said))
+	message := ""
+	if !e.ID.IsZero() {
+		message = tokenOf(event.MessageKey(e.Channel.Text, e.ID.Text))
+	}
+	args = append(args, strconv.Itoa(int(e.Op)), message)
+	if e.Changes() {
+		// A message from before this format cannot be cut: this stands in for it.
+		whole := event.Event{Channel: e.Channel, ID: e.ID, Type: e.Type, User: e.User, UserName: e.UserName, To: e.To, Time: e.Time}
+		whole = whole.WithText(e)
+		form, at := whole.AppendParts(nil)
+		args = append(args, tokenOf(event.CreateKey(e.Channel.Text, e.ID.Text)), string(form[at:]), string(form), strconv.Itoa(at))
+	}
+	return args, encoded
 }
 
 // appendAndWait runs the script and then waits for the replicas that are to
@@ -111,21 +126,40 @@ func (r *Log) appended(events []event.Event, s answer) ([]log.Appended, error) {
 	}
 	results := make([]log.Appended, len(events))
 	for i := range events {
-		var n [3]int64
-		for j := range n {
-			var err error
-			if n[j], err = s.rest[1+3*i+j].AsInt64(); err != nil {
-				return nil, errReply("append", err)
-			}
-		}
-		a := &results[i]
-		a.Entry.Seq, a.Entry.Tag = uint64(n[0]), event.Tag(n[1])
-		a.Duplicate, a.Conflict = n[2] > 0, n[2] == 2
-		if !a.Duplicate {
-			a.Entry.At, a.Entry.Event = s.at, events[i]
+		var err error
+		if results[i], err = outcome(s.rest[1+3*i:], &events[i], s.at); err != nil {
+			return nil, errReply("append", err)
 		}
 	}
 	return results, nil
+}
+
+// outcome reads what became of an event that was taken at a time: three fields.
+func outcome(fields []rueidis.RedisMessage, e *event.Event, at int64) (a log.Appended, err error) {
+	seq, err := fields[0].AsInt64()
+	if err != nil {
+		return a, err
+	}
+	tag, err := fields[1].AsInt64()
+	if err != nil {
+		return a, err
+	}
+	a.Entry.Seq, a.Entry.Tag = uint64(seq), event.Tag(tag)
+	kind, err := fields[2].ToString()
+	if err != nil || kind == "" {
+		return a, fmt.Errorf("no outcome: %w", err)
+	}
+	switch kind[0] {
+	case '1', '2':
+		a.Duplicate, a.Conflict = true, kind[0] == '2'
+		return a, nil
+	case '3':
+		a.Entry.Event, err = event.DecodeBinary([]byte(kind[1:]))
+	default:
+		a.Entry.Event = e.Kept()
+	}
+	a.Entry.At = at
+	return a, err
 }
 
 // Sweep implements Log. Ages are told by the clock of the Redis server; now only

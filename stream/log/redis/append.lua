@@ -2,11 +2,15 @@
 --
 -- ARGV[6..]: retention (events, bytes), bounds of the feed (events, bytes), how
 -- many entries may be dropped, numbers of events and marks; then of each event
--- its key ('' for none), digest of its content, channel, tag, encoded form, and
--- where in that the text begins; then of each mark its source and value.
+-- its key ('' for none), digest of its content, channel, tag, encoded form, where in
+-- that the text begins, operation, and its message ('' for none), and of an edit or a
+-- deletion of one the key of the event that created it, what it says from now on, and
+-- a whole event that says so, and where its text begins; then of each mark its source
+-- and value.
 --
 -- Adds to the reply: 1 if retention is behind, then for each event seq, tag and
--- 0 if it was stored, 1 if it was there, 2 if it was there with other content.
+-- 0 if it was stored, 1 if it was there, 2 if it was there with other content, 3 and
+-- its form if that was stored with another text.
 local budget, n, m = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
 local results, arg, stored = {}, 13, 0
 head.at = math.max(head.at, time)
@@ -29,10 +33,21 @@ local event, flushEvents = bulk('HSET', EVENTS)
 local place, flushPlaces = bulk('ZADD', PLACES)
 local remember, flushIDs = bulk('HSET', IDS)
 local fresh = {} -- keys of this batch
+settled = function()
+	flushEvents()
+	flushPlaces()
+	flushIDs()
+end
 
 for i = 1, n do
-	local key, digest, token, tag, encoded, said = unpack(ARGV, arg, arg + 5)
-	arg = arg + 6
+	local key, digest, token, tag, encoded, said, op, message = unpack(ARGV, arg, arg + 7)
+	arg, op = arg + 8, tonumber(op)
+	local created, text, whole, whole_said
+	local changes = message ~= '' and (op == EDIT or op == DELETE)
+	if changes then
+		created, text, whole, whole_said = unpack(ARGV, arg, arg + 3)
+		arg = arg + 4
+	end
 	local first = key ~= '' and (fresh[key] or call('HGET', IDS, key))
 	if first then
 		local seq, content
@@ -41,11 +56,18 @@ for i = 1, n do
 		local agrees = content == digest or content == '' or tonumber(seq) <= head.blind
 		results[#results + 1] = agrees and '1' or '2'
 	else
+		local altered
+		encoded, altered = kept(op, message, encoded, tonumber(said))
+		if altered then digest = '' end
 		local seq, size = head.seq + 1, #encoded
 		local number = int(seq)
 		local s, value, position = state(token), tonumber(tag), number .. '-0'
 		call('XADD', FEED, position, 't', tag, 'a', at, 'b', int(head.written), 'e', encoded)
-		call('XADD', INDEX, position, 't', tag, 'a', at, 'c', token, 'k', key)
+		if changes then
+			call('XADD', INDEX, position, 't', tag, 'a', at, 'c', token, 'k', key, 'm', message)
+		else
+			call('XADD', INDEX, position, 't', tag, 'a', at, 'c', token, 'k', key)
+		end
 		event(number, pack(value, head.at, said, 0, encoded))
 		place(0, member(token, seq))
 		if key ~= '' then
@@ -58,13 +80,12 @@ for i = 1, n do
 		s.changed, s.count, s.bytes = true, s.count + 1, s.bytes + size
 		head.seq, head.tag, head.events, head.bytes = seq, value, head.events + 1, head.bytes + size
 		head.feed, head.index, head.written, stored = head.feed + 1, head.index + 1, head.written + size, stored + 1
+		if changes then change(op, message, number, token, created, text, whole, whole_said) end
 		results[#results + 1], results[#results + 2] = number, tag
-		results[#results + 1] = '0'
+		results[#results + 1] = altered and '3' .. encoded or '0'
 	end
 end
-flushEvents()
-flushPlaces()
-flushIDs()
+settled()
 for i = 1, m do
 	head.marks = head.marks + call('HSET', MARKS, ARGV[arg], ARGV[arg + 1])
 	arg = arg + 2

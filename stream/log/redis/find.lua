@@ -13,6 +13,16 @@ if what == 'seq' then -- of the event with a key in a channel
 	local seq = first and string.match(first, '^%d+')
 	return {0, seq}
 end
+if what == 'rewritten' then -- what the feed lacks: entries from one on, as long as they were rewritten
+	local answer = {0}
+	for seq = tonumber(ARGV[3]), tonumber(ARGV[4]) do
+		local packed = call('HGET', EVENTS, int(seq))
+		if not packed or string.sub(packed, 33, 33) ~= '1' or string.byte(packed, 25) == 1 then break end
+		if seq <= blind then packed = '0000000000' .. string.sub(packed, 11) end
+		answer[#answer + 1] = packed
+	end
+	return answer
+end
 -- before: the newest entry taken before a time. Entries stand in INDEX in the
 -- order of their times; the one nearest to a place decides for all before it.
 local before = tonumber(ARGV[3])

@@ -129,7 +129,20 @@ func (t *tail) session(ctx context.Context, client rueidis.Client) error {
 		}
 		switch {
 		case len(entries) == 0 && head.Seq <= t.at.Seq:
-		case len(entries) == 0 || entries[0].Seq != t.at.Seq+1: // the feed no longer reaches back to here
+		case len(entries) == 0 || entries[0].Seq != t.at.Seq+1:
+			upto := head.Seq
+			if len(entries) > 0 {
+				upto = entries[0].Seq - 1
+			}
+			changed, err := t.changed(ctx, conn, upto)
+			if err != nil {
+				return err
+			}
+			if len(changed) > 0 {
+				t.deliver(changed)
+				continue
+			}
+			// The feed no longer reaches back to here.
 			s, err := t.probe(ctx, conn)
 			if err != nil {
 				return err
@@ -207,6 +220,36 @@ func (t *tail) read(ctx context.Context, conn rueidis.DedicatedClient) ([]event.
 		if err != nil {
 			t.broken = fmt.Errorf("following the feed: %w", err)
 			return nil, t.broken
+		}
+		entries = append(entries, entry)
+	}
+	return entries, nil
+}
+
+// changed are the next entries, if they left the feed because edits or deletions have
+// changed them.
+func (t *tail) changed(ctx context.Context, conn rueidis.DedicatedClient, upto uint64) ([]event.Entry, error) {
+	ctx, cancel := context.WithTimeout(ctx, t.r.options.Timeout)
+	defer cancel()
+	from := t.at.Seq + 1
+	args := []string{t.at.Epoch.String(), "rewritten", strconv.FormatUint(from, 10), strconv.FormatUint(min(upto, from+followEvents-1), 10)}
+	reply, err := findScript.run(ctx, conn, t.r.keys, args)
+	if err != nil {
+		t.hung = ctx.Err() != nil
+		return nil, t.r.wrap("reading what the feed lacks in Redis", err)
+	}
+	if len(reply) < 2 {
+		return nil, nil // none, or it is of another epoch
+	}
+	entries := make([]event.Entry, 0, len(reply)-1)
+	for i := range reply[1:] {
+		text, err := reply[1+i].ToString()
+		if err != nil {
+			return nil, errReply("entry", err)
+		}
+		entry, _, err := unpack(from+uint64(i), text)
+		if err != nil {
+			return nil, err
 		}
 		entries = append(entries, entry)
 	}

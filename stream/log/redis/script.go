@@ -17,6 +17,8 @@ var (
 	luaState string
 	//go:embed trim.lua
 	luaTrim string
+	//go:embed change.lua
+	luaChange string
 	//go:embed append.lua
 	luaAppend string
 	//go:embed sweep.lua
@@ -30,7 +32,7 @@ var (
 	//go:embed find.lua
 	luaFind string
 
-	appendScript = newScript(false, luaState, luaTrim, luaAppend)
+	appendScript = newScript(false, luaState, luaTrim, luaChange, luaAppend)
 	sweepScript  = newScript(true, luaState, luaTrim, luaSweep)
 	probeScript  = newScript(false, luaState, luaProbe)
 	readScript   = newScript(true, luaLook, luaRead)

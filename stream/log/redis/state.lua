@@ -22,6 +22,7 @@ local FIELDS = {
 	'forgotten',                    -- what forgotten channels had trimmed
 	'feed', 'written', 'feed_from', -- entries in FEED; bytes written ever, and before its first entry
 	'index', 'ids', 'known', 'marks', -- sizes of the other keys
+	'altered',                      -- messages whose newest change IDS holds
 	'blind',                        -- entries up to here have no tags: see upgrade
 	'format',
 }

@@ -27,7 +27,7 @@ if ARGV[8] ~= '' then
 end
 if ARGV[9] ~= '' then
 	old(head.expired + 1, tonumber(ARGV[9]), function(seq, at, s, entry)
-		if not (s.known and seq > s.trimmed) then forget(seq, entry[8]) end
+		if not (s.known and seq > s.trimmed) then forget(seq, entry) end
 		head.expired, head.expired_at, changed = seq, at, true
 	end)
 end

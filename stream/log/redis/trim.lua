@@ -17,11 +17,17 @@ local function state(token)
 	return s
 end
 
-local function forget(seq, key)
+-- forget takes an entry out of INDEX; fields are what stood there.
+local function forget(seq, fields)
+	local key, message = fields[8], fields[10]
 	changed = true
 	head.index = head.index - call('XDEL', INDEX, id(seq))
 	if key ~= '' then
 		head.ids = head.ids - call('HDEL', IDS, key)
+	end
+	if message and string.match(call('HGET', IDS, message) or '', '^%d+') == int(seq) then
+		call('HDEL', IDS, message)
+		head.ids, head.altered = head.ids - 1, head.altered - 1
 	end
 end
 
@@ -39,7 +45,7 @@ local function drop(token, s, seq)
 	s.changed, s.trimmed, s.count, s.bytes = true, seq, s.count - 1, s.bytes - size
 	head.events, head.bytes = head.events - 1, head.bytes - size
 	if s.count == 0 then head.channels = head.channels - 1 end
-	if seq <= head.expired then forget(seq, call('XRANGE', INDEX, id(seq), id(seq))[1][2][8]) end
+	if seq <= head.expired then forget(seq, call('XRANGE', INDEX, id(seq), id(seq))[1][2]) end
 end
 
 -- trim drops what a channel holds over its bounds, budget entries at most, and
