@@ -126,6 +126,9 @@ func (a *Auth) ask(ctx context.Context, q access.Question, t *Trace) access.Verd
 	answer, err := a.backend.send(ctx, r)
 	if err != nil {
 		t.step("%s", err)
+		if context.Cause(ctx) == context.Canceled { // nobody asks any more
+			return access.Verdict{}
+		}
 		a.reports.failed(err)
 		if errors.Is(err, errUnreachable) {
 			return access.Verdict{Cause: access.Unreachable}

@@ -12,15 +12,17 @@ const pause = 500 * time.Millisecond
 
 // flight is one question on its way, for everybody who wants to know.
 type flight struct {
-	key      digest
-	question Question
-	era      uint64         // of the Asker that was asked
-	recheck  bool           // started by the scheduler
-	queued   time.Time      // when it began to wait for its turn
-	turn     *turn[*flight] // while it waits
-	asked    stamp          // when it was put; zero while it waits for its turn
-	waiters  int
-	sources  []source // who wants to know, also those who have left
+	key digest
+	// credential is the digest of the question's, once it is known.
+	credential digest
+	question   Question
+	era        uint64         // of the Asker that was asked
+	recheck    bool           // started by the scheduler
+	queued     time.Time      // when it began to wait for its turn
+	turn       *turn[*flight] // while it waits
+	asked      stamp          // when it was put; zero while it waits for its turn
+	waiters    int
+	sources    []source // who wants to know, also those who have left
 
 	cancel  context.CancelCauseFunc
 	givenUp bool // for others who wait
@@ -170,7 +172,10 @@ func (g *Gate) start(f *flight) {
 		ctx, end := context.WithTimeout(ctx, timeout)
 		defer end()
 		v, panicked := put(ctx, ask, f.question)
-		g.land(f, landing{verdict: v, panicked: panicked, late: ctx.Err() != nil, credential: g.key.credential(f.question.Credential)})
+		if f.credential == (digest{}) {
+			f.credential = g.key.credential(f.question.Credential)
+		}
+		g.land(f, landing{verdict: v, panicked: panicked, late: ctx.Err() != nil})
 	})
 }
 
@@ -180,10 +185,9 @@ var ErrGivenUp = errors.New("it took much longer than is usual, and others waite
 
 // landing is how a question came back.
 type landing struct {
-	verdict    Verdict
-	panicked   bool
-	late       bool // its time was over, or it was given up
-	credential digest
+	verdict  Verdict
+	panicked bool
+	late     bool // its time was over, or it was given up
 }
 
 // answered tells whether the backend has said something, be it that it has
@@ -235,7 +239,7 @@ func (g *Gate) land(f *flight, l landing) {
 		case l.verdict.Cause == Unreachable && !l.late:
 			a.outage.failure(f.key, now)
 		}
-		g.learn(f, l.credential, now)
+		g.learn(f, now)
 		g.remember(f, now)
 	}
 	ended := g.settle(f, now)
@@ -257,7 +261,8 @@ func (g *Gate) land(f *flight, l landing) {
 
 // learn takes note of whether the credential is good, and whose it is. The gate
 // is locked.
-func (g *Gate) learn(f *flight, credential digest, now time.Time) {
+func (g *Gate) learn(f *flight, now time.Time) {
+	credential := f.credential
 	switch v := &f.verdict; {
 	case f.question.Credential.IsZero(): // nobody in particular, and no guess
 	case v.Outcome == Allowed:

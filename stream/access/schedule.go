@@ -123,7 +123,7 @@ func (g *Gate) recheck(w *watch) *flight {
 	f := a.flights[w.key]
 	switch {
 	case f == nil || f.asked.tick != 0 && (f.era != a.era || f.asked.tick <= w.revoked):
-		f = &flight{key: w.key, question: w.question, done: make(chan struct{})}
+		f = &flight{key: w.key, credential: w.credential, question: w.question, done: make(chan struct{})}
 		a.flights[w.key] = f
 	case f.asked.tick != 0:
 		return f

@@ -21,14 +21,16 @@ type Watcher struct {
 type watch struct {
 	key      digest
 	question Question
-	named    string // the user that answers to this question name
-	user     string // whose it is, also if another answer said so; empty if unknown
-	watchers []*Watcher
-	allowed  stamp     // when the question was put whose answer was Allowed
-	asked    time.Time // when it was last asked again
-	due      time.Time // when to ask again
-	failed   int       // re-checks without an answer, in a row
-	revoked  uint64    // tick of the last revocation that may concern it
+	// credential is the digest of the question's.
+	credential digest
+	named      string // the user that answers to this question name
+	user       string // whose it is, also if another answer said so; empty if unknown
+	watchers   []*Watcher
+	allowed    stamp     // when the question was put whose answer was Allowed
+	asked      time.Time // when it was last asked again
+	due        time.Time // when to ask again
+	failed     int       // re-checks without an answer, in a row
+	revoked    uint64    // tick of the last revocation that may concern it
 
 	// It waits in one of three ways: in the heap until it is due, in the queue
 	// of those that are due for a slot, or for the answer of a flight.
@@ -80,7 +82,7 @@ func (g *Gate) Watch(q Question, v Verdict, onEnd func(Cause)) *Watcher {
 	}
 	w := g.watches.byKey[key]
 	if w == nil {
-		w = &watch{key: key, question: q, allowed: v.asked, heapIndex: -1}
+		w = &watch{key: key, credential: credential, question: q, allowed: v.asked, heapIndex: -1}
 		if w.allowed.at.IsZero() {
 			w.allowed.at = time.Now()
 		}
