@@ -194,7 +194,7 @@ func TestTableOfImports(t *testing.T) {
 		{"stream/format", "net/http", false},
 		{"stream/conn", "go.uber.org/zap", false},
 		{"stream/log", module + "stream/redisconn/redistest", false},
-		{"caddymodule/forwardauth", "github.com/caddyserver/caddy/v2", false},
+		{"caddymodule/forwardauth", "github.com/caddyserver/caddy/v2/modules/caddyhttp/encode", false},
 		{"caddymodule/forwardauth", "github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy", true},
 		{"caddymodule/endpoint/tambur", module + "caddymodule", false},
 	} {
