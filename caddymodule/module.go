@@ -181,7 +181,7 @@ func (s *Sidestream) joinHub(ctx caddy.Context, repl *caddy.Replacer) error {
 	t.gate = s.gate
 	for _, h := range s.Webhooks {
 		h.counts, h.in = t.hub.counts(h.shownPath()), t.hub.wayIn("webhook "+h.shownPath())
-		if h.hook.Unrepeated() {
+		if h.hook.NeverRetries() {
 			h.in.unrepeated = true
 			if !t.hub.runs() {
 				s.hub.Doubt(h.in.name) // a server may open before the app has started

@@ -211,7 +211,7 @@ func (s *Sidestream) serveWebhook(w http.ResponseWriter, r *http.Request, h *Web
 // here: while the process was not there, or while Caddy has changed its servers.
 func (s *Sidestream) interrupted() {
 	for _, h := range s.Webhooks {
-		if h.hook.Unrepeated() {
+		if h.hook.NeverRetries() {
 			s.hub.Interrupted(h.in.name)
 		}
 	}

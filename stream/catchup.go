@@ -304,7 +304,7 @@ func (sh *shard) fetched(q fetch, p *page, missing []event.Missing, err error) {
 			s.page = slices.DeleteFunc(s.page, func(it *item) bool { return !s.listensTo(it.Channel.Text) })
 		}
 	}
-	if s.attentive() {
+	if s.state == open { // also if it was behind: that it no longer is may have been told meanwhile
 		sh.deliver(s)
 	}
 }

@@ -184,6 +184,33 @@ func TestJoinBesideAPage(t *testing.T) {
 	l.expect("a 1", "a 2", "b 3", "a 4")
 }
 
+// A connection that takes more again while older events are being read is not
+// forgotten.
+func TestWritableWhileReading(t *testing.T) {
+	h := newHub(t, Config{WindowEvents: 1}, log.Retention{})
+	first := say(t, h, "a", "0")[0].Position
+	say(t, h, "a", "1", "2")
+	c := &taker{}
+	s, err := h.Attach(Opening{Conn: c, Spec: &Spec{Format: resumable, Heartbeat: time.Hour}, Channels: []string{"a"}, Start: resolve(t, h, "a", From{})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	settle(t, s)
+	inShard(s.shard, func() {
+		s.cursor, s.state = first.Seq, fetching
+		c.full = true
+		s.shard.heartbeat(s)
+		c.full = false
+		s.shard.ready(s, conn.Event{Writable: true})
+		q := fetch{s: s, epoch: s.within, after: s.cursor, subs: 1, channels: []place{{s.subs[0].ch, first.Seq, 0}}}
+		p, missing, err := h.fetchers.read(q)
+		s.shard.fetched(q, p, missing, err)
+		if s.cursor != h.Head().Seq || s.behind != 0 {
+			t.Errorf("it stands at %d of %d, and is behind", s.cursor, h.Head().Seq)
+		}
+	})
+}
+
 func TestPrelude(t *testing.T) {
 	for kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
@@ -521,7 +548,7 @@ func TestRandomHabits(t *testing.T) {
 func TestJoinAndLeaveWhileManySpeak(t *testing.T) {
 	for _, kind := range []string{"socket", "tls", "goroutine", "handler"} {
 		t.Run(kind, func(t *testing.T) {
-			h := newHub(t, Config{WindowEvents: 64}, log.Retention{})
+			h := newHub(t, Config{WindowEvents: 64, Lag: Lag{Bytes: 64 << 20, Time: time.Hour}}, log.Retention{})
 			channels := []string{"/a/1", "/a/2", "/a/3"}
 			stop, done := make(chan struct{}), make(chan struct{})
 			for _, channel := range channels {

@@ -118,8 +118,8 @@ func (h *Hook) Secrets() Places {
 // in the application service API of Matrix.
 func (h *Hook) Subtree() bool { return h.sender.Protocol == decode.ApplicationService }
 
-// Unrepeated tells whether the sender does not send again what it got no answer to.
-func (h *Hook) Unrepeated() bool { return h.sender.NeverRetries }
+// NeverRetries tells whether the sender does not send again what it got no answer to.
+func (h *Hook) NeverRetries() bool { return h.neverRetries }
 
 // Decoder is the part of the hook that turns payloads into events.
 func (h *Hook) Decoder() *decode.Decoder { return h.decoder }
