@@ -14,6 +14,8 @@ import (
 
 // webhookCounts count what came to one webhook. They live as long as the hub.
 type webhookCounts struct {
+	last webhook.Last // deliveries that were refused or could not be mapped
+
 	failed, refused, unmappable, untimable occasional // lines of the log
 
 	mu               sync.Mutex

@@ -187,6 +187,7 @@ func (s *Sidestream) joinHub(ctx caddy.Context, repl *caddy.Replacer) error {
 				s.hub.Doubt(h.in.name) // a server may open before the app has started
 			}
 		}
+		h.hook.KeepLast(&h.counts.last)
 	}
 	if err := s.redisSources(app); err != nil {
 		return err

@@ -28,6 +28,8 @@ type Hook struct {
 
 	budget *budget
 	now    func() time.Time
+	last   *Last    // keeps what is refused; may be nil
+	hidden []string // secrets that are masked there
 }
 
 // New compiles a configuration. Secrets must have been filled in: this package knows
@@ -41,7 +43,8 @@ func New(cfg Config) (*Hook, error) {
 	}
 	h := &Hook{
 		sender: sender, method: sender.Method, bodyTimeout: durationOr(cfg.BodyTimeout, DefaultBodyTimeout),
-		gzip: cfg.Gzip, ack: (*Ack)(sender.Answer), conflict: sender.Conflict, allowBrowser: cfg.AllowBrowser, neverRetries: cfg.NeverRetries || sender.NeverRetries, budget: unverified, now: time.Now,
+		gzip: cfg.Gzip, ack: (*Ack)(sender.Answer), conflict: sender.Conflict, allowBrowser: cfg.AllowBrowser, neverRetries: cfg.NeverRetries || sender.NeverRetries,
+		budget: unverified, hidden: cfg.Secrets, now: time.Now,
 		deliveryIDs: slices.Concat(sender.Delivery, []string{"Webhook-Id", "Svix-Id", "Idempotency-Key"}),
 	}
 	if h.decoder, err = decode.NewDecoder(cfg.Config); err != nil {

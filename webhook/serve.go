@@ -86,6 +86,13 @@ func (h *Hook) handle(w http.ResponseWriter, r *http.Request, vars map[string]st
 	}
 	defer body.release()
 	s.In.Body = body.bytes
+	a, err := h.handleBody(r, s, held, body, pub, out)
+	h.keep(r, body.bytes, out, err)
+	return a, err
+}
+
+// handleBody takes a delivery whose body was read.
+func (h *Hook) handleBody(r *http.Request, s *decode.Payload, held *hold, body *buffer, pub event.Publisher, out *Outcome) (a answer, err error) {
 	if err := held.take(h.decoder.Cost(int64(len(body.bytes)))); err != nil {
 		return answer{}, err
 	}

@@ -32,14 +32,15 @@ import (
 
 // explainFlags are the flags of the explain command.
 type explainFlags struct {
-	config, adapter, token, bearer, webhook string
-	headers                                 []string
+	config, adapter, token, bearer, webhook, address string
+	headers                                          []string
+	last                                             bool
 }
 
 func explainCommand() caddycmd.Command {
 	return caddycmd.Command{
 		Name:  "explain",
-		Usage: "--config <file> [--token <token>] [-H <header>]... <url> | --config <file> --webhook <path> [-H <header>]... < sample",
+		Usage: "--config <file> [--token <token>] [-H <header>]... <url> | --config <file> --webhook <path> [-H <header>]... < sample | --config <file> --webhook [<path>] --last",
 		Short: "Shows why a client is let in or refused, or what becomes of a webhook",
 		Long: `
 Tells what the configuration makes of a request, step by step. Nothing is
@@ -55,6 +56,10 @@ that it becomes, or why it becomes none: what is wrong with its signature, which
 rule drops it, which field is missing. Give the headers that the app sends with
 -H. Nothing is published.
 
+With --webhook and --last it asks the running server, over Caddy's admin API, for the
+last deliveries that were refused or could not be mapped, and shows them: what your
+app really sends. The server keeps a few of them for an hour, without secrets.
+
 The way through the site is that of the server: matchers, handle and route,
 rewrites, passwords. Where a forward_auth stands in front, it is really asked. What
 cannot be followed, such as a module from elsewhere, is named.
@@ -65,12 +70,15 @@ The exit code is 0 if a stream would be opened (or the webhook taken), 1 if not,
 			var f explainFlags
 			cmd.Example = `  sidestream explain --config Caddyfile --token alice-token https://chat.example.com/room/1/live.json
   sidestream explain --config Caddyfile -H 'Cookie: chat_session=...' '/flows?filter=1,2'
-  sidestream explain --config Caddyfile --webhook /hooks/mm -H 'Content-Type: application/json' < sample.json`
+  sidestream explain --config Caddyfile --webhook /hooks/mm -H 'Content-Type: application/json' < sample.json
+  sidestream explain --config Caddyfile --webhook /hooks/mm --last`
 			cmd.Flags().StringVarP(&f.config, "config", "c", "", "Configuration file (default: Caddyfile)")
 			cmd.Flags().StringVarP(&f.adapter, "adapter", "a", "", "Its format, if its name does not say")
 			cmd.Flags().StringVarP(&f.token, "token", "t", "", "API token, sent as the user of Basic authentication (default $"+tokenEnv+")")
 			cmd.Flags().StringVar(&f.bearer, "bearer", "", "OAuth token, sent as Bearer")
 			cmd.Flags().StringVar(&f.webhook, "webhook", "", "Path or URL of a webhook, whose payload is on standard input")
+			cmd.Flags().BoolVar(&f.last, "last", false, "Show the last deliveries to the webhook that were refused or could not be mapped")
+			cmd.Flags().StringVar(&f.address, "address", "", "Admin API of the running server, for --last (default: that of the configuration)")
 			cmd.Flags().StringArrayVarP(&f.headers, "header", "H", nil, "Header of the request, as in 'Name: value'; may be repeated")
 			cmd.Args = cobra.MaximumNArgs(1)
 			cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -111,6 +119,15 @@ func exitWith(cmd *cobra.Command, code int, err error) error {
 }
 
 func runExplain(args []string, f explainFlags, in io.Reader, out io.Writer) (code int, err error) {
+	if f.webhook == "--last" { // of all webhooks
+		f.webhook, f.last = "", true
+	}
+	if f.last && len(args) == 0 {
+		if err := showLast(out, f, f.webhook); err != nil {
+			return cannotSay, err
+		}
+		return isStream, nil
+	}
 	target := f.webhook
 	switch {
 	case (len(args) == 1) == (f.webhook != ""):
