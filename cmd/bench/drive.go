@@ -32,6 +32,7 @@ type driven struct {
 	perMessage  time.Duration // wall time, when there is one at a time
 	published   uint64
 	lost, extra uint64
+	repeated    uint64 // posts
 	closed      int
 	before      int64 // bytes of memory when all streams are open
 	peak        int64 // the most that was seen since
@@ -64,9 +65,13 @@ func (b *bench) drive(ctx context.Context, s *server, w workload) (*driven, erro
 
 // openStreams opens a workload's streams; all of them, or it is an error.
 func (b *bench) openStreams(ctx context.Context, s *server, w workload) (*load.Client, error) {
+	request := s.request
+	if request == nil {
+		request = streamRequest
+	}
 	client, err := load.Open(ctx, load.Config{
 		Addr: s.addr, Streams: w.streams,
-		Request: func(i int) []byte { return streamRequest(i % w.channels) },
+		Request: func(i int) []byte { return request(i % w.channels) },
 		Channel: func(i int) int { return i % w.channels }, Channels: w.channels,
 		Stalled: func(i int) bool { return i < w.stalled },
 	})
@@ -86,7 +91,7 @@ const settleTime = 500 * time.Millisecond
 // publishTo is the load of a workload, measured.
 func (b *bench) publishTo(ctx context.Context, s *server, client *load.Client, w workload) (*driven, *load.Published, error) {
 	pause(ctx, settleTime)
-	before, err := readUsage(s.pid)
+	before, err := readUsage(append([]int{s.pid}, s.workers...)...)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -97,14 +102,18 @@ func (b *bench) publishTo(ctx context.Context, s *server, client *load.Client, w
 	profiled := b.profile(ctx, s, w.duration)
 	readers := w.streams - w.stalled
 	begun := time.Now()
+	posts := s.addr
+	if s.posts.IsValid() {
+		posts = s.posts
+	}
 	published := load.Publish(ctx, load.Publication{
-		Addr: s.addr.String(), Path: s.publish, Channels: w.channels, Size: w.size,
+		Addr: posts.String(), Path: s.publish, Channels: w.channels, Size: w.size,
 		Senders: w.senders, Rate: w.rate, Window: w.window, PerMessage: readers / w.channels,
 		To: client, Duration: w.duration,
 	})
 	client.Await(ctx, published.Acked*uint64(readers/w.channels), 3*time.Second)
 	elapsed := time.Since(begun)
-	after, err := readUsage(s.pid)
+	after, err := readUsage(append([]int{s.pid}, s.workers...)...)
 	peak := highest()
 	profiled()
 	if err != nil {
@@ -113,6 +122,7 @@ func (b *bench) publishTo(ctx context.Context, s *server, client *load.Client, w
 	deliveries := float64(client.Received())
 	return &driven{
 		published:   published.Acked,
+		repeated:    published.Retried,
 		perDelivery: time.Duration(float64(after.processor-before.processor) / max(deliveries, 1)),
 		perSecond:   deliveries / elapsed.Seconds(),
 		perMessage:  elapsed / time.Duration(max(published.Acked, 1)),
@@ -171,5 +181,7 @@ func (f figures) put(prefix string, d *driven) {
 	f[prefix+" rate"] = d.perSecond
 	f[prefix+" p50"] = float64(d.p50)
 	f[prefix+" p99"] = float64(d.p99)
+	f[prefix+" lost"], f[prefix+" doubled"], f[prefix+" closed"] = float64(d.lost), float64(d.extra), float64(d.closed)
+	f[prefix+" repeated"] = float64(d.repeated)
 	f[prefix+" wrong"] = float64(d.lost) + float64(d.extra) + float64(d.closed)
 }

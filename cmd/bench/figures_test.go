@@ -24,6 +24,13 @@ func TestMedians(t *testing.T) {
 	}
 }
 
+func TestOddities(t *testing.T) {
+	m := measured{{"file lost": 1, "file repeated": 3, "loop closed": 0}, {"file lost": 2, "file repeated": 0, "loop closed": 4}}
+	if got := m.oddText([]string{"file", "loop", "none"}); got != "file: 2 lost, 3 posts repeated; loop: 4 streams closed" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestTexts(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
 		{bytesText(612), "612 B"},
@@ -46,13 +53,13 @@ func TestTexts(t *testing.T) {
 func TestTable(t *testing.T) {
 	var b strings.Builder
 	printTable(&b, []row{
-		{what: "a", bar: "<= 3 KB", figure: "2 KB", met: meets(true), sticks: "x | y"},
+		{what: "a", bar: "<= 3 KB", figure: "2 KB", met: meets(true), sticks: "x | y", odd: "file: 2 lost"},
 		{what: "b", figure: "1"},
 	})
-	want := `| what | bar | Sidestream | met | beside it, in the same run |
-|---|---|---|---|---|
-| a | <= 3 KB | 2 KB | yes | x \| y |
-| b |  | 1 |  |  |
+	want := `| what | bar | Sidestream | met | beside it, in the same run | odd |
+|---|---|---|---|---|---|
+| a | <= 3 KB | 2 KB | yes | x \| y | file: 2 lost |
+| b |  | 1 |  |  |  |
 `
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)

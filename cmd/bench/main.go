@@ -98,6 +98,7 @@ type options struct {
 	temp       string
 	profiles   string // folder
 	binary     string // of Sidestream; built if empty
+	beside     []peer
 }
 
 // limit bounds the whole run.
@@ -114,6 +115,12 @@ func parseFlags() (o options, list bool) {
 	flag.StringVar(&o.temp, "dir", "", "`folder` for what the servers write, on the disk that is meant (default: the system's for temporary files)")
 	flag.StringVar(&o.profiles, "profiles", "", "`folder` for profiles of Caddy's processor time and memory, for go tool pprof")
 	flag.StringVar(&o.binary, "binary", "", "`program` to measure: a Caddy with Sidestream in it (default: it is built from ./cmd/sidestream)")
+	flag.Func("beside", "`name=URL,URL` of a server that runs already, to be measured beside Sidestream in fanout, fullspeed and channels: "+
+		"of a channel's stream, and where its messages are posted, each with {channel} in it; may be repeated", func(text string) error {
+		p, err := parsePeer(text)
+		o.beside = append(o.beside, p)
+		return err
+	})
 	flag.BoolVar(&list, "list", false, "say which scenarios there are")
 	flag.Parse()
 	o.connects, o.resumes, o.settle = 20, 100, time.Second

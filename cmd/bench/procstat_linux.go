@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,54 +13,42 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// usage is what a process has and has used.
+// usage is what the processes of a server have and have used.
 type usage struct {
 	processor time.Duration
 	resident  int64
 	files     int
 }
 
-func readUsage(pid int) (u usage, err error) {
-	if u.processor, err = processorTime(pid); err != nil {
-		return u, err
+func readUsage(pids ...int) (u usage, err error) {
+	for _, pid := range pids {
+		used, err := processorTime(pid)
+		if err != nil {
+			return u, err
+		}
+		resident, err := residentBytes(pid)
+		if err != nil {
+			return u, err
+		}
+		files, err := descriptors(pid)
+		if err != nil {
+			return u, err
+		}
+		u.processor, u.resident, u.files = u.processor+used, u.resident+resident, u.files+files
 	}
-	if u.resident, err = residentBytes(pid); err != nil {
-		return u, err
-	}
-	u.files, err = descriptors(pid)
-	return u, err
+	return u, nil
 }
 
-// clockTick is the unit of processor time in /proc: USER_HZ is 100 on all
-// architectures that Go runs on.
-const clockTick = 10 * time.Millisecond
-
-// processorTime is what a process has used so far, in user and kernel mode.
+// processorTime is what a process has used so far, in user and kernel mode, all its
+// threads together. The kernel keeps it in nanoseconds; /proc has it in ticks of 10
+// ms, of which a short load takes one or two.
 func processorTime(pid int) (time.Duration, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
+	const scheduled = 2 // CPUCLOCK_SCHED, see clock_getcpuclockid(3)
+	var t unix.Timespec
+	if err := unix.ClockGettime(int32(^pid<<3|scheduled), &t); err != nil {
 		return 0, fmt.Errorf("reading processor time: %w", err)
 	}
-	return parseStat(b)
-}
-
-// parseStat reads utime and stime, the 14th and 15th field. The second is the
-// program's name in parentheses, which may hold anything.
-func parseStat(b []byte) (time.Duration, error) {
-	_, after, ok := bytes.Cut(b[bytes.LastIndexByte(b, ')')+1:], []byte(" "))
-	fields := strings.Fields(string(after))
-	if !ok || len(fields) < 13 {
-		return 0, fmt.Errorf("reading processor time: %.60q is no stat line", b)
-	}
-	var ticks int64
-	for _, f := range fields[11:13] {
-		n, err := strconv.ParseInt(f, 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("reading processor time: %w", err)
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * clockTick, nil
+	return time.Duration(t.Nano()), nil
 }
 
 // residentBytes is the memory of a process that is in RAM. smaps_rollup is

@@ -35,9 +35,10 @@ includes the receiver's TCP); more than this machine's cores; a server that has
 them for itself (clients and publishers run beside it, and take what they
 need); days of running; clients that come and go. Processor time for a delivery
 and bytes for a stream can be repeated, rates and percentiles depend on what
-else the machine does. Streams are Campfire's, their heartbeat is 60 s under
-load and 2 s where they are idle. The bare loop ends a stream that cannot take
-a message at once, knows no history and answers nobody else.`)
+else the machine does. Sidestream has its defaults: streams are Campfire's, with
+a heartbeat every 2 s, which the bare loop and net/http do without. The bare loop
+ends a stream that cannot take a message at once, knows no history and answers
+nobody else. "Odd" is the worst of all runs.`)
 }
 
 // describeMachine says what the figures come from.

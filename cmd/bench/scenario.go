@@ -55,7 +55,11 @@ func (b *bench) measure(ctx context.Context, s scenario) ([]row, error) {
 		}
 		m = append(m, f)
 	}
-	return s.rows(b, m), nil
+	rows := s.rows(b, m)
+	for i := range rows {
+		rows[i].odd = m.oddText(rows[i].servers)
+	}
+	return rows, nil
 }
 
 // progress says what is going on.

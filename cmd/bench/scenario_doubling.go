@@ -52,7 +52,7 @@ var doubling = scenario{
 
 // double measures one size on a server of its own.
 func (b *bench) double(ctx context.Context, f figures, name string, w workload) error {
-	s, err := b.startSidestream(ctx, sidestreamSite{store: "memory", heartbeat: quietHeartbeat})
+	s, err := b.startSidestream(ctx, sidestreamSite{store: "memory"})
 	if err != nil {
 		return err
 	}

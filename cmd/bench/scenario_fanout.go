@@ -5,16 +5,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/seed-078801ba/sidestream/cmd/bench/load"
 )
 
 // messageSize is that of all messages but those to slow readers.
 const messageSize = 200
-
-// quietHeartbeat keeps heartbeats out of what is measured per message.
-const quietHeartbeat = time.Minute
 
 var fanOut = scenario{
 	name:  "fanout",
@@ -29,8 +25,10 @@ var fanOut = scenario{
 			return row{
 				what: what, bar: "<= 1.3 x the bare loop",
 				figure: fmt.Sprintf("%s, %.2f x", timeText(m.median(store+" cpu")), m.ratio(store+" cpu", stickEpoll+" cpu")),
-				sticks: fmt.Sprintf("bare loop %s, net/http %s", timeText(m.median(stickEpoll+" cpu")), timeText(m.median(stickNetHTTP+" cpu"))),
-				met:    meets(m.ratio(store+" cpu", stickEpoll+" cpu") <= 1.3),
+				sticks: fmt.Sprintf("bare loop %s, net/http %s", timeText(m.median(stickEpoll+" cpu")), timeText(m.median(stickNetHTTP+" cpu"))) +
+					b.besideText(func(name string) string { return timeText(m.median(name + " cpu")) }),
+				servers: b.driven(store, stickEpoll),
+				met:     meets(m.ratio(store+" cpu", stickEpoll+" cpu") <= 1.3),
 			}
 		})
 	},
@@ -51,8 +49,12 @@ var fullSpeed = scenario{
 				figure: fmt.Sprintf("%s, %.2f x; %s each", countText(m.median(store+" rate")), m.ratio(store+" rate", stickBatch+" rate"), timeText(m.median(store+" cpu"))),
 				sticks: fmt.Sprintf("batching loop %s, %s each; net/http %s, %s each",
 					countText(m.median(stickBatch+" rate")), timeText(m.median(stickBatch+" cpu")),
-					countText(m.median(stickNetHTTP+" rate")), timeText(m.median(stickNetHTTP+" cpu"))),
-				met: meets(m.ratio(store+" rate", stickBatch+" rate") >= 0.5),
+					countText(m.median(stickNetHTTP+" rate")), timeText(m.median(stickNetHTTP+" cpu"))) +
+					b.besideText(func(name string) string {
+						return fmt.Sprintf("%s, %s each", countText(m.median(name+" rate")), timeText(m.median(name+" cpu")))
+					}),
+				servers: b.driven(store, stickBatch),
+				met:     meets(m.ratio(store+" rate", stickBatch+" rate") >= 0.5),
 			}
 		})
 	},
@@ -72,7 +74,7 @@ var manyChannels = scenario{
 		if err := b.takeOnly(ctx, f, w); err != nil {
 			return nil, err
 		}
-		s, err := b.startSidestream(ctx, sidestreamSite{store: "memory", heartbeat: quietHeartbeat})
+		s, err := b.startSidestream(ctx, sidestreamSite{store: "memory"})
 		if err != nil {
 			return nil, err
 		}
@@ -88,8 +90,12 @@ var manyChannels = scenario{
 					timeText(m.median(store+" p50")), timeText(m.median(store+" p99")), p99),
 				sticks: fmt.Sprintf("bare loop %s, p50 %s, p99 %s; net/http %s, p99 %s; plain Caddy that takes the POSTs and delivers nothing %s",
 					timeText(m.median(stickEpoll+" cpu")), timeText(m.median(stickEpoll+" p50")), timeText(m.median(stickEpoll+" p99")),
-					timeText(m.median(stickNetHTTP+" cpu")), timeText(m.median(stickNetHTTP+" p99")), timeText(m.median("take cpu"))),
-				met: meets(cpu <= 2 && p99 <= 3),
+					timeText(m.median(stickNetHTTP+" cpu")), timeText(m.median(stickNetHTTP+" p99")), timeText(m.median("take cpu"))) +
+					b.besideText(func(name string) string {
+						return fmt.Sprintf("%s, p99 %s", timeText(m.median(name+" cpu")), timeText(m.median(name+" p99")))
+					}),
+				servers: b.driven(store, stickEpoll),
+				met:     meets(cpu <= 2 && p99 <= 3),
 			}
 			if store == "file" { // each of its messages waits for the disk
 				r.bar, r.met = "(memory store only)", noBar
@@ -100,6 +106,7 @@ var manyChannels = scenario{
 			what: "the same, memory store, with an access log of the POSTs",
 			figure: fmt.Sprintf("%s a delivery, %.2f x; p99 %s", timeText(m.median("logged cpu")), m.ratio("logged cpu", stickEpoll+" cpu"),
 				timeText(m.median("logged p99"))),
+			servers: []string{"logged"},
 		})
 	},
 }
@@ -117,8 +124,11 @@ func (b *bench) compare(ctx context.Context, w workload, loop string) (figures, 
 			return nil, err
 		}
 	}
+	if err := b.driveBeside(ctx, f, w); err != nil {
+		return nil, err
+	}
 	for _, store := range []string{"memory", "file"} {
-		s, err := b.startSidestream(ctx, sidestreamSite{store: store, quiet: true, heartbeat: quietHeartbeat})
+		s, err := b.startSidestream(ctx, sidestreamSite{store: store, quiet: true})
 		if err != nil {
 			return nil, err
 		}
@@ -127,6 +137,15 @@ func (b *bench) compare(ctx context.Context, w workload, loop string) (figures, 
 		}
 	}
 	return f, nil
+}
+
+// driven are the servers that compare drives for a row.
+func (b *bench) driven(store, loop string) []string {
+	servers := []string{store, loop, stickNetHTTP}
+	for _, p := range b.beside {
+		servers = append(servers, p.name)
+	}
+	return servers
 }
 
 // takeOnly measures what a plain Caddy needs for the POSTs of a workload, for

@@ -60,13 +60,15 @@ var ingest = scenario{
 		return []row{{
 			what: fmt.Sprintf("acknowledged events a second, %d senders, file store with sync", ingestSenders), bar: ">= half of what plain Caddy takes",
 			figure: figure("file") + fmt.Sprintf("; %s written to disk for each", bytesText(m.median("file written"))), sticks: caddy,
-			met: meets(m.ratio("file rate", "caddy rate") >= 0.5),
+			met:     meets(m.ratio("file rate", "caddy rate") >= 0.5),
+			servers: []string{"file", "caddy"},
 		}, {
-			what: "the same, memory store", figure: figure("memory"), sticks: caddy,
+			what: "the same, memory store", figure: figure("memory"), sticks: caddy, servers: []string{"memory"},
 		}, {
-			what:   "one sender, file store: one sync for each event",
-			figure: fmt.Sprintf("%s; %s written to disk for each", countText(m.median("alone rate")), bytesText(m.median("alone written"))),
-			sticks: fmt.Sprintf("bare write and fdatasync %s a second", countText(m.median("syncs"))),
+			what:    "one sender, file store: one sync for each event",
+			figure:  fmt.Sprintf("%s; %s written to disk for each", countText(m.median("alone rate")), bytesText(m.median("alone written"))),
+			sticks:  fmt.Sprintf("bare write and fdatasync %s a second", countText(m.median("syncs"))),
+			servers: []string{"alone"},
 		}}
 	},
 }
@@ -88,6 +90,7 @@ func (b *bench) ingest(ctx context.Context, f figures, name string, s *server, s
 	events := float64(p.Acked)
 	f[name+" rate"], f[name+" cpu"] = events/p.Elapsed.Seconds(), cpu
 	f[name+" p50"], f[name+" p99"] = float64(p.Acknowledged.Quantile(0.5)), float64(p.Acknowledged.Quantile(0.99))
+	f[name+" repeated"] = float64(p.Retried)
 	f[name+" written"] = (writtenAfter - written) / events
 	b.progress("%s: %s events/s, p50 %s, p99 %s, %s each, %s written", s.name, countText(f[name+" rate"]), timeText(f[name+" p50"]),
 		timeText(f[name+" p99"]), timeText(f[name+" cpu"]), bytesText(f[name+" written"]))

@@ -38,7 +38,7 @@ var opening = scenario{
 		if err != nil {
 			return nil, err
 		}
-		s, err := b.startSidestream(ctx, sidestreamSite{store: "memory", heartbeat: quietHeartbeat, auth: app.addr, recheck: recheckEvery})
+		s, err := b.startSidestream(ctx, sidestreamSite{store: "memory", auth: app.addr, recheck: recheckEvery})
 		if err != nil {
 			return nil, err
 		}

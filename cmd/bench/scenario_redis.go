@@ -46,7 +46,7 @@ var redisNodes = scenario{
 		for range 2 {
 			store := fmt.Sprintf("redis redis://%s {\ndurable\n}", redis.addr)
 			s, err := b.startCaddy(ctx, "sidestream-redis", b.sidestream, site{
-				body: sidestreamSite{store: store, heartbeat: quietHeartbeat}.directives(),
+				body: sidestreamSite{store: store}.directives(),
 			})
 			if err != nil {
 				return nil, err
@@ -82,7 +82,8 @@ var redisNodes = scenario{
 				what: fmt.Sprintf("processor time of an event, %s a second, %s channels with a stream at the other node", countText(redisRate), countText(float64(channels))),
 				figure: fmt.Sprintf("%s where it is posted, %s where it is delivered; p50 %s, p99 %s", timeText(m.median(name+" posted")),
 					timeText(m.median(name+" delivered")), timeText(m.median(name+" p50")), timeText(m.median(name+" p99"))),
-				sticks: fmt.Sprintf("redis-server %s", timeText(m.median(name+" redis"))),
+				sticks:  fmt.Sprintf("redis-server %s", timeText(m.median(name+" redis"))),
+				servers: []string{name},
 			}
 			if n := m.worst(name + " wrong"); n > 0 {
 				r.figure, r.met = r.figure+fmt.Sprintf("; **%s lost, doubled or closed**", countText(n)), missed
@@ -140,6 +141,8 @@ func (b *bench) acrossNodes(ctx context.Context, f figures, redis *server, nodes
 		return fmt.Errorf("%d posts failed: %v", p.Failed, p.FirstError)
 	}
 	lost, extra := client.Compare(p.Sent)
+	f[name+" lost"], f[name+" doubled"], f[name+" closed"] = float64(lost), float64(extra), float64(outcome.Closed)
+	f[name+" repeated"] = float64(p.Retried)
 	f[name+" wrong"] = float64(lost) + float64(extra) + float64(outcome.Closed)
 	f[name+" p50"], f[name+" p99"] = float64(outcome.Latency.Quantile(0.5)), float64(outcome.Latency.Quantile(0.99))
 	b.progress("%s channels: p50 %s, p99 %s; an event costs %s where posted, %s where delivered, %s in Redis; lost %d, doubled %d", name,

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"time"
 
 	"github.com/seed-078801ba/sidestream/cmd/bench/load"
 )
@@ -22,7 +21,7 @@ var reloads = scenario{
 	name:  "reload",
 	about: "50 reloads in a minute with 2,000 streams under load",
 	measure: func(ctx context.Context, b *bench) (figures, error) {
-		s, err := b.startSidestream(ctx, sidestreamSite{store: "file", heartbeat: quietHeartbeat})
+		s, err := b.startSidestream(ctx, sidestreamSite{store: "file"})
 		if err != nil {
 			return nil, err
 		}
@@ -74,21 +73,11 @@ func (b *bench) reloadUnderLoad(ctx context.Context, s *server, client *load.Cli
 		d, p, err := b.publishTo(ctx2, s, client, w)
 		published <- publishing{d, p, err}
 	}()
-	var took time.Duration
-	gap := w.duration / time.Duration(b.reloads+1)
-	begun := time.Now()
-	for i := range b.reloads {
-		pause(ctx, time.Until(begun.Add(time.Duration(i+1)*gap)))
-		changed := s.site
-		// A heartbeat that is another one each time: Caddy skips what is the same.
-		changed.body = sidestreamSite{store: "file", heartbeat: quietHeartbeat + time.Duration(i+1)*time.Second}.directives()
-		start := time.Now()
-		if err := s.admin.reload(ctx, changed.caddyfile()); err != nil {
-			cancel()
-			<-published
-			return nil, fmt.Errorf("reload %d: %w", i+1, err)
-		}
-		took += time.Since(start)
+	took, err := b.reloadAll(ctx, s, func(int) string { return sidestreamSite{store: "file"}.directives() })
+	if err != nil {
+		cancel()
+		<-published
+		return nil, err
 	}
 	p := <-published
 	if p.err != nil {

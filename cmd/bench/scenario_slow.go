@@ -31,7 +31,7 @@ var slowReaders = scenario{
 			name string
 			load workload
 		}{{"without", w}, {"with", with}} {
-			s, err := b.startSidestream(ctx, sidestreamSite{store: "memory", heartbeat: quietHeartbeat})
+			s, err := b.startSidestream(ctx, sidestreamSite{store: "memory"})
 			if err != nil {
 				return nil, err
 			}
@@ -55,8 +55,9 @@ var slowReaders = scenario{
 			bar: "within 20 % of without them; flat",
 			figure: fmt.Sprintf("p99 %s, %.2f x; memory at most +%s; %s slow ones closed, %s of the others wronged", timeText(m.median("with p99")), ratio,
 				bytesText(m.median("with growth")), countText(m.median("with gone")), countText(m.worst("with wrong"))),
-			sticks: fmt.Sprintf("without them p99 %s, memory at most +%s", timeText(m.median("without p99")), bytesText(m.median("without growth"))),
-			met:    meets(ratio <= 1.2 && m.median("with growth") <= m.median("without growth")+slowAllowance && m.worst("with wrong") == 0),
+			sticks:  fmt.Sprintf("without them p99 %s, memory at most +%s", timeText(m.median("without p99")), bytesText(m.median("without growth"))),
+			servers: []string{"with", "without"},
+			met:     meets(ratio <= 1.2 && m.median("with growth") <= m.median("without growth")+slowAllowance && m.worst("with wrong") == 0),
 		}}
 	},
 }

@@ -41,7 +41,7 @@ var connectStorm = scenario{
 		if err != nil {
 			return nil, err
 		}
-		s, err := b.startSidestream(ctx, sidestreamSite{store: "memory", heartbeat: quietHeartbeat, auth: app.addr})
+		s, err := b.startSidestream(ctx, sidestreamSite{store: "memory", auth: app.addr})
 		if err != nil {
 			return nil, err
 		}
@@ -97,7 +97,7 @@ var resumeStorm = scenario{
 			return nil, err
 		}
 		defer app.stop(ctx)
-		s, err := b.startSidestream(ctx, sidestreamSite{store: "file", heartbeat: quietHeartbeat, auth: app.addr})
+		s, err := b.startSidestream(ctx, sidestreamSite{store: "file", auth: app.addr})
 		if err != nil {
 			return nil, err
 		}

@@ -21,7 +21,10 @@ type server struct {
 	name    string
 	addr    netip.AddrPort
 	pid     int
-	admin   *admin // of a Caddy; nil for the sticks
+	workers []int                    // more of its processes; of a peer
+	posts   netip.AddrPort           // where messages go, if not to addr; of a peer
+	request func(channel int) []byte // for a stream; default: streamRequest
+	admin   *admin                   // of a Caddy; nil for the sticks
 	publish func(channel int) string
 	site    site // of a Caddy
 	dir     string
@@ -93,6 +96,9 @@ func (s *server) collectGarbage(ctx context.Context) error {
 // stop ends the process. What it has left on disk goes with the benchmark's
 // folder.
 func (s *server) stop() {
+	if s.cmd == nil { // it is not ours
+		return
+	}
 	s.cmd.Process.Kill()
 	<-s.exited
 }

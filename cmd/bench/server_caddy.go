@@ -24,26 +24,22 @@ type site struct {
 // sidestreamSite is the directive under test. Messages pass through as they
 // come, so that its clients get the same bytes as those of the sticks.
 type sidestreamSite struct {
-	store     string        // memory or file
-	quiet     bool          // without an access log
-	heartbeat time.Duration // default: Campfire's
-	auth      string        // address of the backend to ask; default: nobody
-	recheck   time.Duration // of open streams; default: Sidestream's
-	events    int           // history of a channel; default: 1000
+	store   string        // memory or file
+	quiet   bool          // without an access log
+	auth    string        // address of the backend to ask; default: nobody
+	recheck time.Duration // of open streams; default: Sidestream's
+	events  int           // history of a channel; default: 1000
 	// neverRetries closes the connection of each webhook.
 	neverRetries bool
 }
 
 func (s sidestreamSite) directives() string {
-	backend, auth, heartbeat, events := "", "auth none", "", 1000
+	backend, auth, events := "", "auth none", 1000
 	if s.auth != "" {
 		backend, auth = s.auth, "auth GET /room/{channel}.json"
 	}
 	if s.recheck > 0 {
 		auth += fmt.Sprintf(" {\n\t\t\trecheck %s\n\t\t}", s.recheck)
-	}
-	if s.heartbeat > 0 {
-		heartbeat = fmt.Sprintf("heartbeat campfire %s", s.heartbeat)
 	}
 	if s.events > 0 {
 		events = s.events
@@ -59,12 +55,11 @@ func (s sidestreamSite) directives() string {
 			%s
 		}
 		%s
-		%s
 		history {
 			store %s
 			per_channel %d
 		}
-	}`, backend, retries, auth, heartbeat, s.store, events)
+	}`, backend, retries, auth, s.store, events)
 }
 
 func (s site) caddyfile() string {
