@@ -20,6 +20,7 @@ var notRun = map[string]string{
 	"xcaddy build --with github.com/seed-078801ba/sidestream/caddymodule": "it fetches a released version from the network",
 	"go run ./cmd/bench -quick":               "it loads the machine for a minute",
 	"go run ./cmd/bench -only idle-h1,fanout": "it loads the machine for a minute",
+	"go run ./cmd/bench -only fanout,fullspeed,channels -beside 'nchan=http://127.0.0.1:8081/sub/{channel},http://127.0.0.1:8081/pub/{channel}'": "it measures a server of the reader's",
 }
 
 // sampleMessage is what once-campfire posts: the root README's app.
