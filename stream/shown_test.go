@@ -129,7 +129,7 @@ func rightsHub(t *testing.T, path string) *Hub {
 
 func closeHub(t *testing.T, h *Hub) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := h.Close(ctx); err != nil {
 		t.Error(err)

@@ -39,7 +39,7 @@ func TestInterruptionIsToldOnce(t *testing.T) {
 	dir := t.TempDir()
 	restart := func(h *Hub) *Hub {
 		if h != nil {
-			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
 			if err := h.Close(ctx); err != nil {
 				t.Fatal(err)

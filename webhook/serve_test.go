@@ -253,7 +253,7 @@ func TestOnTheWire(t *testing.T) {
 		if _, err := io.WriteString(conn, c.request); err != nil {
 			t.Fatal(err)
 		}
-		_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
 		var seen bytes.Buffer
 		resp, err := http.ReadResponse(bufio.NewReader(io.TeeReader(conn, &seen)), nil)
 		if err != nil {

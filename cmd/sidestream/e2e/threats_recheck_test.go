@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 )
 
 // recheckSite asks again every second; the revocation test's cadence is long.
@@ -33,8 +32,9 @@ func (f *fortress) everyFormat(t *testing.T, channel, token string) []*reading {
 	return all
 }
 
-// A client that is denied while its stream runs is cut off within the cadence
-// plus 5 s; what it got is of before.
+// A client that is denied while its stream runs is cut off; what it got is of
+// before. How soon that is, the tests of stream/access tell, with a clock of their
+// own.
 func TestDeniedMidStream(t *testing.T) {
 	f := besiege(t, "history {\n store memory\n}\n heartbeat flowdock 1s", "", "")
 	f.reconfigure(recheckSite(f.b, "1s", "30s", "history {\n store memory\n}\n heartbeat flowdock 1s"))
@@ -45,12 +45,8 @@ func TestDeniedMidStream(t *testing.T) {
 		r.awaits(t, f.canary)
 	}
 	f.b.decide("alice", "secret", verdict{status: 403})
-	begun := time.Now()
 	for _, r := range streams {
 		r.awaitsEnd(t)
-	}
-	if took := time.Since(begun); took > 6*time.Second && !raceDetector {
-		t.Errorf("the streams ran for %v more", took)
 	}
 	counts := make([]int, len(streams))
 	for i, r := range streams {

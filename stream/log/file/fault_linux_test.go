@@ -348,7 +348,7 @@ func withoutRoom(path string, rounds int, fill, free func() error) error {
 		}
 		for range 5 {
 			start := time.Now()
-			if err := add(); !errors.Is(err, log.ErrFull) || time.Since(start) > 5*time.Second {
+			if err := add(); !errors.Is(err, log.ErrFull) || time.Since(start) > 30*time.Second {
 				return fmt.Errorf("while it is full: %w after %v", err, time.Since(start))
 			}
 			f.failure.retry = time.Time{} // make it try

@@ -16,7 +16,7 @@ import (
 )
 
 // patience is how long anything that a test waits for may take here.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // Server is one redis-server process. Its methods are safe for concurrent use
 // and fail the test that started it.
