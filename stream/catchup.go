@@ -37,15 +37,15 @@ type fetchers struct {
 // fetch is what a stream wants to know.
 type fetch struct {
 	s        *Stream
-	channels []place
+	channels []reach
 	epoch    event.Epoch
 	after    uint64
 	late     *channel // it is for this one alone, which is late
 	subs     int      // of the stream, when it was asked for
 }
 
-// place is how far a stream has, or was told of, a channel.
-type place struct {
+// reach is how far a stream has, or was told of, a channel.
+type reach struct {
 	*channel
 	behind uint64 // at least fetch.after
 	told   uint64 // what is missing up to here needs no signal
@@ -83,10 +83,10 @@ func (f *fetchers) fetch(s *Stream) {
 		switch sub := &s.subs[i]; {
 		case s.late > 0 && sub.late() && q.late == nil:
 			q.late, q.after = sub.ch, sub.from
-			q.channels = append(q.channels, place{sub.ch, sub.from, max(sub.told, sub.from)})
+			q.channels = append(q.channels, reach{sub.ch, sub.from, max(sub.told, sub.from)})
 		case s.late == 0 && !sub.ch.pattern:
 			behind := max(s.cursor, sub.behind)
-			q.channels = append(q.channels, place{sub.ch, behind, max(s.told, sub.told, behind)})
+			q.channels = append(q.channels, reach{sub.ch, behind, max(s.told, sub.told, behind)})
 		}
 	}
 	f.mu.Lock()

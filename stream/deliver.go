@@ -8,16 +8,16 @@ import (
 )
 
 const (
-	// runFrames and runBytes bound what goes out in one writev, so that one
+	// burstFrames and burstBytes bound what goes out in one writev, so that one
 	// stream that is far behind does not hold up the others of its shard.
-	runFrames = 128
-	runBytes  = 128 << 10
+	burstFrames = 128
+	burstBytes  = 128 << 10
 )
 
-// run is a row of messages between a cursor and the head, ready to be written.
+// burst is a row of messages between a cursor and the head, ready to be written.
 // Streams that listen to the same channel in the same format stand at the same
-// place more often than not: the run made for the first serves them all.
-type run struct {
+// place more often than not: the burst made for the first serves them all.
+type burst struct {
 	ch    *channel // nil: of no use to others
 	enc   uint8
 	epoch event.Epoch // of from and upto
@@ -28,36 +28,36 @@ type run struct {
 	size  int
 	late  int    // the place plus one of the subscription whose cursor it moves; 0: the stream's
 	upto  uint64 // where the cursor stands when all is written
-	state runState
+	state burstState
 }
 
-type runState uint8
+type burstState uint8
 
 const (
-	complete  runState = iota // there is nothing between upto and the head
-	cutShort                  // there may be more
-	needsPage                 // something between cursor and window is not in memory
-	hasGap                    // a mark of missing events that the client would not understand
-	overtaken                 // what a pattern matched is no longer in memory
+	complete  burstState = iota // there is nothing between upto and the head
+	cutShort                    // there may be more
+	needsPage                   // something between cursor and window is not in memory
+	hasGap                      // a mark of missing events that the client would not understand
+	overtaken                   // what a pattern matched is no longer in memory
 )
 
 // behindWindow is what there is to do for a stream that stands before the
 // channel's window.
-func (c *channel) behindWindow() runState {
+func (c *channel) behindWindow() burstState {
 	if c.pattern {
 		return overtaken
 	}
 	return needsPage
 }
 
-func (r *run) reset() {
+func (r *burst) reset() {
 	clear(r.bufs)
-	*r = run{bufs: r.bufs[:0], seqs: r.seqs[:0]}
+	*r = burst{bufs: r.bufs[:0], seqs: r.seqs[:0]}
 }
 
-// add puts a message into the run; false if it is full.
-func (r *run) add(it *item, s *Stream, epoch event.Epoch) bool {
-	if len(r.bufs) == runFrames || r.size >= runBytes {
+// add puts a message into the burst; false if it is full.
+func (r *burst) add(it *item, s *Stream, epoch event.Epoch) bool {
+	if len(r.bufs) == burstFrames || r.size >= burstBytes {
 		r.state = cutShort
 		return false
 	}
@@ -128,8 +128,8 @@ func (sh *shard) deliver(s *Stream) {
 	}
 }
 
-// collect makes the run of a stream's next messages.
-func (sh *shard) collect(s *Stream) *run {
+// collect makes the burst of a stream's next messages.
+func (sh *shard) collect(s *Stream) *burst {
 	head := sh.hub.head.Load()
 	if head.Epoch != s.within { // a reset is on its way to us
 		return sh.nothing(s)
@@ -146,17 +146,17 @@ func (sh *shard) collect(s *Stream) *run {
 	return sh.collectAll(s, head.Epoch, limit)
 }
 
-// nothing is a run of no messages, which leaves the cursor where it is.
-func (sh *shard) nothing(s *Stream) *run {
+// nothing is a burst of no messages, which leaves the cursor where it is.
+func (sh *shard) nothing(s *Stream) *burst {
 	r := &sh.last
 	r.reset()
 	r.upto = s.cursor
 	return r
 }
 
-// collectOne makes the run of a stream with one channel, unless it is the same as
+// collectOne makes the burst of a stream with one channel, unless it is the same as
 // the last one.
-func (sh *shard) collectOne(s *Stream, head *event.Cursor) *run {
+func (sh *shard) collectOne(s *Stream, head *event.Cursor) *burst {
 	r, ch := &sh.last, s.subs[0].ch
 	s.cursor = max(s.cursor, s.subs[0].behind)
 	if r.ch == ch && r.enc == s.enc && r.epoch == head.Epoch && r.from == s.cursor && r.state == complete && r.upto == head.Seq {
@@ -176,7 +176,7 @@ func (sh *shard) collectOne(s *Stream, head *event.Cursor) *run {
 			return r
 		}
 	}
-	// A gap signal is for those who asked: such a run is not for all.
+	// A gap signal is for those who asked: such a burst is not for all.
 	r.ch, r.enc, r.epoch, r.from, r.upto = ch, s.enc, head.Epoch, s.cursor, head.Seq
 	if s.asked != s.spec.Format.Resumable() {
 		r.ch = nil
@@ -184,9 +184,9 @@ func (sh *shard) collectOne(s *Stream, head *event.Cursor) *run {
 	return r
 }
 
-// collectAll makes the run of a stream with any number of channels, in the order
+// collectAll makes the burst of a stream with any number of channels, in the order
 // of the log. What several of them have, patterns, goes out once.
-func (sh *shard) collectAll(s *Stream, epoch event.Epoch, limit uint64) *run {
+func (sh *shard) collectAll(s *Stream, epoch event.Epoch, limit uint64) *burst {
 	r := sh.nothing(s)
 	var next [][]placed // of the channels that have something, what is to come
 	for i := range s.subs {
@@ -209,9 +209,9 @@ func (sh *shard) collectAll(s *Stream, epoch event.Epoch, limit uint64) *run {
 	return r
 }
 
-// merge adds rows of items to a run, in the order of the log and each once; false
-// if the run is full.
-func (sh *shard) merge(r *run, s *Stream, next [][]placed, epoch event.Epoch) bool {
+// merge adds rows of items to a burst, in the order of the log and each once; false
+// if the burst is full.
+func (sh *shard) merge(r *burst, s *Stream, next [][]placed, epoch event.Epoch) bool {
 	for len(next) > 0 {
 		first := 0
 		for i := range next {
@@ -236,9 +236,9 @@ func (sh *shard) merge(r *run, s *Stream, next [][]placed, epoch event.Epoch) bo
 	return true
 }
 
-// collectPage makes a run of older events that were read from the log, and of
+// collectPage makes a burst of older events that were read from the log, and of
 // what patterns have of the same time.
-func (sh *shard) collectPage(s *Stream, epoch event.Epoch, limit uint64) *run {
+func (sh *shard) collectPage(s *Stream, epoch event.Epoch, limit uint64) *burst {
 	r := sh.nothing(s)
 	limit = min(limit, s.pageTo)
 	next := [][]placed{nil}
@@ -276,9 +276,9 @@ func (sh *shard) collectPage(s *Stream, epoch event.Epoch, limit uint64) *run {
 	return r
 }
 
-// collectLate makes a run of what a channel said before the stream's cursor, for
+// collectLate makes a burst of what a channel said before the stream's cursor, for
 // a client that joined it later.
-func (sh *shard) collectLate(s *Stream, epoch event.Epoch) *run {
+func (sh *shard) collectLate(s *Stream, epoch event.Epoch) *burst {
 	r := sh.nothing(s)
 	k := slices.IndexFunc(s.subs, func(sub subscription) bool { return sub.late() })
 	sub := &s.subs[k]
@@ -310,8 +310,8 @@ func (sh *shard) collectLate(s *Stream, epoch event.Epoch) *run {
 }
 
 // advance moves a stream's cursor, or that of a channel that is late, over n
-// bytes of a run that were taken.
-func (sh *shard) advance(s *Stream, r *run, n int) {
+// bytes of a burst that were taken.
+func (sh *shard) advance(s *Stream, r *burst, n int) {
 	sh.took(s, n)
 	at := s.cursor
 	if r.late > 0 {

@@ -24,12 +24,12 @@ type Reader struct {
 
 	mu     sync.Mutex
 	epoch  event.Epoch // of all positions
-	places []readerPlace
+	subs   []readerSub
 	closed bool
 }
 
-// readerPlace is how far a Reader has got in one channel.
-type readerPlace struct {
+// readerSub is how far a Reader has got in one channel.
+type readerSub struct {
 	ch      *channel
 	at      uint64
 	told    uint64          // what is missing up to here needs no signal
@@ -67,7 +67,7 @@ func (h *Hub) NewReader(ticket *Ticket) *Reader {
 func (r *Reader) Join(channel string, start Start) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed || r.place(channel, false) >= 0 {
+	if r.closed || r.sub(channel, false) >= 0 {
 		return
 	}
 	h := r.hub
@@ -75,14 +75,14 @@ func (r *Reader) Join(channel string, start Start) {
 	ch := h.channel(channel)
 	h.listen(ch)
 	h.mu.Unlock()
-	p := readerPlace{ch: ch, at: max(start.Seq, start.behind[channel]), told: start.told}
+	p := readerSub{ch: ch, at: max(start.Seq, start.behind[channel]), told: start.told}
 	for _, m := range start.Missing {
 		if m.Channel == "" || m.Channel == channel {
 			m.Channel = channel
 			p.missing = append(p.missing, m)
 		}
 	}
-	for _, q := range r.places {
+	for _, q := range r.subs {
 		if q.ch.pattern && (Pattern{q.ch.name}).Matches(channel) && (p.hadTo == 0 || q.since < p.hadFrom) {
 			p.hadFrom, p.hadTo = q.since, q.at
 		}
@@ -96,7 +96,7 @@ func (r *Reader) Join(channel string, start Start) {
 func (r *Reader) JoinPattern(p Pattern) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed || r.place(p.text, true) >= 0 {
+	if r.closed || r.sub(p.text, true) >= 0 {
 		return
 	}
 	h := r.hub
@@ -104,21 +104,21 @@ func (r *Reader) JoinPattern(p Pattern) {
 	ch, head := h.pattern(p), h.Head()
 	h.listen(ch)
 	h.mu.Unlock()
-	r.join(readerPlace{ch: ch, at: head.Seq, since: head.Seq}, head.Epoch)
+	r.join(readerSub{ch: ch, at: head.Seq, since: head.Seq}, head.Epoch)
 }
 
-func (r *Reader) join(p readerPlace, epoch event.Epoch) {
+func (r *Reader) join(p readerSub, epoch event.Epoch) {
 	if epoch != r.epoch { // one of the two was before a reset
 		head := r.hub.Head()
 		p.at, p.since, p.missing = head.Seq, head.Seq, []event.Missing{{Channel: p.ch.name, To: head, Reason: event.EpochChanged}}
 	}
-	r.places = append(r.places, p)
+	r.subs = append(r.subs, p)
 	p.ch.addReader(r)
 	r.stir()
 }
 
-func (r *Reader) place(name string, pattern bool) int {
-	return slices.IndexFunc(r.places, func(p readerPlace) bool { return p.ch.name == name && p.ch.pattern == pattern })
+func (r *Reader) sub(name string, pattern bool) int {
+	return slices.IndexFunc(r.subs, func(p readerSub) bool { return p.ch.name == name && p.ch.pattern == pattern })
 }
 
 // Leave takes a channel, or a pattern by its text, out of the reader, and gives
@@ -126,7 +126,7 @@ func (r *Reader) place(name string, pattern bool) int {
 func (r *Reader) Leave(channel string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.places = slices.DeleteFunc(r.places, func(p readerPlace) bool {
+	r.subs = slices.DeleteFunc(r.subs, func(p readerSub) bool {
 		if p.ch.name != channel {
 			return false
 		}
@@ -152,10 +152,10 @@ func (r *Reader) Close() {
 		return
 	}
 	r.closed = true
-	for _, p := range r.places {
+	for _, p := range r.subs {
 		r.leave(p.ch)
 	}
-	r.places = nil
+	r.subs = nil
 	r.ticket.Release()
 	r.stir()
 }
@@ -165,7 +165,7 @@ func (r *Reader) Channels() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var names []string
-	for _, p := range r.places {
+	for _, p := range r.subs {
 		if !p.ch.pattern {
 			names = append(names, p.ch.name)
 		}
@@ -179,11 +179,11 @@ func (r *Reader) Start() Start {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	start := Start{epoch: r.epoch, Asked: true, Seq: r.hub.Head().Seq}
-	for _, p := range r.places {
+	for _, p := range r.subs {
 		start.Missing = append(start.Missing, p.missing...)
 		start.Seq = min(start.Seq, p.at)
 	}
-	for _, p := range r.places {
+	for _, p := range r.subs {
 		if !p.ch.pattern {
 			start.begin(p.ch.name, p.at)
 		}
@@ -229,13 +229,13 @@ func (r *Reader) Done(t Taken) {
 			return
 		}
 		r.epoch = t.At.Epoch
-		for i := range r.places {
-			p := &r.places[i]
-			*p = readerPlace{ch: p.ch, since: t.At.Seq}
+		for i := range r.subs {
+			p := &r.subs[i]
+			*p = readerSub{ch: p.ch, since: t.At.Seq}
 		}
 	}
-	for i := range r.places {
-		p := &r.places[i]
+	for i := range r.subs {
+		p := &r.subs[i]
 		p.at = max(p.at, t.pos)
 		for _, m := range t.Missing {
 			if m.Channel == p.ch.name && m.Reason != event.IngestUncertain {
@@ -251,7 +251,7 @@ type row struct {
 	entries []event.Entry
 	upto    uint64 // all of the channel up to here is in it
 
-	hadFrom, hadTo uint64 // see readerPlace
+	hadFrom, hadTo uint64 // see readerSub
 }
 
 func (r *row) had(seq uint64) bool { return r.hadFrom < seq && seq <= r.hadTo }
@@ -270,10 +270,10 @@ func (r *Reader) take(limit int) (t Taken, err error) {
 		t.At, t.pos = head, head.Seq
 		return t, nil
 	}
-	rows := make([]row, 0, len(r.places))
+	rows := make([]row, 0, len(r.subs))
 	t.At, t.pos = head, head.Seq
-	for i := range r.places {
-		p := &r.places[i]
+	for i := range r.subs {
+		p := &r.subs[i]
 		t.Missing = append(t.Missing, p.missing...)
 		next, missing, err := r.next(p, head, limit)
 		if err != nil {
@@ -310,7 +310,7 @@ func (r *Reader) take(limit int) (t Taken, err error) {
 
 // next finds what a channel has said since the reader's place in it: in memory,
 // or else in the log.
-func (r *Reader) next(p *readerPlace, head event.Cursor, limit int) (row, []event.Missing, error) {
+func (r *Reader) next(p *readerSub, head event.Cursor, limit int) (row, []event.Missing, error) {
 	at := p.at
 	for _, m := range p.missing {
 		if m.Reason != event.IngestUncertain { // of that, what there is still follows
@@ -369,8 +369,8 @@ func (r *Reader) next(p *readerPlace, head event.Cursor, limit int) (row, []even
 func (r *Reader) interrupted(channel string, at event.Cursor) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if i := r.place(channel, false); i >= 0 && r.epoch == at.Epoch && r.places[i].at < at.Seq {
-		p := &r.places[i]
+	if i := r.sub(channel, false); i >= 0 && r.epoch == at.Epoch && r.subs[i].at < at.Seq {
+		p := &r.subs[i]
 		p.missing = append(p.missing, event.Missing{Channel: channel, To: at, Reason: event.IngestUncertain})
 		r.stir()
 	}

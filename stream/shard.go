@@ -30,7 +30,7 @@ type shard struct {
 	beats    map[time.Duration]*wheel
 	drainer  *drainer
 	doubts   []doubt   // the last interruptions, for streams that were opened beside them
-	last     run       // the run that was made last
+	last     burst     // the burst that was made last
 	one      [1][]byte // what is written by itself
 	beat     beatFrame
 	counters shardCounters

@@ -126,7 +126,7 @@ func TestLeaveWhileReading(t *testing.T) {
 		s.cursor, s.state = first.Seq, fetching
 		q := fetch{s: s, epoch: s.within, after: s.cursor, subs: 2}
 		for i := range s.subs {
-			q.channels = append(q.channels, place{s.subs[i].ch, first.Seq, 0})
+			q.channels = append(q.channels, reach{s.subs[i].ch, first.Seq, 0})
 		}
 		p, missing, err := h.fetchers.read(q)
 		s.shard.leave(s, "a")
@@ -177,7 +177,7 @@ func TestJoinBesideAPage(t *testing.T) {
 	say(t, h, "b", "3")
 	say(t, h, "a", "4")
 	inShard(s.shard, func() {
-		q := fetch{s: s, epoch: s.within, after: s.cursor, subs: 1, channels: []place{{s.subs[0].ch, first.Seq, 0}}}
+		q := fetch{s: s, epoch: s.within, after: s.cursor, subs: 1, channels: []reach{{s.subs[0].ch, first.Seq, 0}}}
 		p, missing, err := h.fetchers.read(q)
 		s.shard.fetched(q, p, missing, err)
 	})
@@ -202,7 +202,7 @@ func TestWritableWhileReading(t *testing.T) {
 		s.shard.heartbeat(s)
 		c.full = false
 		s.shard.ready(s, conn.Event{Writable: true})
-		q := fetch{s: s, epoch: s.within, after: s.cursor, subs: 1, channels: []place{{s.subs[0].ch, first.Seq, 0}}}
+		q := fetch{s: s, epoch: s.within, after: s.cursor, subs: 1, channels: []reach{{s.subs[0].ch, first.Seq, 0}}}
 		p, missing, err := h.fetchers.read(q)
 		s.shard.fetched(q, p, missing, err)
 		if s.cursor != h.Head().Seq || s.behind != 0 {
