@@ -124,6 +124,7 @@ var commandKinds = []struct {
 }{
 	{regexp.MustCompile(`^(\./|go run \./cmd/)?sidestream (run|demo|backend)\b`), serves},
 	{regexp.MustCompile(`^curl -N |sidestream tail `), streams},
+	{regexp.MustCompile(`sidestream explain .*--last`), explainsLast},
 	{regexp.MustCompile(`sidestream explain `), explains},
 	{regexp.MustCompile(`sidestream log `), looks},
 	{regexp.MustCompile(`^(export |go build |go run \./cmd/bench -list|(\./)?sidestream (version|validate|reload))`), ends},
@@ -240,6 +241,20 @@ func streams(t *testing.T, s *docsSite, line string) {
 		text, _, _ := p.out.state()
 		return strings.Contains(text, "hello docs")
 	})
+}
+
+// explainsLast: after a delivery that cannot be mapped, the command shows it.
+func explainsLast(t *testing.T, s *docsSite, line string) {
+	resp, err := http.Post(s.url+"/hooks/chat/"+docsSecret, "application/json", strings.NewReader(`{"message":{"id":1}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	p := s.sh(line)
+	<-p.exited
+	if text, _, _ := p.out.state(); p.err != nil || !strings.Contains(text, `{"message":{"id":1}}`) || strings.Contains(text, docsSecret) {
+		t.Errorf("%v\n%s\n%s", p.err, text, p.errOut.tail(4000))
+	}
 }
 
 // explains: the command says what the client or the app gets.
