@@ -78,7 +78,7 @@ func (d *Decoder) explainItem(s *Payload, index int) (Message, int, error) {
 			continue
 		}
 		field := Field{Name: fieldNames[f]}
-		r, v, err := d.find(s, f, f != fieldBody && f != fieldUserName)
+		r, v, err := d.find(s, f)
 		switch {
 		case err != nil:
 			return m, 0, err

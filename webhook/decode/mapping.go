@@ -38,6 +38,10 @@ var fieldNames = [fieldCount]string{
 	fieldTo: "to", fieldFiles: "files", fieldData: "data",
 }
 
+// strict tells whether a value that is put together of several is missing where
+// one of them is. Texts for people are not: the part is empty.
+func (f field) strict() bool { return f != fieldBody && f != fieldUserName }
+
 // hashWord is the constant that stands for a digest of the message.
 const hashWord = "hash"
 
@@ -186,12 +190,13 @@ func (d *Decoder) revocations(s *Payload, out *Decoded) error {
 }
 
 // get is the value of a field: of its first rule that counts and has one.
-func (d *Decoder) get(s *Payload, f field, strict bool) (Value, error) {
-	_, v, err := d.find(s, f, strict)
+func (d *Decoder) get(s *Payload, f field) (Value, error) {
+	_, v, err := d.find(s, f)
 	return v, err
 }
 
-func (d *Decoder) find(s *Payload, f field, strict bool) (*rule, Value, error) {
+// find is what decides about a field, and what explains it.
+func (d *Decoder) find(s *Payload, f field) (*rule, Value, error) {
 	for i := range d.rules[f] {
 		r := &d.rules[f][i]
 		if r.when != nil {
@@ -209,7 +214,7 @@ func (d *Decoder) find(s *Payload, f field, strict bool) (*rule, Value, error) {
 		case f == fieldData:
 			v, err = s.exact(r.value.single())
 		default:
-			v, err = r.value.eval(s, strict)
+			v, err = r.value.eval(s, f.strict())
 		}
 		if err != nil || v.kind != missing {
 			return r, v, err
@@ -228,7 +233,7 @@ func (d *Decoder) fill(s *Payload, out *Decoded, e *event.Event) (reason string,
 		field field
 		to    *string
 	}{{fieldBody, &e.Body}, {fieldUserName, &e.UserName}} {
-		v, err := d.get(s, f.field, false)
+		v, err := d.get(s, f.field)
 		switch {
 		case err != nil:
 			return "", err
@@ -238,7 +243,7 @@ func (d *Decoder) fill(s *Payload, out *Decoded, e *event.Event) (reason string,
 			return "the body is no text", nil
 		}
 	}
-	v, err := d.get(s, fieldOp, true)
+	v, err := d.get(s, fieldOp)
 	if err != nil {
 		return "", err
 	}
@@ -249,7 +254,7 @@ func (d *Decoder) fill(s *Payload, out *Decoded, e *event.Event) (reason string,
 		}
 		e.Op = op
 	}
-	if v, err = d.get(s, fieldType, true); err != nil {
+	if v, err = d.get(s, fieldType); err != nil {
 		return "", err
 	}
 	switch {
@@ -259,7 +264,7 @@ func (d *Decoder) fill(s *Payload, out *Decoded, e *event.Event) (reason string,
 		// In Campfire's schema, a TextMessage has no line breaks.
 		e.Type = "PasteMessage"
 	}
-	if v, err = d.get(s, fieldTime, true); err != nil {
+	if v, err = d.get(s, fieldTime); err != nil {
 		return "", err
 	}
 	if v.kind != missing {
@@ -291,7 +296,7 @@ func (d *Decoder) fillNames(s *Payload, e *event.Event) (reason string, err erro
 		{fieldThread, &e.Thread, "the thread is no id"},
 		{fieldVersion, &version, "the version is no id"},
 	} {
-		v, err := d.get(s, f.field, true)
+		v, err := d.get(s, f.field)
 		if err != nil {
 			return "", err
 		}
@@ -311,7 +316,7 @@ func (d *Decoder) fillNames(s *Payload, e *event.Event) (reason string, err erro
 // fillPayload keeps what is passed on whole.
 func (d *Decoder) fillPayload(s *Payload, e *event.Event) (reason string, err error) {
 	if len(d.rules[fieldData]) > 0 {
-		v, err := d.get(s, fieldData, true)
+		v, err := d.get(s, fieldData)
 		switch {
 		case err != nil:
 			return "", err
@@ -322,7 +327,7 @@ func (d *Decoder) fillPayload(s *Payload, e *event.Event) (reason string, err er
 		return "", nil
 	}
 	if d.whole == event.Mapped {
-		v, err := d.get(s, fieldFiles, true)
+		v, err := d.get(s, fieldFiles)
 		if files := v.files(); len(files) > 0 {
 			e.Payload = event.AppendFiles(nil, files)
 		}
@@ -338,14 +343,14 @@ func (d *Decoder) fillPayload(s *Payload, e *event.Event) (reason string, err er
 // address appends the event once for each user that it is for, or for each of
 // its channels.
 func (d *Decoder) address(s *Payload, out *Decoded, e *event.Event) error {
-	to, err := d.get(s, fieldTo, true)
+	to, err := d.get(s, fieldTo)
 	if err != nil {
 		return err
 	}
 	private := to.kind != missing && (to.kind != text || to.text != "")
 	v := to
 	if !private {
-		if v, err = d.get(s, fieldChannel, true); err != nil {
+		if v, err = d.get(s, fieldChannel); err != nil {
 			return err
 		}
 	}
@@ -387,7 +392,7 @@ func (d *Decoder) address(s *Payload, out *Decoded, e *event.Event) error {
 // a surrogate pair in it: then it may be one of several that became the same.
 func (d *Decoder) halfName(s *Payload) (found bool, err error) {
 	for _, f := range []field{fieldChannel, fieldTo, fieldID, fieldUser, fieldThread, fieldVersion} {
-		v, err := d.get(s, f, true)
+		v, err := d.get(s, f)
 		if err != nil {
 			return false, err
 		}
@@ -423,7 +428,7 @@ func unaddressable(v Value, private bool) (reason string) {
 func (d *Decoder) digest(s *Payload, e *event.Event) {
 	for _, f := range []field{fieldID, fieldVersion} {
 		// Whether the condition of a rule holds was found out in fillNames.
-		if r, _, err := d.find(s, f, true); err != nil || r == nil || !r.hash {
+		if r, _, err := d.find(s, f); err != nil || r == nil || !r.hash {
 			continue
 		}
 		h := sha256.New()
