@@ -13,7 +13,7 @@ import (
 type answer struct {
 	status      int
 	contentType string
-	body        string
+	body        []byte
 }
 
 func (a *answer) write(w http.ResponseWriter) {
@@ -27,19 +27,19 @@ func (a *answer) write(w http.ResponseWriter) {
 		header.Set("Content-Length", strconv.Itoa(len(a.body)))
 	}
 	w.WriteHeader(a.status)
-	if a.body != "" {
-		_, _ = w.Write([]byte(a.body)) // a sender that is gone sends again
+	if len(a.body) > 0 {
+		_, _ = w.Write(a.body) // a sender that is gone sends again
 	}
 }
 
 // positions says where the events stand: {"position":"...","duplicate":false}
 // for a delivery that is one message, otherwise {"events":[...]} with one entry
 // for each event, in order, and how many messages are not among them.
-func positions(decoded *decode.Decoded, receipts []event.Receipt) string {
+func positions(decoded *decode.Decoded, receipts []event.Receipt) []byte {
 	if !decoded.Batch && len(receipts) == 1 {
-		return string(appendPosition(nil, &receipts[0]))
+		return appendPosition(make([]byte, 0, positionSize), &receipts[0])
 	}
-	b := []byte(`{"events":[`)
+	b := append(make([]byte, 0, 32+len(receipts)*positionSize), `{"events":[`...)
 	for i := range receipts {
 		if i > 0 {
 			b = append(b, ',')
@@ -55,8 +55,11 @@ func positions(decoded *decode.Decoded, receipts []event.Receipt) string {
 			b = fmt.Appendf(b, `,"%s":%d`, count.name, count.n)
 		}
 	}
-	return string(append(b, '}'))
+	return append(b, '}')
 }
+
+// positionSize is about what a position takes, in bytes.
+const positionSize = 48 + event.MaxCursor
 
 func appendPosition(b []byte, r *event.Receipt) []byte {
 	b = append(b, `{"position":"`...)

@@ -24,7 +24,7 @@ var (
 // maxRatio is how much a packed body may grow.
 const maxRatio = 100
 
-// unpackers is what unpacking takes beside the bytes, in bytes.
+// unpacker is what unpacking takes beside the bytes, in bytes.
 const unpacker = 48 << 10
 
 // The sizes of buffers. A body begins in a small one, because what is announced
@@ -43,21 +43,27 @@ var (
 	largeBuffers = sync.Pool{New: func() any { return &buffer{make([]byte, 0, largeBuffer)} }}
 )
 
+// newBuffer is a small one, taken of the hold.
+func newBuffer(h *hold) (*buffer, error) {
+	if err := h.take(smallBuffer); err != nil {
+		return nil, err
+	}
+	return smallBuffers.Get().(*buffer), nil
+}
+
 func (b *buffer) release() {
-	kept := *b
-	b.bytes = nil
-	kept.bytes = kept.bytes[:0]
-	switch cap(kept.bytes) {
+	b.bytes = b.bytes[:0]
+	switch cap(b.bytes) {
 	case smallBuffer:
-		smallBuffers.Put(&kept)
+		smallBuffers.Put(b)
 	case largeBuffer:
-		largeBuffers.Put(&kept)
+		largeBuffers.Put(b)
 	}
 }
 
-// readFrom reads to the end. Each buffer is taken of the hold before there is
-// one.
-func (b *buffer) readFrom(r io.Reader, h *hold) error {
+// readFrom reads to the end, and refuses what is longer than limit. Each buffer is
+// taken of the hold before there is one.
+func (b *buffer) readFrom(r io.Reader, limit int64, h *hold) error {
 	for {
 		if len(b.bytes) == cap(b.bytes) {
 			if err := b.grow(h); err != nil {
@@ -66,39 +72,29 @@ func (b *buffer) readFrom(r io.Reader, h *hold) error {
 		}
 		n, err := r.Read(b.bytes[len(b.bytes):cap(b.bytes)])
 		b.bytes = b.bytes[:len(b.bytes)+n]
-		switch err {
-		case nil:
-		case io.EOF:
+		switch {
+		case int64(len(b.bytes)) > limit:
+			return errTooLarge
+		case err == io.EOF:
 			return nil
-		default:
+		case err != nil:
 			return err
 		}
 	}
 }
 
 func (b *buffer) grow(h *hold) error {
-	size := 2 * cap(b.bytes)
-	switch {
-	case size == 0:
-		size = smallBuffer
-	case size < largeBuffer:
-		size = largeBuffer
-	}
+	size := max(2*cap(b.bytes), largeBuffer)
 	if err := h.take(int64(size)); err != nil {
 		return err
 	}
-	var larger *buffer
-	switch size {
-	case smallBuffer:
-		larger = smallBuffers.Get().(*buffer)
-	case largeBuffer:
-		larger = largeBuffers.Get().(*buffer)
-	default:
-		larger = &buffer{make([]byte, 0, size)}
+	if size > largeBuffer {
+		b.bytes = append(make([]byte, 0, size), b.bytes...)
+		return nil
 	}
-	grown := append(larger.bytes, b.bytes...)
-	b.release()
-	b.bytes = grown
+	large := largeBuffers.Get().(*buffer)
+	b.bytes, large.bytes = append(large.bytes, b.bytes...), b.bytes
+	large.release() // which is the small one now
 	return nil
 }
 
@@ -123,16 +119,17 @@ func (h *Hook) readBody(w http.ResponseWriter, r *http.Request, held *hold) (*bu
 	// Where there is no deadline to set (a recorder in a test), the server's
 	// own must do.
 	_ = controller.SetReadDeadline(time.Now().Add(h.bodyTimeout))
-	body := new(buffer)
-	if err := body.readFrom(http.MaxBytesReader(w, r.Body, h.decoder.MaxBody()), held); err != nil {
-		body.release()
+	body, err := newBuffer(held)
+	if err != nil {
 		w.Header().Set("Connection", "close")
-		var tooLarge *http.MaxBytesError
+		return nil, err
+	}
+	if err := body.readFrom(r.Body, h.decoder.MaxBody(), held); err != nil {
+		body.release()
+		w.Header().Set("Connection", "close") // what is left is not read
 		switch {
-		case errors.Is(err, errBudget):
+		case errors.Is(err, errBudget), errors.Is(err, errTooLarge):
 			return nil, err
-		case errors.As(err, &tooLarge):
-			return nil, errTooLarge
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return nil, errSlow
 		}
@@ -155,19 +152,19 @@ func (h *Hook) unpack(packed []byte, held *hold) (*buffer, error) {
 		return nil, errUnpacking
 	}
 	limit := min(h.decoder.MaxBody(), maxRatio*int64(len(packed)))
-	body := new(buffer)
-	err = body.readFrom(io.LimitReader(reader, limit+1), held)
-	n := int64(len(body.bytes))
+	body, err := newBuffer(held)
+	if err != nil {
+		return nil, err
+	}
+	err = body.readFrom(reader, limit, held)
 	switch {
-	case errors.Is(err, errBudget):
-	case err != nil:
-		err = errUnpacking
-	case n > h.decoder.MaxBody():
-		err = errTooLarge
-	case n > limit:
-		err = errRatio
-	default:
+	case err == nil:
 		return body, nil
+	case errors.Is(err, errBudget):
+	case errors.Is(err, errTooLarge) && limit < h.decoder.MaxBody():
+		err = errRatio
+	case !errors.Is(err, errTooLarge):
+		err = errUnpacking
 	}
 	body.release()
 	return nil, err

@@ -34,7 +34,7 @@ func newBudget(beginnings, rest int64) *budget {
 
 var errBudget = &Refusal{http.StatusServiceUnavailable, "too much is waiting to be verified"}
 
-// hold is what one delivery takes of a budget. A nil one takes nothing and is
+// hold is what one delivery takes of a budget. The zero value takes nothing and is
 // never refused. It is used by one goroutine.
 type hold struct {
 	of               *budget
@@ -43,7 +43,7 @@ type hold struct {
 
 // take takes n bytes more. What is refused is not taken.
 func (h *hold) take(n int64) error {
-	if h == nil || n <= 0 {
+	if h.of == nil || n <= 0 {
 		return nil
 	}
 	small := min(n, beginning-h.beginnings)
@@ -69,7 +69,7 @@ func takeFrom(left *atomic.Int64, n int64) bool {
 
 // release gives everything back.
 func (h *hold) release() {
-	if h != nil {
+	if h.of != nil {
 		h.of.beginnings.Add(h.beginnings)
 		h.of.rest.Add(h.rest)
 		h.beginnings, h.rest = 0, 0

@@ -88,7 +88,7 @@ func TestSlowBodiesCount(t *testing.T) {
 func TestTokenIsFoundWithoutATree(t *testing.T) {
 	h := mustNew(t, Config{Config: decode.Config{Preset: "mattermost"}, Secrets: []string{"a-good-secret"}})
 	body := []byte(`{"x":[` + strings.Repeat("{},", 90_000) + `{}],"token":"wrong"}`)
-	s := decode.NewPayload(&decode.Input{Body: body, Header: http.Header{"Content-Type": {"application/json"}}})
+	s := decode.NewPayload(decode.Input{Body: body, Header: http.Header{"Content-Type": {"application/json"}}})
 	defer s.Release()
 	allocated := testing.AllocsPerRun(5, func() {
 		if err := h.verifier.verify(s, h.now()); err != errWrongSecret {

@@ -38,7 +38,7 @@ type Explanation struct {
 // delivery had come with the method that the hook wants.
 func (h *Hook) Explain(in decode.Input) Explanation {
 	e := Explanation{Scheme: h.scheme}
-	s := decode.NewPayload(&in)
+	s := decode.NewPayload(in)
 	defer s.Release()
 	wrong := h.check(s, stageHead)
 	if wrong == nil {

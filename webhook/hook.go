@@ -20,6 +20,7 @@ type Hook struct {
 	bodyTimeout  time.Duration
 	gzip         bool
 	reject       bool // on_unmapped reject
+	ackBody      []byte
 	ack          *Ack // nil: say where the event stands
 	conflict     bool // answer 409 to a message that contradicts an earlier one
 	allowBrowser bool
@@ -78,6 +79,9 @@ func New(cfg Config) (*Hook, error) {
 		}
 		ack := *cfg.Ack
 		h.ack, h.conflict = &ack, false
+	}
+	if h.ack != nil {
+		h.ackBody = []byte(h.ack.Body)
 	}
 	return h, nil
 }

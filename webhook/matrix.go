@@ -17,7 +17,7 @@ func (h *Hook) appservice(w http.ResponseWriter, r *http.Request, s *decode.Payl
 	if len(segments) > 1 {
 		parent = segments[len(segments)-2]
 	}
-	method, reply := http.MethodGet, answer{status: http.StatusNotFound, contentType: "application/json", body: "{}"}
+	method, reply := http.MethodGet, answer{status: http.StatusNotFound, contentType: "application/json", body: []byte("{}")}
 	switch {
 	case parent == "transactions" && last != "":
 		return a, false, nil

@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"time"
@@ -73,14 +72,14 @@ func (h *Hook) Serve(w http.ResponseWriter, r *http.Request, vars map[string]str
 }
 
 func (h *Hook) handle(w http.ResponseWriter, r *http.Request, vars map[string]string, pub event.Publisher, out *Outcome) (answer, error) {
-	s := decode.NewPayload(&decode.Input{Header: r.Header, Query: r.URL.RawQuery, Path: vars})
+	s := decode.NewPayload(decode.Input{Header: r.Header, Query: r.URL.RawQuery, Path: vars})
 	defer s.Release()
 	if a, done, err := h.beforeBody(w, r, s); done || err != nil {
 		return a, err
 	}
 	held := h.hold()
 	defer held.release()
-	body, err := h.readBody(w, r, held)
+	body, err := h.readBody(w, r, &held)
 	if err != nil {
 		return answer{}, err
 	}
@@ -124,12 +123,12 @@ func (h *Hook) handleBody(r *http.Request, s *decode.Payload, held *hold, body *
 }
 
 // hold is what a delivery takes of the budget for those that nobody vouches for;
-// nil for one that was verified by its head.
-func (h *Hook) hold() *hold {
+// nothing for one that was verified by its head.
+func (h *Hook) hold() hold {
 	if h.verifier.needs() == stageHead && h.scheme != "none" {
-		return nil
+		return hold{}
 	}
-	return &hold{of: h.budget}
+	return hold{of: h.budget}
 }
 
 // beforeBody judges what the head of a request tells. done means that the
@@ -197,8 +196,8 @@ func (h *Hook) publish(decoded *decode.Decoded, pub event.Publisher, out *Outcom
 	}
 	var receipts []event.Receipt
 	if len(decoded.Events) > 0 {
-		ctx, cancel := context.WithTimeout(context.Background(), publishTimeout)
-		defer cancel()
+		ctx := newPatience(publishTimeout)
+		defer ctx.end()
 		var err error
 		if receipts, err = pub.Publish(ctx, event.Batch{Events: decoded.Events}); err != nil {
 			return answer{}, fmt.Errorf("publishing: %w", err)
@@ -224,7 +223,7 @@ func (h *Hook) publish(decoded *decode.Decoded, pub event.Publisher, out *Outcom
 		return answer{}, errConflict
 	}
 	if h.ack != nil {
-		return answer{status: h.ack.Status, contentType: h.ack.ContentType, body: h.ack.Body}, nil
+		return answer{status: h.ack.Status, contentType: h.ack.ContentType, body: h.ackBody}, nil
 	}
 	a := answer{status: http.StatusOK, contentType: "application/json", body: positions(decoded, receipts)}
 	if !durable {

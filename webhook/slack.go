@@ -26,7 +26,7 @@ func challenge(s *decode.Payload) (a answer, done bool, err error) {
 		return a, false, badInput("a url_verification without a challenge")
 	}
 	body := append(decode.AppendJSONString([]byte(`{"challenge":`), text), '}')
-	return answer{status: http.StatusOK, contentType: "application/json", body: string(body)}, true, nil
+	return answer{status: http.StatusOK, contentType: "application/json", body: body}, true, nil
 }
 
 // mustTemplate compiles a template of this package's own.

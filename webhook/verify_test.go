@@ -342,7 +342,7 @@ func FuzzVerify(f *testing.F) {
 			for _, name := range []string{"Webhook-Signature", "Stripe-Signature", "X-Slack-Signature", "X-Hub-Signature-256", "X-Signature", "Authorization"} {
 				header.Set(name, signature)
 			}
-			s := decode.NewPayload(&decode.Input{Header: header, Body: body})
+			s := decode.NewPayload(decode.Input{Header: header, Body: body})
 			if err := h.verifier.verify(s, h.now()); err == nil {
 				t.Fatalf("%T took a made up signature", h.verifier)
 			}

@@ -97,27 +97,28 @@ type gap struct {
 	with string
 }
 
-// cut is the document without what the paths lead to. A number in a path stands
+// cut takes what the paths lead to out of the document. A number in a path stands
 // for every element there: what proves one of several messages is cut out of all.
-// doc was checked; it is copied if something is cut out.
-func cut(doc []byte, paths []Path) []byte {
-	var gaps []gap
+func (s *Payload) cut(paths []Path) {
+	doc := s.doc
+	s.gaps = s.gaps[:0]
 	for _, p := range paths {
-		gaps = p.gaps(doc, firstByte(doc), gaps)
+		s.gaps = p.gaps(doc, firstByte(doc), s.gaps)
 	}
-	if len(gaps) == 0 {
-		return doc
+	if len(s.gaps) == 0 {
+		return
 	}
-	slices.SortFunc(gaps, func(a, b gap) int { return a.start - b.start })
-	out := make([]byte, 0, len(doc))
+	slices.SortFunc(s.gaps, func(a, b gap) int { return a.start - b.start })
+	out := s.without[:0]
 	from := 0
-	for _, g := range gaps {
+	for _, g := range s.gaps {
 		if g.start >= from { // not in one that is cut already
 			out = append(append(out, doc[from:g.start]...), g.with...)
 		}
 		from = max(from, g.end)
 	}
-	return append(out, doc[from:]...)
+	s.without = append(out, doc[from:]...)
+	s.doc, s.root = s.without, nil
 }
 
 // gaps appends where the members are that the path leads to from the value at i.

@@ -310,7 +310,7 @@ func (d *Decoder) Cost(n int64) int64 {
 // counted; what cannot be read at all is an *Error, and then nothing of the
 // delivery counts. The events keep nothing of the input.
 func (d *Decoder) Decode(in Input) (Decoded, error) {
-	s := NewPayload(&in)
+	s := NewPayload(in)
 	defer s.Release()
 	if err := d.Read(s); err != nil {
 		return Decoded{}, err

@@ -179,7 +179,7 @@ func (d *Decoder) readForm(s *Payload, body []byte) error {
 // split finds the items: the elements of each, or the document itself.
 func (d *Decoder) split(s *Payload) error {
 	if len(d.cuts) > 0 && s.doc != nil {
-		s.doc, s.root = cut(s.doc, d.cuts), nil
+		s.cut(d.cuts)
 	}
 	for _, name := range d.cutFields {
 		delete(s.form, name)

@@ -19,7 +19,7 @@ func testScope(t testing.TB) *Payload {
 		Match:  map[string]string{"gid": "Z2lkOi8vY2FtcGZpcmUvUm9vbXM6Ok9wZW4vMQ"},
 		Redis:  map[string]string{"channel": "laravel_database_private-rooms.5", "field.payload": "p"},
 	}
-	s := NewPayload(in)
+	s := NewPayload(*in)
 	s.doc = []byte(`{"a":{"b":[10,{"c":"x"}]},"n":9007199254740993,"t":true,"z":null,"e":"","a/b":{"x.y":1,"~":2},"s":" Ab ","list":"a,b",
 		"twice":1,"twice":2,"obj":{"k":1},"in":"{\"id\":7,\"m\":{\"x\":[1]}}","bad":"{","html":"<p>Hi &amp; <b>you</b></p><script>x</script>a<br>b < c",
 		"event":"App\\Events\\MessageSent","big":1e400,"p":"a|b"}`)

@@ -144,8 +144,9 @@ func (d *Decoder) mapItem(s *Payload, out *Decoded, index int) error {
 			return errHalf
 		}
 	}
-	var e event.Event
-	reason, err := d.fill(s, out, &e)
+	e := &s.event
+	*e = event.Event{}
+	reason, err := d.fill(s, out, e)
 	if err != nil {
 		return err
 	}
@@ -156,7 +157,7 @@ func (d *Decoder) mapItem(s *Payload, out *Decoded, index int) error {
 	if e.ID.IsZero() && s.In.Delivery != "" {
 		e.Delivery = s.In.Delivery + "/" + strconv.Itoa(index)
 	}
-	return d.address(s, out, &e)
+	return d.address(s, out, e)
 }
 
 func (d *Decoder) revocations(s *Payload, out *Decoded) error {
@@ -285,7 +286,6 @@ func (d *Decoder) fill(s *Payload, out *Decoded, e *event.Event) (reason string,
 
 // fillNames maps what names something.
 func (d *Decoder) fillNames(s *Payload, e *event.Event) (reason string, err error) {
-	var version event.Scalar
 	for _, f := range []struct {
 		field  field
 		to     *event.Scalar
@@ -294,7 +294,6 @@ func (d *Decoder) fillNames(s *Payload, e *event.Event) (reason string, err erro
 		{fieldID, &e.ID, "the id is no id"},
 		{fieldUser, &e.User, "the user is no id"},
 		{fieldThread, &e.Thread, "the thread is no id"},
-		{fieldVersion, &version, "the version is no id"},
 	} {
 		v, err := d.get(s, f.field)
 		if err != nil {
@@ -308,6 +307,14 @@ func (d *Decoder) fillNames(s *Payload, e *event.Event) (reason string, err erro
 	}
 	if e.ID.IsZero() && d.idRequired && s.In.Delivery == "" {
 		return "the id is missing", nil
+	}
+	v, err := d.get(s, fieldVersion)
+	if err != nil {
+		return "", err
+	}
+	version, ok := v.identity()
+	if !ok {
+		return "the version is no id", nil
 	}
 	e.Version = version.Text
 	return "", nil

@@ -5,6 +5,8 @@ import (
 	"sync"
 
 	"github.com/valyala/fastjson"
+
+	"github.com/seed-078801ba/sidestream/stream/event"
 )
 
 // Input is one delivery: an HTTP request's parts, or a payload from Redis.
@@ -34,7 +36,8 @@ type Input struct {
 // between deliveries and is used by one goroutine.
 type Payload struct {
 	// In is what came with it, and the raw body once there is one.
-	In *Input
+	In    *Input
+	input Input
 
 	read  bool   // the body was read
 	doc   []byte // the body as JSON, checked; nil if it is something else
@@ -57,6 +60,10 @@ type Payload struct {
 	halves bool // texts were mended: a name must not be one of them
 
 	queryErr error
+
+	event   event.Event // the message that is being mapped
+	gaps    []gap       // of what is cut out
+	without []byte      // the document without them
 }
 
 var payloads = sync.Pool{New: func() any { return new(Payload) }}
@@ -75,9 +82,10 @@ const treeNode = 200
 func (s *Payload) TreeCost() int64 { return treeNode * int64(s.values) }
 
 // NewPayload begins a delivery. Release it when nothing of it is needed.
-func NewPayload(in *Input) *Payload {
+func NewPayload(in Input) *Payload {
 	s := payloads.Get().(*Payload)
-	s.In = in
+	s.input = in
+	s.In = &s.input
 	return s
 }
 
@@ -87,6 +95,7 @@ func (s *Payload) Release() {
 	if len(s.doc) > maxPooled || s.values > maxPooledValues {
 		return
 	}
+	s.input, s.event = Input{}, event.Event{}
 	s.In, s.doc, s.form, s.query, s.item, s.root, s.itemValue = nil, nil, nil, nil, nil, nil, nil
 	s.read, s.text, s.values, s.halves = false, "", 0, false
 	s.items, s.bounds, s.list, s.whole, s.cloudEvent, s.queryErr = s.items[:0], s.bounds[:0], false, false, false, nil

@@ -137,6 +137,9 @@ func scanJSON(doc []byte, path Path) (Value, error) {
 	if raw[0] == '{' || raw[0] == '[' {
 		return Value{}, nil
 	}
+	if raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 {
+		return TextValue(string(raw[1 : len(raw)-1])), nil
+	}
 	v, err := fastjson.ParseBytes(raw)
 	if err != nil {
 		return Value{}, errSyntax // cannot be: it was checked
@@ -169,10 +172,7 @@ func scanForm(body []byte, name string) (text string, ok bool, err error) {
 }
 
 // unread is a Payload whose values are found by scanning.
-type unread struct {
-	*Payload
-	form []byte // the body, if it is a form
-}
+type unread Payload
 
 // JSON implements Source.
 func (u *unread) JSON(document string, path Path) (Value, error) {
@@ -184,10 +184,13 @@ func (u *unread) JSON(document string, path Path) (Value, error) {
 
 // Text implements Source.
 func (u *unread) Text(group, name string) (string, bool, error) {
-	if group == "form" && u.form != nil {
-		return scanForm(u.form, name)
+	switch {
+	case group != "form":
+		return (*Payload)(u).Text(group, name)
+	case u.read:
+		return "", false, nil // it is no form
 	}
-	return u.Payload.Text(group, name)
+	return scanForm(u.In.Body, name)
 }
 
 // Peek is the value of a proof, see ParseProof. It is found in the body by a scan,
@@ -198,11 +201,10 @@ func (d *Decoder) Peek(s *Payload, t *Template) (Value, error) {
 	if err != nil {
 		return Value{}, err
 	}
-	u := &unread{Payload: s}
-	if format == Form {
-		u.form = s.In.Body
-	} else if err := d.Read(s); err != nil {
-		return Value{}, err
+	if format != Form {
+		if err := d.Read(s); err != nil {
+			return Value{}, err
+		}
 	}
-	return t.eval(u, true)
+	return t.eval((*unread)(s), true)
 }

@@ -32,11 +32,11 @@ func parseTime(s string) (time.Time, bool) {
 	if len(s) > 100 {
 		return time.Time{}, false
 	}
-	if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
-		return t.Truncate(time.Millisecond).UTC(), true
-	}
 	if s != "" && strings.Trim(s, "0123456789.eE+") == "" {
 		return parseNumberTime(s)
+	}
+	if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
+		return t.Truncate(time.Millisecond).UTC(), true
 	}
 	return parseWrittenTime(s)
 }

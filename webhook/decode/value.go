@@ -3,6 +3,7 @@ package decode
 import (
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/valyala/fastjson"
@@ -65,6 +66,9 @@ func (v Value) Texts() []string {
 	return texts
 }
 
+// literals are used to write out numbers.
+var literals = sync.Pool{New: func() any { return new([]byte) }}
+
 // fromJSON is a JSON value, nil and null are nothing.
 func fromJSON(v *fastjson.Value) Value {
 	if v == nil {
@@ -75,8 +79,11 @@ func fromJSON(v *fastjson.Value) Value {
 		b, _ := v.StringBytes()
 		return Value{kind: text, text: string(b)}
 	case fastjson.TypeNumber:
-		var buf [32]byte
-		return Value{kind: number, text: string(v.MarshalTo(buf[:0]))}
+		literal := literals.Get().(*[]byte)
+		*literal = v.MarshalTo((*literal)[:0])
+		text := string(*literal)
+		literals.Put(literal)
+		return Value{kind: number, text: text}
 	case fastjson.TypeTrue:
 		return Value{kind: boolean, text: "true"}
 	case fastjson.TypeFalse:
