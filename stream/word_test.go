@@ -39,6 +39,7 @@ func TestWordsAmongHubs(t *testing.T) {
 func TestRightsAreSharedAmongHubs(t *testing.T) {
 	shared := newSharedLog()
 	one, two := openOn(t, shared.tail()), openOn(t, shared.tail())
+	client, _ := listen(t, one, opening{channels: []string{"a"}})
 	say(t, one, "a", "1")
 	first := since(t, one, "ann", "a").after["a"]
 	say(t, one, "a", "2", "3")
@@ -48,6 +49,7 @@ func TestRightsAreSharedAmongHubs(t *testing.T) {
 	two.RightEnded("ann", "a")
 	two.rights.work.Wait()
 	say(t, two, "a", "4")
+	client.expect("a 1", "a 2", "a 3", "a 4") // the first hub has come as far
 	if got := since(t, one, "ann", "a").after["a"]; got != one.Head().Seq {
 		t.Errorf("after the end on another node, shown after %d of %d", got, one.Head().Seq)
 	}
