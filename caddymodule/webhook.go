@@ -188,6 +188,8 @@ func (s *Sidestream) serveIngest(w http.ResponseWriter, r *http.Request) bool {
 	}
 	switch {
 	case s.Revoke != nil && escaped == s.Revoke.Path:
+		w, logged := s.log.masked(w, r)
+		defer logged()
 		s.revoker.ServeHTTP(w, r)
 		return true
 	case s.Health != "" && escaped == s.Health:

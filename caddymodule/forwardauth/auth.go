@@ -21,6 +21,7 @@ type Auth struct {
 	uri, identity *decode.Template // identity may be nil
 	headers, form []fieldTemplate
 	translates    bool     // the client's own credential is not sent as it came
+	usesPassword  bool     // what is sent or compared has the password in it
 	placeholders  []string // of Caddy, that the configuration uses
 	allow, deny   []condition
 	user, list    *finding // nil if they are not configured

@@ -60,15 +60,23 @@ func (c *Client) hidden() *Client {
 	return &h
 }
 
-// Inputs are all that tells two clients apart for the backend. The header
-// authorization holds token and password.
+// Inputs are all that tells two clients apart for the backend, and nothing that it
+// does not see: TOKEN:1 and TOKEN:2 are one where only the token is sent.
 func (c *Client) Inputs() access.Credential {
+	own := &c.Credential
+	sent := []access.Input{
+		{Name: "authorization", Value: own.authorization}, // has token and password
+		{Name: own.place.In + ":" + own.place.Name, Value: own.placed()},
+		{Name: "cookie", Value: own.cookie},
+	}
+	if own.translated {
+		sent = []access.Input{{Name: "token", Value: own.token}, {Name: "password", Value: own.password}, {Name: "cookie", Value: own.cookie}}
+		if !own.keepsPassword {
+			sent[1].Value = ""
+		}
+	}
 	inputs := make([]access.Input, 0, 4)
-	for _, in := range []access.Input{
-		{Name: "authorization", Value: c.Credential.authorization},
-		{Name: "cookie", Value: c.Credential.cookie},
-		{Name: c.Credential.place.In + ":" + c.Credential.place.Name, Value: c.Credential.placed()},
-	} {
+	for _, in := range sent {
 		if in.Value != "" {
 			inputs = append(inputs, in)
 		}

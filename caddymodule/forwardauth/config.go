@@ -193,6 +193,8 @@ func (a *Auth) read() error {
 		}
 	}
 	a.placeholders = v.placeholders
+	a.usesPassword = slices.ContainsFunc(a.texts(), func(t *decode.Template) bool { return t.Uses("password") }) ||
+		slices.ContainsFunc(slices.Concat(a.allow, a.deny), func(c condition) bool { return strings.Contains(c.String(), "password") })
 	return a.checkChannel()
 }
 

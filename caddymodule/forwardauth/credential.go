@@ -91,6 +91,9 @@ type Credential struct {
 	// cookie is the Cookie header for the backend: the configured ones only,
 	// and only if there is nothing else.
 	cookie string
+	// translated: the token is sent in the app's way, and nothing as it came;
+	// the password only where keepsPassword says so.
+	translated, keepsPassword bool
 	// filled are the placeholders of Caddy that the question needs; nil if none
 	// has a value.
 	filled *filled
@@ -127,6 +130,7 @@ func (a *Auth) Credential(r *http.Request) (Credential, error) {
 	if a.translates && c.token == "" {
 		c = Credential{unused: c.authorization != ""}
 	}
+	c.translated, c.keepsPassword = a.translates, a.usesPassword
 	if c.IsZero() && len(a.config.Cookies) > 0 {
 		if c.cookie, err = pickCookies(r, a.config.Cookies); err != nil {
 			return Credential{}, err

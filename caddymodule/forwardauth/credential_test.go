@@ -1,11 +1,14 @@
 package forwardauth
 
 import (
+	"context"
 	"encoding/base64"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/seed-078801ba/sidestream/stream/access"
 )
 
 func basic(text string) string { return "Basic " + base64.StdEncoding.EncodeToString([]byte(text)) }
@@ -69,7 +72,7 @@ func TestReadCredential(t *testing.T) {
 			r.Header["X-Api-Key"] = c.key
 		}
 		got, err := a.Credential(r)
-		if (err != nil) != c.fails || got != c.want {
+		if (err != nil) != c.fails || plain(got) != c.want {
 			t.Errorf("%s: %+v, %v", c.name, got, err)
 		}
 		if err != nil && strings.Contains(err.Error(), "tok") {
@@ -254,6 +257,12 @@ func FuzzReadAuthorization(f *testing.F) {
 	})
 }
 
+// plain is a credential without what the configuration adds to it.
+func plain(c Credential) Credential {
+	c.translated, c.keepsPassword = false, false
+	return c
+}
+
 // stranger makes a request as a server gets it.
 func stranger(t *testing.T, target string) *http.Request {
 	t.Helper()
@@ -262,4 +271,42 @@ func stranger(t *testing.T, target string) *http.Request {
 		t.Fatal(err)
 	}
 	return &http.Request{Method: http.MethodGet, URL: u, RequestURI: target, Host: "chat.test", Header: http.Header{}}
+}
+
+// What the backend does not see makes no new answer to remember.
+func TestOnlyWhatIsSentTellsClientsApart(t *testing.T) {
+	for name, x := range map[string]struct {
+		headers []Field
+		same    bool
+	}{
+		"as it came":     {nil, false},
+		"only the token": {[]Field{{"Authorization", "Bearer {token}"}}, true},
+		"both":           {[]Field{{"X-User", "{username}"}, {"X-Key", "{password}"}}, false},
+	} {
+		a, err := New(Config{URI: "/{channel}", Headers: x.headers}, "", nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked := 0
+		gate := access.New(access.Config{}, func(context.Context, access.Question) access.Verdict {
+			asked++
+			return access.Verdict{Outcome: access.Allowed}
+		})
+		for _, password := range []string{"1", "2"} {
+			r := stranger(t, "/flows")
+			r.Header.Set("Authorization", basic("tok:"+password))
+			r.Host = password + ".example"
+			c, err := a.Credential(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			q := a.MayListen(a.Client(r, c))
+			q.Channel = "1"
+			gate.Check(t.Context(), q)
+		}
+		gate.Close()
+		if (asked == 1) != x.same {
+			t.Errorf("%s: %d questions", name, asked)
+		}
+	}
 }
