@@ -81,3 +81,24 @@ func toldFirst(t *testing.T, s *running, m *memory) {
 		}
 	}
 }
+
+// A stream that opens before the first session has begun waits until the log has the
+// gap for the time before: so its head can say what it will be told.
+func TestStreamsWaitForTheFirstSession(t *testing.T) {
+	server := redistest.Start(t)
+	server.Kill()
+	m := newMemory()
+	s := run(t, rooms(server.Addr), Options{Publisher: m, Mark: func(string) (string, error) { return "begun", nil }})
+	ready := s.Interest("1", true)
+	redistest.Until(t, "an attempt has failed", func() bool { return s.Stats().Reconnects > 0 })
+	select {
+	case <-ready:
+		t.Error("ready before anything was heard")
+	default:
+	}
+	server.Restart()
+	<-ready
+	if got := m.bodies("1"); fmt.Sprint(got) != "[gap]" {
+		t.Errorf("ready with %q in the log", got)
+	}
+}
