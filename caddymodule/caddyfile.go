@@ -142,7 +142,18 @@ func (p *parser) line() error {
 	if kind := p.s.Endpoints.turnOn(name); kind != nil {
 		return p.endpoint(name, kind)
 	}
+	if block, ok := blockOf[name]; ok {
+		return p.Errf("%s stands in the block of %s, as in: %[2]s { %[1]s ... }", name, block)
+	}
 	return p.Errf("unknown subdirective %q%s", name, suggest.Among(name, subdirectives))
+}
+
+// blockOf says where options belong that are tried as subdirectives.
+var blockOf = map[string]string{
+	"secret": "webhook", "preset": "webhook", "verify": "webhook", "map": "webhook", "drop": "webhook", "each": "webhook", "ack": "webhook",
+	"format": "webhook", "store": "history", "per_channel": "history", "keys": "history", "origins": "cors", "streams": "limits",
+	"per_address": "limits", "per_credential": "limits", "opaque_ids": "flowdock", "header": "auth", "cookies": "auth", "allow": "auth",
+	"deny": "auth", "user": "auth", "recheck": "auth", "cache": "auth", "subscribe": "redis", "psubscribe": "redis",
 }
 
 // backend reads a reverse_proxy directive: its name, upstreams and block.
@@ -168,6 +179,10 @@ func (p *parser) backend(tokens []caddyfile.Token) error {
 // endpoint reads the optional prefix of an endpoint, and its options.
 func (p *parser) endpoint(name string, kind endpoint.Kind) error {
 	if prefix := &kind.Where().Prefix; p.NextArg() {
+		switch p.Val() {
+		case "on", "off", "yes", "no", "true", "false":
+			return p.Errf("%s is on where it is named, and off where only others are; what may follow is a prefix, as in: %[1]s /stream", name)
+		}
 		*prefix = p.Val()
 		if err := endpoint.CheckPrefix(name, *prefix); err != nil {
 			return p.WrapErr(err)
@@ -196,15 +211,22 @@ func (p *parser) heartbeat() error {
 	if !p.Args(&name) {
 		return p.Errf("heartbeat needs an endpoint and a time, as in: heartbeat campfire 2s")
 	}
+	if _, err := parseTime(name); err == nil {
+		return p.Errf("heartbeat needs an endpoint and a time, as in: heartbeat campfire %s", name)
+	}
 	if !slices.Contains(endpointNames(), name) {
 		return p.Errf("heartbeat: unknown endpoint %q%s", name, suggest.Among(name, endpointNames()))
 	}
 	if _, ok := p.s.Heartbeat[name]; ok {
 		return p.Errf("heartbeat %s is given twice", name)
 	}
-	var every caddy.Duration
-	if err := p.duration(&every); err != nil {
+	var text string
+	if err := p.oneArg(&text); err != nil {
 		return err
+	}
+	every, err := parseTime(text)
+	if err != nil {
+		return p.Errf("heartbeat %s: %q is no time; write for example 2s or 15s", name, text)
 	}
 	if p.s.Heartbeat == nil {
 		p.s.Heartbeat = map[string]caddy.Duration{}
@@ -215,10 +237,14 @@ func (p *parser) heartbeat() error {
 
 // oneArg reads exactly one argument.
 func (p *parser) oneArg(target *string) error {
-	if !p.AllArgs(target) {
-		return p.ArgErr()
+	name := p.Val()
+	if args := p.RemainingArgs(); len(args) == 1 {
+		*target = args[0]
+		return nil
+	} else if len(args) == 0 {
+		return p.Errf("%s needs a value", name)
 	}
-	return nil
+	return p.Errf("%s takes one value; put it in quotes if it has spaces", name)
 }
 
 // duration reads exactly one time.
@@ -247,8 +273,17 @@ func parseTime(text string) (caddy.Duration, error) {
 
 // noMoreArgs refuses arguments where there are none.
 func (p *parser) noMoreArgs() error {
-	if p.NextArg() {
-		return p.ArgErr()
+	if name := p.Val(); p.NextArg() {
+		return p.Errf("%s takes no value, and here is %q", name, p.Val())
+	}
+	return nil
+}
+
+// onlyBlock refuses arguments of what has a block instead. The example is what
+// may stand in it.
+func (p *parser) onlyBlock(example string) error {
+	if name := p.Val(); p.NextArg() {
+		return p.Errf("%s has a block: write %[1]s { %s }", name, example)
 	}
 	return nil
 }

@@ -76,6 +76,12 @@ func (p *parser) auth() error {
 		if err := forwardauth.CheckURI(a.URI); err != nil {
 			return p.Errf("auth: %v", err)
 		}
+	case len(args) == 1 && slices.Contains(forwardauth.PresetNames(), args[0]):
+		return p.Errf("auth needs the word preset before %s: write auth preset %[1]s", args[0])
+	case len(args) == 1 && strings.HasPrefix(args[0], "/"):
+		return p.Errf("auth needs a method before the path: write auth GET %s", args[0])
+	case len(args) == 2 && slices.Contains([]string{http.MethodGet, http.MethodPost}, strings.ToUpper(args[0])):
+		return p.Errf("auth: methods are in capitals: write auth %s %s", strings.ToUpper(args[0]), args[1])
 	default:
 		return p.Errf("auth is one of: auth GET /room/{channel}.json, auth preset <name>, auth none")
 	}

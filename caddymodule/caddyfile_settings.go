@@ -36,7 +36,7 @@ var errNotPositive = errors.New("not above zero")
 func (p *parser) history() error {
 	h := new(History)
 	p.s.History = h
-	if err := p.noMoreArgs(); err != nil {
+	if err := p.onlyBlock("store memory"); err != nil {
 		return err
 	}
 	for nesting := p.Nesting(); p.NextBlock(nesting); {
@@ -165,7 +165,7 @@ func parseSize(text string) (int64, error) {
 func (p *parser) limits() error {
 	l := new(Limits)
 	p.s.Limits = l
-	if err := p.noMoreArgs(); err != nil {
+	if err := p.onlyBlock("streams 10000"); err != nil {
 		return err
 	}
 	options := map[string]*int{
@@ -224,7 +224,7 @@ func (p *parser) cors() error {
 	p.s.CORS = c
 	p.corsAt = caddyfile.NewDispenser([]caddyfile.Token{p.Token()})
 	p.corsAt.Next()
-	if err := p.noMoreArgs(); err != nil {
+	if err := p.onlyBlock("origins https://chat.example.com"); err != nil {
 		return err
 	}
 	for nesting := p.Nesting(); p.NextBlock(nesting); {
@@ -286,7 +286,7 @@ func (p *parser) revoke() error {
 	if err := p.oneArg(&rv.Path); err != nil {
 		return err
 	}
-	if err := checkPath("revoke", rv.Path); err != nil {
+	if err := endpoint.CheckPath("revoke", rv.Path); err != nil {
 		return p.WrapErr(err)
 	}
 	for nesting := p.Nesting(); p.NextBlock(nesting); {
@@ -308,7 +308,7 @@ func (p *parser) health() error {
 	if err := p.oneArg(&p.s.Health); err != nil {
 		return err
 	}
-	if err := checkPath("health", p.s.Health); err != nil {
+	if err := endpoint.CheckPath("health", p.s.Health); err != nil {
 		return p.WrapErr(err)
 	}
 	return nil

@@ -210,7 +210,7 @@ func (s *Sidestream) hubConfig() stream.Config {
 // Validate refuses what can only be seen as a whole.
 func (s *Sidestream) Validate() error {
 	if s.Health != "" {
-		if err := checkPath("health", s.Health); err != nil {
+		if err := endpoint.CheckPath("health", s.Health); err != nil {
 			return err
 		}
 	}

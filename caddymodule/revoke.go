@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -38,7 +37,7 @@ func (s *Sidestream) provisionRevoke(repl *caddy.Replacer) error {
 	if s.Revoke == nil {
 		return nil
 	}
-	if err := checkPath("revoke", s.Revoke.Path); err != nil {
+	if err := endpoint.CheckPath("revoke", s.Revoke.Path); err != nil {
 		return err
 	}
 	if len(s.Revoke.Secrets) == 0 {
@@ -97,15 +96,4 @@ func (p *pooledGate) hearRevocations(hub *stream.Hub) {
 			p.Revoke(word.User, word.Channel)
 		}
 	})
-}
-
-// checkPath refuses a path that no canonical request has.
-func checkPath(directive, path string) error {
-	if err := endpoint.CheckPrefix(directive, path); err != nil {
-		return err
-	}
-	if path == "" || strings.HasSuffix(path, "/") {
-		return fmt.Errorf("%s needs the path of its endpoint, as in /hooks/%s", directive, directive)
-	}
-	return nil
 }

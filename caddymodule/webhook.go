@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/seed-078801ba/sidestream/caddymodule/endpoint"
 	"github.com/seed-078801ba/sidestream/caddymodule/forwardauth"
 	"github.com/seed-078801ba/sidestream/webhook"
 )
@@ -101,7 +102,7 @@ func parseRoute(path string) ([]routeSegment, error) {
 		return nil, err
 	}
 	plain := strings.NewReplacer("{", "", "}", "").Replace(path)
-	if err := checkPath("webhook", plain); err != nil {
+	if err := endpoint.CheckPath("webhook", plain); err != nil {
 		return nil, fmt.Errorf("webhook: %q is no path of an endpoint; write for example /hooks/chat", path)
 	}
 	var route []routeSegment

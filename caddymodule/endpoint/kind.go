@@ -64,9 +64,37 @@ func CheckPrefix(directive, prefix string) error {
 	if prefix == "" {
 		return nil
 	}
-	segments, plain := splitPath("/" + strings.TrimPrefix(prefix, "/"))
-	if !strings.HasPrefix(prefix, "/") || strings.HasPrefix(prefix, "//") || segments == nil || !plain || strings.Contains(prefix, "%") {
-		return fmt.Errorf("%s: %q is no prefix of a path; write for example /stream", directive, prefix)
+	if err := checkLiteral(prefix); err != nil {
+		return fmt.Errorf("%s: %q is no prefix of a path: %w; write for example /stream", directive, prefix, err)
+	}
+	return nil
+}
+
+// CheckPath refuses what cannot be the path of an endpoint of our own.
+func CheckPath(directive, path string) error {
+	err := checkLiteral(path)
+	if err == nil && strings.HasSuffix(path, "/") {
+		err = errors.New("it ends with a slash")
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %q is no path: %w; write for example /%[1]s", directive, path, err)
+	}
+	return nil
+}
+
+// checkLiteral says why a path, or the beginning of one, is not one that a
+// canonical request has.
+func checkLiteral(path string) error {
+	segments, plain := splitPath("/" + strings.TrimPrefix(path, "/"))
+	switch {
+	case strings.Contains(path, "://"):
+		return errors.New("it is a whole address")
+	case !strings.HasPrefix(path, "/"):
+		return errors.New("it does not begin with a slash")
+	case strings.ContainsAny(path, "*{}<>$") || strings.Contains(path, "/:"):
+		return errors.New("it would be taken as it stands, without wildcards or parameters")
+	case strings.HasPrefix(path, "//"), segments == nil, !plain, strings.Contains(path, "%"):
+		return errors.New("no request in canonical form has it")
 	}
 	return nil
 }

@@ -7,9 +7,10 @@ import "strings"
 // Among is the end of an error about a name: the known name that was probably
 // meant, or the list of them.
 func Among(got string, known []string) string {
-	best, distance := "", 3
+	// Of a short word, one letter is a lot.
+	best, distance := "", min(3, len(got)/3+1)
 	for _, name := range known {
-		if d := editDistance(strings.ToLower(got), name); d < distance {
+		if d := editDistance([]rune(strings.ToLower(got)), []rune(name)); d < distance {
 			best, distance = name, d
 		}
 	}
@@ -21,7 +22,7 @@ func Among(got string, known []string) string {
 
 // editDistance counts the letters to insert, delete, replace or swap to make b
 // of a.
-func editDistance(a, b string) int {
+func editDistance(a, b []rune) int {
 	if len(a) > 64 || len(b) > 64 {
 		return 64
 	}
