@@ -98,7 +98,7 @@ func pageNamed(t *testing.T, name string) page {
 }
 
 // presetLine is a preset in a Caddyfile: to show one is to name it.
-var presetLine = regexp.MustCompile(`(?m)^\s*preset (\w+)$`)
+var presetLine = regexp.MustCompile(`(?m)^\s*preset (\w+)( path)?$`)
 
 func readPage(name string, source []byte) page {
 	p := page{name: name, sections: []section{{}}}
