@@ -18,8 +18,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// rueidis ends it by itself, five seconds after the topology has changed.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"))
+	// rueidis ends both by itself: five seconds after the topology has changed, and
+	// a second after it was asked for.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"),
+		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"))
 }
 
 // store runs the suite over a real Redis; each log is another hub in it.
