@@ -85,7 +85,7 @@ func (h *Hook) handle(w http.ResponseWriter, r *http.Request, vars map[string]st
 	}
 	defer body.release()
 	s.In.Body = body.bytes
-	a, err := h.handleBody(r, s, held, body, pub, out)
+	a, err := h.handleBody(r, s, &held, body, pub, out)
 	h.keep(r, body.bytes, out, err)
 	return a, err
 }
