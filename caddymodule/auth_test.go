@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -51,15 +52,16 @@ func TestTranslatedCredentials(t *testing.T) {
 			header X-Site {env.SIDESTREAM_TEST_SITE}plain
 			cookies session
 		}`)
-	s.app.allow("tok", "1")
-	for _, header := range []string{asBasic, asBearer, "Cookie: session=tok; other=x"} {
+	s.app.allow("tok", "1", "2", "3")
+	for i, header := range []string{asBasic, asBearer, "Cookie: session=tok; other=x"} {
 		s.app.forget()
-		s.open("/room/1/live.json", header)
+		room := strconv.Itoa(i + 1) // one token is one client, however it comes
+		s.open("/room/"+room+"/live.json", header)
 		q := s.app.questions()[0]
 		isCookie := strings.HasPrefix(header, "Cookie")
-		wantURI, wantAuth, wantCookie := "/room/1.json?t=tok", "Bearer tok", ""
+		wantURI, wantAuth, wantCookie := "/room/"+room+".json?t=tok", "Bearer tok", ""
 		if isCookie {
-			wantURI, wantAuth, wantCookie = "/room/1.json?t=", "", "session=tok"
+			wantURI, wantAuth, wantCookie = "/room/"+room+".json?t=", "", "session=tok"
 		}
 		if q.uri != wantURI || q.header.Get("Authorization") != wantAuth || q.header.Get("Cookie") != wantCookie || q.header.Get("X-Site") != "plain" {
 			t.Errorf("%s: asked %s with %v", header, q.uri, q.header)
