@@ -27,8 +27,8 @@ const maxRatio = 100
 // unpacker is what unpacking takes beside the bytes, in bytes.
 const unpacker = 48 << 10
 
-// The sizes of buffers. A body begins in a small one, because what is announced
-// need not come.
+// The sizes of buffers. Each body begins in a small one, however long its
+// Content-Length says that it is.
 const (
 	smallBuffer = 4 << 10
 	largeBuffer = 64 << 10
@@ -43,7 +43,7 @@ var (
 	largeBuffers = sync.Pool{New: func() any { return &buffer{make([]byte, 0, largeBuffer)} }}
 )
 
-// newBuffer is a small one, taken of the hold.
+// newBuffer reserves and returns a small buffer.
 func newBuffer(h *hold) (*buffer, error) {
 	if err := h.take(smallBuffer); err != nil {
 		return nil, err
@@ -61,8 +61,8 @@ func (b *buffer) release() {
 	}
 }
 
-// readFrom reads to the end, and refuses what is longer than limit. Each buffer is
-// taken of the hold before there is one.
+// readFrom reads to the end, or returns errTooLarge beyond the limit. It reserves
+// the memory of each buffer before it makes one.
 func (b *buffer) readFrom(r io.Reader, limit int64, h *hold) error {
 	for {
 		if len(b.bytes) == cap(b.bytes) {
@@ -98,8 +98,8 @@ func (b *buffer) grow(h *hold) error {
 	return nil
 }
 
-// readBody reads the body within its bounds of size and time, and of what the
-// process holds for senders that are not known yet.
+// readBody reads the body, within the bounds of its size and time and within the
+// budget for unverified deliveries.
 func (h *Hook) readBody(w http.ResponseWriter, r *http.Request, held *hold) (*buffer, error) {
 	packed := false
 	switch encoding := strings.ToLower(strings.Join(r.Header.Values("Content-Encoding"), ",")); encoding {

@@ -5,10 +5,10 @@ import (
 	"sync/atomic"
 )
 
-// A budget bounds what the process holds for deliveries that nobody vouches for
-// yet, in bytes. A part of it is kept for the beginnings of deliveries, so that
-// few large ones cannot keep the many small ones of honest senders out. It is
-// safe for concurrent use.
+// A budget bounds the memory that the process uses for deliveries that are not
+// verified yet, in bytes. A part of it is reserved for the beginnings of
+// deliveries, so that a few large ones cannot keep many small ones out. It is safe
+// for concurrent use.
 type budget struct {
 	beginnings, rest atomic.Int64 // what is left
 }
@@ -34,14 +34,14 @@ func newBudget(beginnings, rest int64) *budget {
 
 var errBudget = &Refusal{http.StatusServiceUnavailable, "too much is waiting to be verified"}
 
-// hold is what one delivery takes of a budget. The zero value takes nothing and is
+// hold is one delivery's share of a budget. The zero value has no budget and is
 // never refused. It is used by one goroutine.
 type hold struct {
 	of               *budget
 	beginnings, rest int64
 }
 
-// take takes n bytes more. What is refused is not taken.
+// take reserves n bytes more, or returns errBudget and reserves nothing.
 func (h *hold) take(n int64) error {
 	if h.of == nil || n <= 0 {
 		return nil
@@ -67,7 +67,7 @@ func takeFrom(left *atomic.Int64, n int64) bool {
 	return true
 }
 
-// release gives everything back.
+// release gives all reserved bytes back.
 func (h *hold) release() {
 	if h.of != nil {
 		h.of.beginnings.Add(h.beginnings)

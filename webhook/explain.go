@@ -12,11 +12,10 @@ import (
 type Explanation struct {
 	// Scheme is how deliveries are verified.
 	Scheme string
-	// Unverified is what was wrong with where the delivery comes from; empty if
-	// nothing was. Such a delivery is explained all the same.
+	// Unverified is why the delivery is not verified; empty if it is. Such a
+	// delivery is explained all the same.
 	Unverified string
-	// Unreadable is why nothing could be made of the payload; empty if
-	// something could.
+	// Unreadable is why the payload cannot be read; empty if it can.
 	Unreadable string
 	// Challenge: it is no message but a question whether somebody is there,
 	// which is answered with 200 and what it asks for.

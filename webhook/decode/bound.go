@@ -7,8 +7,8 @@ import (
 	"github.com/seed-078801ba/sidestream/stream/event"
 )
 
-// bound are the channels that a way in is bound to, as patterns in which * is any
-// text. The zero value takes all.
+// bound holds the channels that a way in may publish to, as patterns: * matches any
+// text. The zero value allows all channels.
 type bound []string
 
 func parseBound(patterns []string) (bound, error) {
@@ -22,8 +22,7 @@ func parseBound(patterns []string) (bound, error) {
 	return b, nil
 }
 
-// slashed is a pattern or name as the hub may store it: Flowdock's old org:flow
-// is org/flow.
+// slashed writes Flowdock's old org:flow as org/flow, as the hub stores it.
 func slashed(name string) string {
 	org, flow, ok := strings.Cut(name, ":")
 	if !ok || strings.HasPrefix(name, event.UserPrefix) || strings.Contains(org, "/") {

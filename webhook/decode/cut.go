@@ -31,10 +31,9 @@ func ParseProof(s string) (*Template, error) {
 	return t, nil
 }
 
-// Cut keeps the proof of a delivery out of everything that is made of its
-// payload, and so out of what is stored and streamed. It is for the time of
-// configuration. The error says that this cannot be done with the decoder's
-// rules.
+// Cut removes the proof of a delivery from every payload before it is mapped, so
+// that it is neither stored nor streamed. Call it before the first payload. It
+// returns an error if the decoder's rules would pass the proof on all the same.
 func (d *Decoder) Cut(proof *Template) error {
 	h := proof.single()
 	for i := range h.refs {
@@ -60,8 +59,8 @@ func (d *Decoder) Cut(proof *Template) error {
 	return nil
 }
 
-// Hide refuses rules that read what must not be passed on: a name of a group, as
-// in {header.Authorization}.
+// Hide returns an error if a rule reads a text that must not be passed on, such as
+// {header.Authorization}.
 func (d *Decoder) Hide(group, name string) error {
 	if group == "header" {
 		name = textproto.CanonicalMIMEHeaderKey(name)
@@ -121,9 +120,9 @@ func (s *Payload) cut(paths []Path) {
 	s.doc, s.root = s.without, nil
 }
 
-// gaps appends where the members are that the path leads to from the value at i.
-// A member goes with its key and one comma. An element of an array becomes null,
-// so that the others keep their numbers.
+// gaps appends the places of the members that the path leads to from the value at
+// i. A member is removed with its key and one comma. An element of an array becomes
+// null, so that the other elements keep their numbers.
 func (p Path) gaps(b []byte, i int, found []gap) []gap {
 	if b[i] != '{' && b[i] != '[' {
 		return found

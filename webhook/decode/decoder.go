@@ -8,8 +8,8 @@ import (
 	"github.com/seed-078801ba/sidestream/stream/event"
 )
 
-// Decoder turns payloads into events: the part of a webhook that does not care
-// how the payload came. It is safe for concurrent use.
+// Decoder turns payloads into events. It does not know how a payload came. It is
+// safe for concurrent use.
 type Decoder struct {
 	format      Format // empty: by Content-Type
 	usualFormat Format
@@ -99,11 +99,11 @@ func NewDecoder(cfg Config) (*Decoder, error) {
 	return d, nil
 }
 
-// dropNone is the word that takes the place of the preset's conditions.
+// dropNone is the word that switches the preset's conditions off.
 const dropNone = "none"
 
-// compileDrop compiles the preset's conditions, unless the configuration takes
-// their place, and the configuration's own.
+// compileDrop compiles the preset's conditions, unless the configuration switches
+// them off, and the configuration's own.
 func (d *Decoder) compileDrop(cfg *Config, p *preset) error {
 	var conditions []string
 	if !slices.Contains(cfg.Drop, dropNone) {
@@ -290,8 +290,7 @@ func (d *Decoder) compileRevoke(r RevokeRule) (err error) {
 	return nil
 }
 
-// MaxBody is the size of the largest body that is to be read, in bytes. Whoever
-// gets the body keeps to it.
+// MaxBody is the size of the largest body, in bytes. The caller enforces it.
 func (d *Decoder) MaxBody() int64 { return d.maxBody }
 
 // Cost is about what Peek and Read take for a body of n bytes beside the body
@@ -306,9 +305,9 @@ func (d *Decoder) Cost(n int64) int64 {
 	return n
 }
 
-// Decode reads a payload and maps it. Messages that cannot be mapped are
-// counted; what cannot be read at all is an *Error, and then nothing of the
-// delivery counts. The events keep nothing of the input.
+// Decode reads a payload and maps it. It counts the messages that cannot be mapped.
+// If the payload cannot be read, it returns an *Error and no events. The events
+// share no memory with the input.
 func (d *Decoder) Decode(in Input) (Decoded, error) {
 	s := NewPayload(in)
 	defer s.Release()

@@ -8,8 +8,8 @@ import (
 
 // Message is one message of a payload.
 type Message struct {
-	// Events are what it becomes: one, or one for each of its channels or
-	// users, or none.
+	// Events are the events that it becomes: one for each of its channels or
+	// users; none if it was dropped or cannot be mapped.
 	Events []event.Event
 	// Fields are what the rules found, in the order of the fields.
 	Fields []Field
@@ -17,9 +17,10 @@ type Message struct {
 	Dropped string
 	// Unmapped is why it could not be mapped; empty if it could.
 	Unmapped string
-	// Untimed: the time is there but cannot be read; that of arrival stands in.
+	// Untimed tells that the message has a time that cannot be read. The time of
+	// arrival is used instead.
 	Untimed bool
-	// Revoke are the users whose access is asked for again because of it.
+	// Revoke lists the users whose access is checked again because of it.
 	Revoke []Revocation
 }
 
@@ -27,8 +28,8 @@ type Message struct {
 type Field struct {
 	// Name is the field's, as in the configuration.
 	Name string
-	// Rule is the value of the rule that counts; of all rules, with commas
-	// between them, if none found anything.
+	// Rule is the rule whose value was used. If no rule found anything, it lists
+	// all of them, with commas between them.
 	Rule string
 	// Value is what it found, as JSON; empty if there was nothing.
 	Value string

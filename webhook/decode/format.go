@@ -222,8 +222,9 @@ func (d *Decoder) split(s *Payload) error {
 	return nil
 }
 
-// endsWithDocument tells whether each has a value in none of its places but the
-// last, and that is the document, an object: then it need not be taken out.
+// endsWithDocument tells whether only the last alternative of each has a value, and
+// that is the whole document, an object. Then the document is the one item, and
+// needs no copy.
 func (h *hole) endsWithDocument(s *Payload) (bool, error) {
 	last := &h.refs[len(h.refs)-1]
 	if last.document != "json" || len(last.path) > 0 || len(h.filters) > 0 || !isObject(s.doc) {

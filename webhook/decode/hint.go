@@ -23,8 +23,8 @@ func (v *Vocabulary) place(s string) (right string, ok bool) {
 	return "{" + name + "}", true
 }
 
-// literally refuses a text that would be taken as it stands though a place was
-// meant.
+// literally returns an error for a text that looks like a place of the payload
+// without its braces. It would be used as it is written.
 func (v *Vocabulary) literally(s string) error {
 	if right, ok := v.place(s); ok {
 		return fmt.Errorf("%q would be taken as it stands; for that place of the payload, write %s", s, right)

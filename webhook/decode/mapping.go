@@ -38,8 +38,8 @@ var fieldNames = [fieldCount]string{
 	fieldTo: "to", fieldFiles: "files", fieldData: "data",
 }
 
-// strict tells whether a value that is put together of several is missing where
-// one of them is. Texts for people are not: the part is empty.
+// strict tells what a missing part means for a value of several parts. With strict,
+// the whole value is missing. In texts for people, only the part is empty.
 func (f field) strict() bool { return f != fieldBody && f != fieldUserName }
 
 // hashWord is the constant that stands for a digest of the message.
@@ -64,8 +64,8 @@ type Revocation struct {
 type Decoded struct {
 	// Events are in the order of the delivery.
 	Events []event.Event
-	// Revoke are the users whose access is to be asked for again, after the
-	// events were published.
+	// Revoke lists the users whose access is checked again, after the events were
+	// published.
 	Revoke []Revocation
 	// Dropped counts the messages that a drop condition took.
 	Dropped int
@@ -73,13 +73,13 @@ type Decoded struct {
 	// reason, which is a constant text.
 	Unmapped    int
 	UnmappedFor map[string]int
-	// Untimed counts the events whose time was there but not readable; the
-	// time of their arrival stands in.
+	// Untimed counts the events whose time could not be read. They have the time
+	// of their arrival instead.
 	Untimed int
 	// Reason says, in a constant text, why the first unmapped message could
 	// not be mapped.
 	Reason string
-	// Batch: the payload is a batch by its form, whatever number it holds.
+	// Batch tells that the payload is an array of messages, even of one or none.
 	Batch bool
 }
 
@@ -320,7 +320,8 @@ func (d *Decoder) fillNames(s *Payload, e *event.Event) (reason string, err erro
 	return "", nil
 }
 
-// fillPayload keeps what is passed on whole.
+// fillPayload sets what clients get as it is: the data, the whole message, or the
+// files.
 func (d *Decoder) fillPayload(s *Payload, e *event.Event) (reason string, err error) {
 	if len(d.rules[fieldData]) > 0 {
 		v, err := d.get(s, fieldData)
@@ -395,8 +396,8 @@ func (d *Decoder) address(s *Payload, out *Decoded, e *event.Event) error {
 	return nil
 }
 
-// halfName tells whether something that names a channel, message or user has half
-// a surrogate pair in it: then it may be one of several that became the same.
+// halfName tells whether the name of a channel, message or user contains half a
+// surrogate pair. Different names could have become the same one by the mending.
 func (d *Decoder) halfName(s *Payload) (found bool, err error) {
 	for _, f := range []field{fieldChannel, fieldTo, fieldID, fieldUser, fieldThread, fieldVersion} {
 		v, err := d.get(s, f)

@@ -26,14 +26,15 @@ type Input struct {
 	// Redis says where a payload comes from, {redis.NAME}: "channel" for
 	// publish/subscribe, "id" and "field.NAME" for an entry of a stream.
 	Redis map[string]string
-	// Delivery is an id of the delivery that a repetition of it has too, if
-	// there is one. Serve fills it from the headers.
+	// Delivery is the id of the delivery, if it has one. The sender uses the same
+	// id when it sends the delivery again.
 	Delivery string
 }
 
-// Payload is a delivery on its way to events, and what expressions see: what
-// came with it, then its body, then the item being mapped. It keeps its parsers
-// between deliveries and is used by one goroutine.
+// Payload is a delivery while it is decoded, and the Source of the rules' values:
+// of headers and parameters from the beginning, of the body once it was read, and
+// of the message that is being mapped. It is used by one goroutine, and used again
+// for another delivery after Release.
 type Payload struct {
 	// In is what came with it, and the raw body once there is one.
 	In    *Input
@@ -78,7 +79,7 @@ const (
 // treeNode is about what a value takes in a tree, while that grows, in bytes.
 const treeNode = 200
 
-// TreeCost is about what the tree of a payload that was read takes, in bytes.
+// TreeCost is about how much memory the parsed payload takes, in bytes.
 func (s *Payload) TreeCost() int64 { return treeNode * int64(s.values) }
 
 // NewPayload begins a delivery. Release it when nothing of it is needed.
@@ -89,8 +90,8 @@ func NewPayload(in Input) *Payload {
 	return s
 }
 
-// Release lets go of the payload, and with it of every value that was read from
-// it.
+// Release gives the payload back for reuse. No Value that was read from it may be
+// used afterwards.
 func (s *Payload) Release() {
 	if len(s.doc) > maxPooled || s.values > maxPooledValues {
 		return

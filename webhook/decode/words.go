@@ -14,7 +14,7 @@ func SetText(to *string, args []string, want string) error {
 	case *to != "":
 		return fmt.Errorf("it is set twice")
 	case len(args) != 1 || args[0] == "":
-		return fmt.Errorf("expected one word: %s", want)
+		return fmt.Errorf("expected one word, %s", want)
 	}
 	*to = args[0]
 	return nil
@@ -43,7 +43,7 @@ func SetSize(to *int64, args []string) error {
 // SetFlag sets a switch that stands alone.
 func SetFlag(to *bool, args []string) error {
 	if len(args) != 0 {
-		return fmt.Errorf("it stands alone, but %q stands behind it", args[0])
+		return fmt.Errorf("it stands alone, but %q follows it", args[0])
 	}
 	*to = true
 	return nil

@@ -193,7 +193,7 @@ func (p *plan) checkSubjects() error {
 		}
 		if has := strings.Contains(name, channelHole); has != p.OnDemand {
 			if p.OnDemand {
-				return fmt.Errorf("on_demand: subscribe %q says not where the channel stands; write for example chat:room_{channel}", name)
+				return fmt.Errorf("on_demand: subscribe %q does not say where the channel is; write for example chat:room_{channel}", name)
 			}
 			return fmt.Errorf("subscribe %q: {channel} needs on_demand; without it, write psubscribe and match", name)
 		}

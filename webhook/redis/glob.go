@@ -2,7 +2,7 @@ package redis
 
 // globMatch tells whether Redis would deliver a message of a channel to a
 // pattern: * ? [abc] [^a] [a-z] and backslash, byte by byte (redis/redis
-// src/util.c stringmatchlen). It backtracks to the last star only, so its time
+// src/util.c stringmatchlen). path.Match has other rules. It backtracks to the last star only, so its time
 // is bounded by the product of the lengths.
 func globMatch(pattern, s string) bool {
 	p, i := 0, 0

@@ -31,8 +31,7 @@ import (
 //	probe DURATION
 //	probe_channel NAME
 //
-// and of package decode: preset, format, each, map, drop, revoke, max_body,
-// max_batch.
+// and the options of decode.Config.
 func (c *Config) Option(name string, args []string) error {
 	if slices.Contains(decode.OptionNames, name) {
 		return c.Config.Option(name, args)
@@ -70,16 +69,10 @@ var optionSetters = map[string]func(*Config, []string) error{
 		_, err := parseMatch(c.Match)
 		return err
 	},
-	"on_demand": func(c *Config, args []string) error {
-		if len(args) > 0 {
-			return fmt.Errorf("it stands alone, but %q stands behind it", args[0])
-		}
-		c.OnDemand = true
-		return nil
-	},
-	"stream": func(c *Config, args []string) error { return setText(&c.Stream, args, "stream chat:events") },
-	"field":  func(c *Config, args []string) error { return setText(&c.Field, args, "field payload") },
-	"start":  func(c *Config, args []string) error { return setText(&c.Start, args, "start resume") },
+	"on_demand": func(c *Config, args []string) error { return decode.SetFlag(&c.OnDemand, args) },
+	"stream":    func(c *Config, args []string) error { return setText(&c.Stream, args, "stream chat:events") },
+	"field":     func(c *Config, args []string) error { return setText(&c.Field, args, "field payload") },
+	"start":     func(c *Config, args []string) error { return setText(&c.Start, args, "start resume") },
 	"group": func(c *Config, args []string) error {
 		if len(args) == 2 {
 			if err := setText(&c.Consumer, args[1:], "group sidestream node1"); err != nil {
@@ -108,14 +101,7 @@ var optionSetters = map[string]func(*Config, []string) error{
 }
 
 func setText(to *string, args []string, example string) error {
-	switch {
-	case *to != "":
-		return fmt.Errorf("it is set twice")
-	case len(args) != 1 || args[0] == "":
-		return fmt.Errorf("expected one word, as in %s", example)
-	}
-	*to = args[0]
-	return nil
+	return decode.SetText(to, args, "as in "+example)
 }
 
 func addNames(to *[]string, args []string, example string) error {
