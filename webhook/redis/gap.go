@@ -15,6 +15,9 @@ const (
 	gapMemory = 12 * time.Hour
 )
 
+// The memory of channels is two maps that take turns: cheaper than a cache that knows
+// what was used last, and one that fell out costs no more than a second gap signal.
+
 // gaps knows which channels must still be told that something is missing. A
 // loss concerns all channels, since nobody knows what was lost: those that are
 // known or listened to are told soon, all others before their next event.

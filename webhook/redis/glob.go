@@ -1,5 +1,9 @@
 package redis
 
+// Redis's patterns are its own: path.Match and the glob libraries treat slashes, sets
+// that do not end and bytes that are no UTF-8 in other ways, and a source has to agree
+// with Redis on each message that it is sent twice.
+
 // globMatch tells whether Redis would deliver a message of a channel to a
 // pattern: * ? [abc] [^a] [a-z] and backslash, byte by byte (redis/redis
 // src/util.c stringmatchlen). path.Match has other rules. It backtracks to the last star only, so its time

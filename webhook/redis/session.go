@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"github.com/seed-078801ba/sidestream/stream/redisconn"
 )
 
 const (
@@ -73,9 +75,9 @@ type demanded struct {
 
 // listen keeps a subscription until ctx ends.
 func (s *Source) listen(ctx context.Context) {
-	var b backoff
+	var b redisconn.Backoff
 	for s.signatures.current() == nil { // the log cannot be reached yet
-		if !pause(ctx, secretWait) {
+		if !redisconn.Pause(ctx, secretWait) {
 			return
 		}
 	}
@@ -87,14 +89,14 @@ func (s *Source) listen(ctx context.Context) {
 		}
 		s.counts.reconnects.Add(1)
 		s.trouble.reportCause(troubleConnection, s.plan.address.Explain(err).Text)
-		if !b.wait(ctx) {
+		if !b.Wait(ctx) {
 			return
 		}
 	}
 }
 
 // session subscribes, and returns why the subscription has ended.
-func (s *Source) session(ctx context.Context, b *backoff) error {
+func (s *Source) session(ctx context.Context, b *redisconn.Backoff) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	link, err := s.connect(ctx)
@@ -129,7 +131,7 @@ func (s *Source) session(ctx context.Context, b *backoff) error {
 	return link.Explain(err)
 }
 
-func (n *session) run(ctx context.Context, b *backoff) error {
+func (n *session) run(ctx context.Context, b *redisconn.Backoff) error {
 	first := [][]string{{n.s.plan.ProbeChannel}}
 	if n.s.plan.OnDemand {
 		wanted := n.s.wanted(time.Now())
@@ -176,7 +178,7 @@ func lostConnection(err error) error {
 }
 
 // watch probes the subscription and follows the wishes of streams.
-func (n *session) watch(ctx context.Context, b *backoff, ended <-chan error) error {
+func (n *session) watch(ctx context.Context, b *redisconn.Backoff, ended <-chan error) error {
 	ticker := time.NewTicker(n.s.plan.probe)
 	defer ticker.Stop()
 	opened, told := n.opened, n.told
@@ -189,7 +191,7 @@ func (n *session) watch(ctx context.Context, b *backoff, ended <-chan error) err
 			return lostConnection(err)
 		case <-opened:
 			opened = nil
-			b.reset()
+			b.Reset()
 			if n.s.options.SharedLog == "" || n.s.plan.OnDemand {
 				n.settleAs(false, "")
 				continue

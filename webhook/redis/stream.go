@@ -11,6 +11,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"github.com/seed-078801ba/sidestream/stream/event"
+	"github.com/seed-078801ba/sidestream/stream/redisconn"
 	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
 
@@ -46,7 +47,7 @@ func (s *Source) follow(ctx context.Context) error {
 	defer cancel()
 	r.w.ctx = drain
 	r.w.history = true // the mark is the reader's
-	var b backoff
+	var b redisconn.Backoff
 	for {
 		err := r.session(ctx, &b)
 		s.counts.connected.Store(false)
@@ -58,14 +59,14 @@ func (s *Source) follow(ctx context.Context) error {
 		}
 		s.counts.reconnects.Add(1)
 		s.trouble.reportCause(troubleStream, s.plan.address.Explain(err).Text)
-		if !b.wait(ctx) {
+		if !b.Wait(ctx) {
 			return nil
 		}
 	}
 }
 
 // session reads until something goes wrong.
-func (r *reader) session(ctx context.Context, b *backoff) error {
+func (r *reader) session(ctx context.Context, b *redisconn.Backoff) error {
 	link, err := r.s.connect(ctx)
 	if err != nil {
 		return err
@@ -92,8 +93,8 @@ func (r *reader) session(ctx context.Context, b *backoff) error {
 }
 
 // alive notes that Redis answers, and does what is to be done now and then.
-func (r *reader) alive(b *backoff) {
-	b.reset()
+func (r *reader) alive(b *redisconn.Backoff) {
+	b.Reset()
 	followed := r.s.queue.take(nil, maxNotes)
 	for _, i := range followed {
 		r.w.handle(&i)

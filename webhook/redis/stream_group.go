@@ -11,6 +11,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"github.com/seed-078801ba/sidestream/stream/event"
+	"github.com/seed-078801ba/sidestream/stream/redisconn"
 )
 
 const (
@@ -29,7 +30,7 @@ const (
 
 // runGroup reads as a member of a consumer group. The entries of members that
 // have died come to the others; the log knows which of them it has already.
-func (r *reader) runGroup(ctx context.Context, b *backoff) error {
+func (r *reader) runGroup(ctx context.Context, b *redisconn.Backoff) error {
 	if err := r.joinGroup(ctx); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-078801ba/sidestream/stream/event"
+	"github.com/seed-078801ba/sidestream/stream/redisconn"
 	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
 
@@ -88,7 +89,7 @@ func draining(stop <-chan struct{}) (context.Context, context.CancelFunc) {
 		case <-ctx.Done():
 			return
 		}
-		pause(ctx, drainTime)
+		redisconn.Pause(ctx, drainTime)
 		cancel()
 	}()
 	return ctx, cancel
@@ -296,7 +297,7 @@ func (w *worker) sendRevocations() {
 // publish publishes until it succeeds, or giveUp says so after a failure, or
 // the worker ends.
 func (w *worker) publish(b event.Batch, giveUp func() bool) bool {
-	var pause backoff
+	var backoff redisconn.Backoff
 	for {
 		attempt, cancel := context.WithTimeout(w.ctx, publishTimeout)
 		receipts, err := w.s.options.Publisher.Publish(attempt, b)
@@ -311,7 +312,7 @@ func (w *worker) publish(b event.Batch, giveUp func() bool) bool {
 			return false
 		}
 		w.s.trouble.report(troublePublish, "error", err)
-		if giveUp() || !pause.wait(w.ctx) {
+		if giveUp() || !backoff.Wait(w.ctx) {
 			return false
 		}
 	}

@@ -65,15 +65,15 @@ func (m *Log) entry(seq uint64) **entry {
 // rewrite has an entry say something else, if it is retained. Who has read it
 // before keeps what was said then. A deletion says nothing that could go.
 func (m *Log) rewrite(seq uint64, how func(*event.Event) event.Event) {
-	place := m.entry(seq)
-	if place == nil || (*place).Op == event.Delete {
+	at := m.entry(seq)
+	if at == nil || (*at).Op == event.Delete {
 		return
 	}
-	was, now := *place, &entry{Entry: (*place).Entry}
+	was, now := *at, &entry{Entry: (*at).Entry}
 	now.Event = how(&was.Event)
 	m.scratch = now.AppendBinary(m.scratch[:0])
 	now.size = len(m.scratch)
-	*place = now
+	*at = now
 	ref := &m.known[m.find(seq)]
 	ref.channel.bytes += int64(now.size - was.size)
 	m.stats.Bytes += int64(now.size - was.size)

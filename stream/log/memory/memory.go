@@ -135,11 +135,11 @@ func (m *Log) add(given *event.Event, at int64) log.Appended {
 		ref.keyed, ref.key = true, digestOf(key)
 		var content uint64
 		content, m.scratch = log.ContentOf(given, m.scratch)
-		if place, ok := m.keys[ref.key]; ok {
-			tag, _ := m.tagAt(place.seq)
+		if first, ok := m.keys[ref.key]; ok {
+			tag, _ := m.tagAt(first.seq)
 			return log.Appended{
-				Entry:     event.Entry{Seq: place.seq, Tag: tag},
-				Duplicate: true, Conflict: log.Conflict(place.content, content),
+				Entry:     event.Entry{Seq: first.seq, Tag: tag},
+				Duplicate: true, Conflict: log.Conflict(first.content, content),
 			}
 		}
 		if changed {
@@ -241,8 +241,8 @@ func (m *Log) find(seq uint64) int {
 func (m *Log) SeqOf(channel, id string) (uint64, bool, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	place, ok := m.keys[digestOf(event.CreateKey(channel, id))]
-	return place.seq, ok, nil
+	first, ok := m.keys[digestOf(event.CreateKey(channel, id))]
+	return first.seq, ok, nil
 }
 
 // SeqBefore implements Log.

@@ -3,7 +3,6 @@ package redis
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/seed-078801ba/sidestream/stream/event"
 	"github.com/seed-078801ba/sidestream/stream/log"
+	"github.com/seed-078801ba/sidestream/stream/redisconn"
 )
 
 const (
@@ -37,7 +37,7 @@ func (r *Log) Follow(ctx context.Context, after event.Cursor, f log.Follower) er
 	defer cancel()
 	defer context.AfterFunc(r.life, cancel)()
 	t := &tail{r: r, f: f, at: after}
-	retry, since := minRetry, time.Now()
+	backoff, since := redisconn.Backoff{First: minRetry, Last: maxRetry}, time.Now()
 	for {
 		link, err := r.dial(ctx)
 		t.worked, t.hung = false, false
@@ -55,19 +55,15 @@ func (r *Log) Follow(ctx context.Context, after event.Cursor, f log.Follower) er
 			return t.broken
 		}
 		if t.worked {
-			retry, since = minRetry, time.Now()
+			backoff.Reset()
+			since = time.Now()
 		} else if time.Since(since) > redialAfter*r.options.Probe {
 			r.redial()
 			since = time.Now()
 		}
-		pause := time.NewTimer(retry/2 + rand.N(retry/2))
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
+		if !backoff.Wait(ctx) {
 			return ctx.Err()
 		}
-		retry = min(2*retry, maxRetry)
 	}
 }
 

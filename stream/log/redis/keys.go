@@ -30,7 +30,7 @@ func keyNames(prefix, hub string) []string {
 }
 
 const (
-	keyHead  = 0 // places in keyNames
+	keyHead  = 0 // their numbers in keyNames
 	keyFeed  = 1
 	keyMarks = 7
 )
