@@ -282,6 +282,30 @@ func documentedIn(t *testing.T, p page, headings []string) []string {
 	return words
 }
 
+// The page of figures names every scenario that is measured.
+func TestDocsScenarios(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(root, "cmd/bench/scenario_*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, count := pageNamed(t, "cmd/bench/README.md").code, 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`(?m)^\tname: +"([a-z0-9-]+)",$`).FindAllStringSubmatch(string(text), -1) {
+			count++
+			if !slices.Contains(strings.Fields(code), m[1]) {
+				t.Errorf("cmd/bench/README.md does not name the scenario %s", m[1])
+			}
+		}
+	}
+	if count < 12 {
+		t.Errorf("%d scenarios found", count)
+	}
+}
+
 // What the page says that the log says, the source says.
 func TestDocsLogLines(t *testing.T) {
 	var source strings.Builder
