@@ -118,6 +118,10 @@ func (a *Auth) ask(ctx context.Context, q access.Question, t *Trace) access.Verd
 		return access.Verdict{Outcome: access.Denied, Cause: access.NotFound}
 	}
 	r, missing := a.request(q.Channel, list, c)
+	if missing != "" && c.scope != a.scope {
+		t.step("nothing was asked: the client came before a reload, when nobody read {%s}", missing)
+		return access.Verdict{}
+	}
 	if missing != "" {
 		t.step("nothing was asked: {%s} has no value for this client", missing)
 		a.reports.unfilled(missing)

@@ -18,6 +18,7 @@ type Client struct {
 	// Foreign says that a web page of another site made a browser ask.
 	Foreign bool
 
+	scope  string // of the Auth that it came to
 	remote string // address as net/http has it
 	tls    bool
 	uri    string // of the stream, secrets masked
@@ -31,7 +32,7 @@ type Client struct {
 func (a *Auth) Client(r *http.Request, c Credential) *Client {
 	mask := a.Mask()
 	cl := &Client{
-		Credential: c, remote: r.RemoteAddr, tls: r.TLS != nil,
+		Credential: c, scope: a.scope, remote: r.RemoteAddr, tls: r.TLS != nil,
 		uri: mask.uri(r.URL),
 	}
 	for _, name := range []string{"X-Forwarded-For", "X-Forwarded-Proto"} {

@@ -127,3 +127,32 @@ func TestSignedOnClientsAreCountedByUser(t *testing.T) {
 		t.Errorf("alice is %d clients", len(seen))
 	}
 }
+
+// A stream from before a reload has no value for a placeholder that only the new
+// configuration uses. That is no evidence against its client.
+func TestPlaceholdersThatAReloadBrings(t *testing.T) {
+	old, err := New(Config{URI: "/room/{channel}"}, "old", nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, err := New(Config{URI: "/room/{channel}?u={http.auth.user.id}"}, "new", nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := stranger(t, "/flows")
+	r.Header.Set("Authorization", "Bearer tok")
+	c, err := old.Credential(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := old.MayListen(old.Client(r, c))
+	q.Channel = "1"
+	if v := now.Ask(t.Context(), q); v.Outcome != access.Unknown {
+		t.Errorf("a stream from before: %+v", v.Verdict)
+	}
+	q = now.MayListen(now.Client(r, c))
+	q.Channel = "1"
+	if v := now.Ask(t.Context(), q); v.Outcome != access.Denied {
+		t.Errorf("a new one: %+v", v.Verdict)
+	}
+}

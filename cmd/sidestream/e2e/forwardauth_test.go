@@ -213,3 +213,32 @@ func TestOneYesForEveryRoom(t *testing.T) {
 		}
 	}
 }
+
+// Where Caddy signs users on, the app is asked about that user, and no user gets
+// the answer of another one.
+func TestSignedOnByCaddy(t *testing.T) {
+	a := newApp(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-User") != "alice" {
+			w.WriteHeader(http.StatusForbidden)
+		}
+	})
+	// The password of both is pw.
+	const hash = "$2a$04$bfDKUwxlHCno.4cHdhrl6eEbYR2gb8nIqCc26v/4JR3zHXb.482ky"
+	s := start(t, "basic_auth {\nalice "+hash+"\nbob "+hash+"\n}\n"+a.site("header X-User {http.auth.user.id}"))
+	as := func(user string) string {
+		return "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(user+":pw"))
+	}
+	for range 2 { // asked, then remembered
+		for user, want := range map[string]int{"alice": 200, "bob": 403} {
+			if status := s.ask("/room/1/live.json", as(user), "X-User: alice"); status != want {
+				t.Errorf("%s: %d, want %d", user, status, want)
+			}
+		}
+	}
+	if status := s.ask("/room/1/live.json", as("alice"), "Origin: https://evil.example"); status != http.StatusForbidden {
+		t.Errorf("a page of another site: %d", status)
+	}
+	if n := len(a.questions()); n != 2 {
+		t.Errorf("%d questions about two users", n)
+	}
+}
