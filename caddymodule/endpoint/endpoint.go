@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/seed-078801ba/sidestream/stream"
@@ -36,8 +37,9 @@ type Streaming interface {
 // several requests or in both directions.
 type Sessions interface {
 	Endpoint
-	// Serve serves a request that it has claimed.
-	Serve(w http.ResponseWriter, r *http.Request, line Line)
+	// Serve serves a request that it has claimed. The server has the hub, the gate
+	// before it, and the way to take over a connection. wait is as that of Attach.
+	Serve(w http.ResponseWriter, r *http.Request, line Line, s *Server) (wait func(context.Context))
 }
 
 // Claim is what an endpoint says of a request.

@@ -28,6 +28,28 @@ type Line struct {
 	loose [][]string
 }
 
+// Under returns the decoded parts of the path behind a prefix; false if the path is
+// not canonical, or has another beginning.
+func (l Line) Under(p *Place) ([]string, bool) {
+	if l.segments == nil {
+		return nil, false
+	}
+	return under(l.segments, p.segments())
+}
+
+// LooselyUnder are the parts behind the prefix in each of the ways in which a
+// careless reader could understand the path. Where one of them is an endpoint's and
+// Under is not, the request is Crooked.
+func (l Line) LooselyUnder(p *Place) [][]string {
+	var all [][]string
+	for _, reading := range l.loose {
+		if rest, ok := under(reading, p.segments()); ok {
+			all = append(all, rest)
+		}
+	}
+	return all
+}
+
 // ReadLine reads a request's path. Routes that strip a prefix or rewrite have
 // done so by then: r.URL is what counts, for the next handler as well.
 func ReadLine(r *http.Request) Line {

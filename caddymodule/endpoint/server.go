@@ -111,7 +111,11 @@ func (c Claimed) Serve(w http.ResponseWriter, r *http.Request) (wait func(contex
 	case Streaming:
 		return c.server.serveStream(w, r, c, e)
 	case Sessions:
-		e.Serve(w, r, c.line)
+		if re := screenLine(r, c.claim); re != nil {
+			http.Error(w, re.Message, re.Status)
+			return nil
+		}
+		return e.Serve(w, r, c.line, c.server)
 	}
 	return nil
 }
@@ -144,8 +148,8 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, c Claimed, 
 	return wait
 }
 
-// screen refuses what no endpoint takes.
-func screen(r *http.Request, c Claim) *Refusal {
+// screenLine refuses what no endpoint takes.
+func screenLine(r *http.Request, c Claim) *Refusal {
 	switch {
 	case c == Crooked:
 		return refusedLine
@@ -153,7 +157,16 @@ func screen(r *http.Request, c Claim) *Refusal {
 		return refusedMethod
 	case r.Header.Get(forwardauth.CheckHeader) != "":
 		return refusedLoop
-	case r.ProtoMajor == 1 && r.ContentLength != 0:
+	}
+	return nil
+}
+
+// screen refuses what no endpoint with a stream takes.
+func screen(r *http.Request, c Claim) *Refusal {
+	if re := screenLine(r, c); re != nil {
+		return re
+	}
+	if r.ProtoMajor == 1 && r.ContentLength != 0 {
 		// What is not read of a body would be taken for the next request, or
 		// end the stream after Caddy's deadline for bodies.
 		return badRequest("a stream request has no body")
