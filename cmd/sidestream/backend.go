@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-078801ba/sidestream/cmd/sidestream/chatbackend"
+	"github.com/seed-078801ba/sidestream/cmd/sidestream/tail"
 )
 
 // hookSecretEnv names the variable with the secret that the chat app and
@@ -55,6 +56,11 @@ the one that Caddyfile.example has for trying. Everything is kept in memory.`,
 
 // runBackend serves the chat app until ctx ends.
 func runBackend(ctx context.Context, listen, hook string, out io.Writer) error {
+	if hook != "" {
+		if err := tail.CheckURL(hook); err != nil {
+			return fmt.Errorf("--hook: %w", err)
+		}
+	}
 	secret := os.Getenv(hookSecretEnv)
 	if secret == "" {
 		secret = exampleSecret

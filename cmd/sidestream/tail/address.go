@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// CheckURL refuses an address that no stream can be at, and says what would be
-// right. Otherwise it would be tried for ever.
+// CheckURL returns an error for an address that HTTP cannot reach, and says what
+// would be right. Otherwise it would be tried again and again.
 func CheckURL(address string) error {
 	if address == "" {
 		return errors.New("the address is empty; write for example http://localhost:8080/flows?filter=1")
@@ -26,7 +26,7 @@ func CheckURL(address string) error {
 		if s == "ws" {
 			right = "http" + strings.TrimPrefix(address, scheme)
 		}
-		return fmt.Errorf("a stream is at an address with http or https, not %q; write for example %s", Printable(scheme), Printable(right))
+		return fmt.Errorf("an address begins with http:// or https://, not with %q; write for example %s", Printable(scheme), Printable(right))
 	}
 	u, err := url.Parse(address)
 	switch {
