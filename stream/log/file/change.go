@@ -168,7 +168,8 @@ func (w *commit) settleRewrites() error {
 				return err
 			}
 		}
-		w.erased = w.erased || len(r.rewritten) > 0
+		// Also what retention has taken before may still stand where it was.
+		w.erased = w.erased || len(r.latest) > 0
 	}
 	return nil
 }

@@ -42,14 +42,27 @@ local function kept(op, message, form, said)
 	return string.sub(form, 1, said) .. text_of(string.sub(edit, from + 1)), true
 end
 
--- rewrite has an entry say something else, if it is retained. A deletion says
--- nothing that could go. whole stands in for a form from before format 2, which
+-- unfeed takes an entry out of the feed, and forgets the digest of what it said: by
+-- that, nodes that miss it in the feed know why it is not there.
+local function unfeed(seq)
+	head.feed = head.feed - call('XDEL', FEED, id(seq))
+	local entry = call('XRANGE', INDEX, id(seq), id(seq))[1]
+	if entry and entry[2][8] ~= '' then
+		call('HSET', IDS, entry[2][8], int(seq) .. ' ' .. entry[2][2] .. ' ')
+	end
+end
+
+-- rewrite has an entry say something else; one that retention has taken, only the
+-- feed may still say. A deletion says nothing that could go. whole stands in for a form from before format 2, which
 -- cannot be cut. The entry leaves the feed: nodes that miss it there read it here.
 local function rewrite(seq, token, text, whole, whole_said)
 	settled()
 	seq = tonumber(seq)
 	local packed = call('HGET', EVENTS, int(seq))
-	if not packed then return end
+	if not packed then
+		unfeed(seq)
+		return
+	end
 	local old = isOld(packed)
 	local from = old and 24 or PACKED
 	if string.byte(packed, from + 3) == DELETE then return end
@@ -61,21 +74,18 @@ local function rewrite(seq, token, text, whole, whole_said)
 	call('HSET', EVENTS, int(seq), string.sub(packed, 1, 24) .. string.format('%08.0f1', said) .. form)
 	local grown, s = #form - (#packed - from), state(token)
 	s.bytes, s.changed, head.bytes = s.bytes + grown, true, head.bytes + grown
-	head.feed = head.feed - call('XDEL', FEED, id(seq))
-	local entry = call('XRANGE', INDEX, id(seq), id(seq))[1]
-	if entry and entry[2][8] ~= '' then -- the digest of what it said goes as well
-		call('HSET', IDS, entry[2][8], int(seq) .. ' ' .. entry[2][2] .. ' ')
-	end
+	unfeed(seq)
 end
 
 -- change does what the edit or deletion at number does. created is the key of the
 -- event that created its message, text what it says from now on.
 local function change(op, message, number, token, created, text, whole, whole_said)
-	local last, kind = change_of(message)
+	local last, was = change_of(message)
+	local kind = was
 	settled()
 	if op == DELETE then kind = 'd' elseif not last then kind = 'e' end
 	if kind == 'd' then text, whole = GONE, string.sub(whole, 1, tonumber(whole_said)) .. GONE end
-	if last then
+	if last and was == 'e' then
 		rewrite(last, token, GONE, string.sub(whole, 1, tonumber(whole_said)) .. GONE, whole_said)
 	end
 	local first = call('HGET', IDS, created)

@@ -61,6 +61,21 @@ func TestForgetsText(t *testing.T) {
 		t.Errorf("in the end the text is there %d times", got)
 	}
 	l.until("it goes on", func() bool { return l.at == n.Head() })
+	// What retention has taken is forgotten by the feed as well.
+	writer.SetRetention(log.Retention{Events: 1})
+	logtest.Put(t, writer, logtest.Message("a", "taken", "SECRET"))
+	before := writer.Head()
+	logtest.Put(t, writer, logtest.Message("a", "taken too", "SECRET"), logtest.Message("a", "other", "x"))
+	logtest.Put(t, writer, changeOf(event.Edit, "a", "taken too", "now"), changeOf(event.Delete, "a", "taken", ""))
+	if got := holds(); got != 0 {
+		t.Errorf("the text that retention has taken is there %d times", got)
+	}
+	behind := &listener{t: t, seen: map[event.Cursor]event.Entry{}, at: before}
+	newNodeAt(t, o, before, behind)
+	behind.until("it has caught up", func() bool { return behind.at == writer.Head() })
+	if len(behind.resets) > 0 || len(behind.seen) != 4 {
+		t.Errorf("resets %v, %d entries", behind.resets, len(behind.seen))
+	}
 	// What the feed has lost by its bounds is a gap as ever.
 	o.FeedEvents = 5
 	short := openRedis(t, o)

@@ -13,10 +13,19 @@ if what == 'seq' then -- of the event with a key in a channel
 	local seq = first and string.match(first, '^%d+')
 	return {0, seq}
 end
+-- gone is what is left of an entry that retention has taken, and that was changed.
+local function gone(seq)
+	local entry = call('XRANGE', INDEX, id(seq), id(seq))[1]
+	local first = entry and entry[2][8] ~= '' and call('HGET', IDS, entry[2][8])
+	if first and string.match(first, '^%d+ %d+ $') then
+		local nothing = '\2\0\0' .. string.rep('\0', 9) .. '\4\0\0'
+		return string.format('%010.0f%014.0f%08.0f1', tonumber(entry[2][2]), tonumber(entry[2][4]), 12) .. nothing
+	end
+end
 if what == 'rewritten' then -- what the feed lacks: entries from one on, as long as they were rewritten
 	local answer = {0}
 	for seq = tonumber(ARGV[3]), tonumber(ARGV[4]) do
-		local packed = call('HGET', EVENTS, int(seq))
+		local packed = call('HGET', EVENTS, int(seq)) or gone(seq)
 		if not packed or string.sub(packed, 33, 33) ~= '1' or string.byte(packed, 25) == 1 then break end
 		if seq <= blind then packed = '0000000000' .. string.sub(packed, 11) end
 		answer[#answer + 1] = packed
