@@ -160,7 +160,7 @@ func inWebhook(text string) string {
 }
 
 // unknown is how the parser says that it does not know a word.
-var unknown = regexp.MustCompile(`(?i)unknown|neither .* nor|belongs to|is no option`)
+var unknown = regexp.MustCompile(`(?i)unknown|neither .* nor|belongs to|is no option|stands in the block of`)
 
 // knows tells whether the parser takes a word in a place. It may want more of
 // it, as long as the word itself is known. Where a place has several ways to
