@@ -86,7 +86,11 @@ func (f *fetchers) fetch(s *Stream) {
 			q.channels = append(q.channels, reach{sub.ch, sub.from, max(sub.told, sub.from)})
 		case s.late == 0 && !sub.ch.pattern:
 			behind := max(s.cursor, sub.behind)
-			q.channels = append(q.channels, reach{sub.ch, behind, max(s.told, sub.told, behind)})
+			told := max(s.told, behind)
+			if sub.past != nil {
+				told = max(told, sub.told)
+			}
+			q.channels = append(q.channels, reach{sub.ch, behind, told})
 		}
 	}
 	f.mu.Lock()

@@ -209,10 +209,15 @@ func (sh *shard) restart(s *Stream, head event.Cursor, reason event.Reason) {
 	s.within, s.cursor, s.told = head.Epoch, head.Seq, head.Seq
 	for i := range s.subs {
 		sub := &s.subs[i]
-		*sub = subscription{ch: sub.ch, place: sub.place, since: head.Seq}
+		*sub = subscription{ch: sub.ch, place: sub.place}
+		if sub.ch.pattern {
+			sub.past = &past{since: head.Seq}
+		}
 	}
-	for i := range s.acts { // what they were to follow will not come
-		s.acts[i].after = event.Cursor{}
+	if s.acts != nil {
+		for i := range s.acts.list { // what they were to follow will not come
+			s.acts.list[i].after = event.Cursor{}
+		}
 	}
 	gap := s.spec.Format.Gap(nil, event.Missing{To: head, Reason: reason})
 	if sh.writeNext(s, s.encoding().frame(gap)) && s.state == open {

@@ -404,9 +404,11 @@ func (sh *shard) leaveChannels(s *Stream) {
 		s.subs[k].ch.rosters[sh.index].remove(s, k)
 		sh.hub.leave(s.subs[k].ch, sh.index)
 	}
-	for _, a := range s.acts {
-		if a.join != nil {
-			sh.hub.leave(a.join, sh.index)
+	if s.acts != nil {
+		for _, a := range s.acts.list {
+			if a.join != nil {
+				sh.hub.leave(a.join, sh.index)
+			}
 		}
 	}
 	s.subs, s.acts = nil, nil

@@ -17,6 +17,12 @@ type act struct {
 	start Start
 }
 
+// acts are those that wait, in order.
+type acts struct {
+	list   []act
+	unsaid int // bytes of their words
+}
+
 // Send writes a message of the format to this client alone, in order: behind
 // every event that streams could see before, and behind what the stream was
 // asked for before. It does not wait; the message must not be changed any more.
@@ -75,24 +81,28 @@ func (sh *shard) act(s *Stream, a act) {
 		return
 	}
 	a.after = sh.hub.Head()
-	s.acts = append(s.acts, a)
-	s.unsaid += len(a.word)
+	if s.acts == nil {
+		s.acts = new(acts)
+	}
+	s.acts.list = append(s.acts.list, a)
+	s.acts.unsaid += len(a.word)
 	if s.attentive() {
 		sh.deliver(s)
 	}
-	if s.unsaid > 0 && int64(s.unsaid+len(s.rest)) > sh.hub.config().Lag.Bytes {
+	if s.acts != nil && s.acts.unsaid > 0 && int64(s.acts.unsaid+len(s.rest)) > sh.hub.config().Lag.Bytes {
 		sh.conclude(s, SlowClient)
 	}
 }
 
 // nextAct does what has its turn now, and tells whether there was something.
 func (sh *shard) nextAct(s *Stream) bool {
-	if len(s.acts) == 0 || s.late > 0 || s.cursor < s.acts[0].after.Seq || s.within != sh.hub.Head().Epoch {
+	if s.acts == nil || s.late > 0 || s.cursor < s.acts.list[0].after.Seq || s.within != sh.hub.Head().Epoch {
 		return false
 	}
-	a := s.acts[0]
-	s.acts[0] = act{}
-	if s.acts = s.acts[1:]; len(s.acts) == 0 {
+	a := s.acts.list[0]
+	s.acts.list[0] = act{}
+	s.acts.unsaid -= len(a.word)
+	if s.acts.list = s.acts.list[1:]; len(s.acts.list) == 0 {
 		s.acts = nil
 	}
 	switch {
@@ -104,7 +114,6 @@ func (sh *shard) nextAct(s *Stream) bool {
 		}
 		sh.write(s, s.encoding().frame(s.spec.Format.Gap(nil, *a.gap)))
 	default:
-		s.unsaid -= len(a.word)
 		sh.write(s, a.word)
 	}
 	return true
@@ -112,8 +121,8 @@ func (sh *shard) nextAct(s *Stream) bool {
 
 // actLimit is up to where events may be delivered before the next act.
 func (s *Stream) actLimit(head uint64) uint64 {
-	if len(s.acts) > 0 {
-		return min(head, s.acts[0].after.Seq)
+	if s.acts != nil {
+		return min(head, s.acts.list[0].after.Seq)
 	}
 	return head
 }
@@ -135,7 +144,7 @@ func (sh *shard) joined(s *Stream, ch *channel, start Start) {
 	if ch.pattern {
 		at = max(at, s.cursor) // it has no past
 	}
-	sub := subscription{ch: ch, behind: at, told: start.told, since: at}
+	sub := subscription{ch: ch, behind: at, past: &past{told: start.told, since: at}}
 	if had := s.coveredFrom(ch.name); at < had {
 		sub.from, sub.upto = at, had
 		s.late++
@@ -175,14 +184,19 @@ func (sh *shard) leave(s *Stream, name string) (left bool) {
 	if !s.running() {
 		return false
 	}
-	s.acts = slices.DeleteFunc(s.acts, func(a act) bool {
-		if a.join == nil || a.join.name != name {
-			return false
+	if s.acts != nil {
+		s.acts.list = slices.DeleteFunc(s.acts.list, func(a act) bool {
+			if a.join == nil || a.join.name != name {
+				return false
+			}
+			left = true
+			sh.hub.leave(a.join, sh.index)
+			return true
+		})
+		if len(s.acts.list) == 0 {
+			s.acts = nil
 		}
-		left = true
-		sh.hub.leave(a.join, sh.index)
-		return true
-	})
+	}
 	k := slices.IndexFunc(s.subs, func(sub subscription) bool { return sub.ch.name == name })
 	if k >= 0 {
 		left = true

@@ -37,7 +37,7 @@ func settle(t testing.TB, s *Stream) {
 	for deadline := time.Now().Add(20 * time.Second); ; runtime.Gosched() {
 		settled := make(chan bool, 1)
 		if !s.shard.post(func() {
-			settled <- s.attentive() && len(s.acts) == 0 && s.late == 0 && s.pageOf == nil && len(s.page) == 0
+			settled <- s.attentive() && s.acts == nil && s.late == 0 && s.pageOf == nil && len(s.page) == 0
 		}) || <-settled {
 			return
 		}

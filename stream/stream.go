@@ -18,7 +18,7 @@ type Stream struct {
 	input   Input
 	onClose func(Closed)
 	subs    []subscription
-	acts    []act // what was asked for and waits for its turn
+	acts    *acts // what was asked for and waits for its turn; nil if nothing does
 
 	within   event.Epoch  // of the cursor
 	began    uint64       // the head when its start was resolved: what was uncertain then was told
@@ -27,9 +27,8 @@ type Stream struct {
 	page     []*item      // older events, read from the log, up to pageTo
 	pageTo   uint64       // where the cursor stands when the page is written
 	pageOf   *channel     // whose page it is, and whose cursor, if it is one that is late
-	late     int32        // subscriptions that are, see there
-	unsaid   int          // bytes of the words in acts
 	told     uint64       // what is missing up to here needs no signal
+	late     int32        // subscriptions that are, see there
 	slot     int32        // place in shard.slots
 	beat     beatPlace    // place in the shard's wheel of heartbeats
 	behind   int32        // place in shard.slow plus one; 0 while the connection takes everything
@@ -76,6 +75,11 @@ type subscription struct {
 	// behind, if it is more than the stream's cursor, is where this channel
 	// begins: the client was told that it misses what is before.
 	behind uint64
+	*past  // of a channel that joined later; otherwise nil
+}
+
+// past is what a channel that joined later has said before.
+type past struct {
 	// upto, if it is more than from, is where the stream's cursor stood when a
 	// channel joined that begins before it, at from. Such a channel is late: what
 	// it has said between the two is given to the client first. from moves on.
@@ -84,7 +88,7 @@ type subscription struct {
 	since      uint64 // where a pattern joined
 }
 
-func (sub *subscription) late() bool { return sub.from < sub.upto }
+func (sub *subscription) late() bool { return sub.past != nil && sub.from < sub.upto }
 
 // End closes the stream, at the end of a message if the client takes that
 // much. Idempotent; it does not wait.
