@@ -37,14 +37,22 @@ func (s *Sidestream) astray(r *http.Request) (shown string, refuse bool) {
 	}
 	var readings [][]string
 	for _, h := range s.Webhooks {
-		if h.leaks(r) {
-			return h.shownPath(), true
-		}
-		if len(h.places.Path) == 0 {
+		leaks := h.leaks(r)
+		if !leaks && len(h.places.Path) == 0 {
 			continue
 		}
 		if readings == nil {
 			readings = endpoint.Readings(escaped)
+		}
+		if leaks && (len(h.places.Path) > 0 || slices.ContainsFunc(readings, h.isAddress)) {
+			return h.shownPath(), true
+		}
+		if leaks { // and is a token that the app has, too, in an address of its own
+			shown = forwardauth.Masked
+			if path, _, _ := strings.Cut(originalURI(r), "?"); !h.holds(path, r.URL.Path) {
+				shown = path + "?" + forwardauth.Masked
+			}
+			continue
 		}
 		if slices.ContainsFunc(readings, h.resembles) {
 			// Below the very address the app may have pages of its own.
@@ -52,6 +60,19 @@ func (s *Sidestream) astray(r *http.Request) (shown string, refuse bool) {
 		}
 	}
 	return shown, refuse
+}
+
+// isAddress tells whether a reading of a path is the webhook's address.
+func (h *Webhook) isAddress(segments []string) bool {
+	if len(segments) != len(h.route) {
+		return false
+	}
+	for i, want := range h.route {
+		if want.name == "" && !strings.EqualFold(segments[i], want.literal) {
+			return false
+		}
+	}
+	return true
 }
 
 // hasBelow tells whether a path is below the webhook's address as it is written.
@@ -84,6 +105,11 @@ func (h *Webhook) leaks(r *http.Request) bool {
 	for _, name := range h.places.Headers {
 		texts = append(texts, r.Header.Values(name)...)
 	}
+	return h.holds(texts...)
+}
+
+// holds tells whether a secret of the webhook is in one of the texts.
+func (h *Webhook) holds(texts ...string) bool {
 	for _, secret := range h.secrets {
 		if len(secret) >= minAstray && slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(text, secret) }) {
 			return true
