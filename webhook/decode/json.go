@@ -1,7 +1,6 @@
 package decode
 
 import (
-	"bytes"
 	"unicode/utf8"
 
 	"github.com/valyala/fastjson"
@@ -306,52 +305,6 @@ func checkEscape(b []byte, i int) (end int, half bool, err error) {
 	return i + 12, false, nil
 }
 
-// isHalf tells whether b begins with half a surrogate pair as some encoders write
-// it, in the three bytes that UTF-8 does not have.
-func isHalf(b []byte) bool {
-	return len(b) >= 3 && b[0] == 0xed && b[1] >= 0xa0 && b[1] <= 0xbf && b[2] >= 0x80 && b[2] <= 0xbf
-}
-
-// mendHalves is JSON that was checked with U+FFFD in place of
-// each half of a surrogate pair. The length stays.
-func mendHalves(b []byte) []byte {
-	out := bytes.Clone(b)
-	for i := 0; i < len(b); {
-		switch {
-		case b[i] == '\\':
-			end, half, err := checkEscape(b, i)
-			if err != nil {
-				return out // cannot be: it was checked
-			}
-			if half {
-				copy(out[i:], `\ufffd`)
-			}
-			i = end
-		case isHalf(b[i:]):
-			copy(out[i:], "\ufffd")
-			i += 3
-		default:
-			i++
-		}
-	}
-	return out
-}
-
-// mendText is text that is no JSON, without halves of surrogate pairs; ok is false
-// if it is not UTF-8 even so.
-func mendText(s string) (mended string, halves, ok bool) {
-	if utf8.ValidString(s) {
-		return s, false, true
-	}
-	b := []byte(s)
-	for i := 0; i < len(b); i++ {
-		if isHalf(b[i:]) {
-			copy(b[i:], "\ufffd")
-		}
-	}
-	return string(b), true, utf8.Valid(b)
-}
-
 func hex4(b []byte, i int) (r rune, ok bool) {
 	if len(b)-i < 4 {
 		return 0, false
@@ -370,53 +323,4 @@ func hex4(b []byte, i int) (r rune, ok bool) {
 		r = r<<4 | rune(c)
 	}
 	return r, true
-}
-
-// appendCompact appends JSON that was checked, without the white space between
-// its values. Every value stays as it was written.
-func appendCompact(dst, b []byte) []byte {
-	start, quoted := 0, false
-	for i := 0; i < len(b); i++ {
-		switch b[i] {
-		case '"':
-			quoted = !quoted
-		case '\\':
-			i++ // only in strings
-		case ' ', '\n', '\r', '\t':
-			if !quoted {
-				dst = append(dst, b[start:i]...)
-				start = i + 1
-			}
-		}
-	}
-	return append(dst, b[start:]...)
-}
-
-// AppendJSONString appends s, which is valid UTF-8, as a JSON string.
-func AppendJSONString(dst []byte, s string) []byte {
-	const digits = "0123456789abcdef"
-	dst = append(dst, '"')
-	start := 0
-	for i := range len(s) {
-		c := s[i]
-		if c >= ' ' && c != '"' && c != '\\' {
-			continue
-		}
-		dst = append(dst, s[start:i]...)
-		start = i + 1
-		switch c {
-		case '"', '\\':
-			dst = append(dst, '\\', c)
-		case '\n':
-			dst = append(dst, '\\', 'n')
-		case '\r':
-			dst = append(dst, '\\', 'r')
-		case '\t':
-			dst = append(dst, '\\', 't')
-		default:
-			dst = append(dst, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
-		}
-	}
-	dst = append(dst, s[start:]...)
-	return append(dst, '"')
 }
