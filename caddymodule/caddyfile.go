@@ -143,7 +143,7 @@ func (p *parser) line() error {
 		return p.endpoint(name, kind)
 	}
 	if block, ok := blockOf[name]; ok {
-		return p.Errf("%s stands in the block of %s, as in: %[2]s { %[1]s ... }", name, block)
+		return p.Errf("unknown subdirective %q: it stands in the block of %s; write %s { %s ... }", name, block, block, name)
 	}
 	return p.Errf("unknown subdirective %q%s", name, suggest.Among(name, subdirectives))
 }
