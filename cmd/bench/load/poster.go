@@ -17,6 +17,8 @@ type poster struct {
 	conn net.Conn
 	in   *bufio.Reader
 	out  []byte
+	// careless: it does not look whether the server has ended an idle connection.
+	careless bool
 }
 
 // postTimeout bounds one request.
@@ -25,7 +27,7 @@ const postTimeout = 30 * time.Second
 // post sends one request and reads its answer. After an error the next one has
 // a new connection.
 func (p *poster) post(path string, body []byte) error {
-	if p.conn != nil && stale(p.conn) {
+	if p.conn != nil && !p.careless && stale(p.conn) {
 		p.close()
 	}
 	if p.conn == nil {

@@ -17,6 +17,9 @@ type Publication struct {
 	// Senders is how many keep-alive connections post, each one message at a
 	// time.
 	Senders int
+	// Careless senders do not look whether the server has ended their idle
+	// connection before they send.
+	Careless bool
 	// Rate is messages a second. Zero: a closed loop, in which at most Window
 	// messages are on their way to the streams of To. Without To, as fast as
 	// they are acknowledged.
@@ -84,7 +87,7 @@ const tries = 5
 
 // send is one sender.
 func (p *publishing) send() {
-	c := &poster{addr: p.Addr}
+	c := &poster{addr: p.Addr, careless: p.Careless}
 	defer c.close()
 	own := Published{Sent: make([]Tally, p.Channels)}
 	var body []byte
