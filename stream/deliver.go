@@ -108,8 +108,8 @@ func (sh *shard) deliver(s *Stream) {
 			}
 			sh.removeSlow(s)
 			s.live = true
-			if s.last != "" {
-				sh.conclude(s, s.last)
+			if s.draining {
+				sh.conclude(s, ShuttingDown)
 			}
 			return
 		case needsPage:

@@ -346,7 +346,7 @@ func (sh *shard) end(s *Stream, reason CloseReason) {
 	if reason == ShuttingDown && s.running() {
 		// What was acknowledged goes out first; the drainer does not wait for
 		// ever.
-		s.last = reason
+		s.draining = true
 		if s.state == open {
 			sh.deliver(s)
 		}

@@ -38,11 +38,11 @@ type Stream struct {
 	standing bool         // it lives on without a channel
 	asked    bool         // a gap signal would be understood
 	oldest   bool         // after a gap, go on with the oldest event that is left
+	draining bool         // end it, ShuttingDown, as soon as the client has everything
 	beating  bool         // it had a heartbeat
 	live     bool         // it had caught up with the head once
 	left     *Start       // its position, when it had to leave its channels
 	reason   CloseReason
-	last     CloseReason // if set: end with it as soon as the client has everything
 
 	opened    int64  // see now
 	wrote     int64  // when its client got something last, no later than it was
