@@ -15,7 +15,7 @@ const (
 	reportEvery = 10 * time.Second
 	// suspiciousAnswers is after how many answers, all of them 404, the
 	// configured address is doubted; doubtEvery is how often that is said.
-	suspiciousAnswers = 10
+	suspiciousAnswers = 5
 	doubtEvery        = time.Hour
 	// unclearEvery bounds the lines about answers that are neither a yes nor a no.
 	unclearEvery = time.Minute

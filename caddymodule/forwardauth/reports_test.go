@@ -64,7 +64,7 @@ func TestOneLineForABackendThatIsGoneAndOneForItsReturn(t *testing.T) {
 
 func TestOneLineForAnAddressThatIsNowhere(t *testing.T) {
 	inReports(t, func(r *reports, q *request, lines func() []string) {
-		for range 9 {
+		for range suspiciousAnswers - 1 {
 			r.answered(404, q)
 			r.answered(401, q)
 		}
