@@ -26,13 +26,14 @@ const Masked = "REDACTED"
 // Last keeps the newest deliveries of a webhook that were refused or held a
 // message that could not be mapped, so that somebody can look at what an app
 // really sends. It is bounded: 8 deliveries that were verified and 8 that were
-// not, of which one a second is kept, so that strangers push nothing out; 16 KiB
-// of each body; for an hour. Secrets are masked before anything is kept. Safe for
+// not, apart, so that strangers push nothing out; one a second; 16 KiB of each body;
+// for an hour. Secrets are masked before anything is kept. Safe for
 // concurrent use.
 type Last struct {
 	mu                   sync.Mutex
 	verified, unverified []Delivery // oldest first
-	taken                time.Time  // when the last unverified one was
+	// When the last ones were kept.
+	taken, takenUnverified time.Time
 }
 
 // Delivery is one that was refused, or could not be mapped as a whole.
@@ -68,15 +69,22 @@ func (l *Last) Deliveries() []Delivery {
 	return all
 }
 
-// wants tells whether a delivery that is not verified would be kept now.
-func (l *Last) wants() bool {
+// wants tells whether a delivery would be kept now: one a second, and of those that
+// were verified as many as there is room for. To look for secrets takes time, and an
+// app may send a lot that cannot be mapped.
+func (l *Last) wants(verified bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if now := time.Now(); now.Sub(l.taken) >= lastEvery {
-		l.taken = now
-		return true
+	taken := &l.takenUnverified
+	if verified {
+		taken = &l.taken
 	}
-	return false
+	now := time.Now()
+	if now.Sub(*taken) < lastEvery && !(verified && len(l.verified) < lastDeliveries) {
+		return false
+	}
+	*taken = now
+	return true
 }
 
 func (l *Last) add(d Delivery) {
@@ -110,7 +118,7 @@ func (h *Hook) keep(r *http.Request, body []byte, out *Outcome, err error) {
 		d.Status, d.Reason = refusal.Status, reasonOf(err)
 		d.Verified = d.Verified && d.Status != http.StatusUnauthorized && d.Status != http.StatusForbidden
 	}
-	if !d.Verified && !h.last.wants() {
+	if !h.last.wants(d.Verified) {
 		return
 	}
 	d.ContentType = r.Header.Get("Content-Type")
