@@ -83,6 +83,9 @@ func (d *Decoder) digest(s *Payload, e *event.Event) {
 		if r, _, err := d.find(s, f); err != nil || r == nil || !r.hash {
 			continue
 		}
+		if f == fieldVersion && d.plainCreate(e) {
+			continue
+		}
 		h := sha256.New()
 		millis := ""
 		if !e.Time.IsZero() {

@@ -67,7 +67,8 @@ type MapRule struct {
 	// - `id`: the backend's id of the message. A message with the same
 	//   channel, id, op and version is stored once. Without an id of its own,
 	//   the id of the delivery (`Webhook-Id`, `Idempotency-Key`) stands in.
-	// - `version`: what tells several edits of one message apart.
+	// - `version`: what tells several edits of one message apart. With a rule
+	//   for `op`, a new message has none.
 	// - `op`: `create`, `edit` or `delete`. Default: `create`.
 	// - `user`, `user_name`: the id and the name of the author.
 	// - `thread`: the id of the message that this one answers.

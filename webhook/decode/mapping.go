@@ -253,6 +253,9 @@ func (d *Decoder) fill(s *Payload, out *Decoded, e *event.Event) (reason string,
 		}
 		e.Op = op
 	}
+	if d.plainCreate(e) {
+		e.Version = ""
+	}
 	if v, err = d.get(s, fieldType); err != nil {
 		return "", err
 	}
@@ -316,6 +319,13 @@ func (d *Decoder) fillNames(s *Payload, e *event.Event) (reason string, err erro
 	}
 	e.Version = version.Text
 	return "", nil
+}
+
+// plainCreate tells whether the event creates a message that rules of `op` may edit
+// or delete later. Such a message has no version: a log finds it by its channel and
+// id alone, to take it back and for since_message_id.
+func (d *Decoder) plainCreate(e *event.Event) bool {
+	return e.Op == event.Create && len(d.rules[fieldOp]) > 0
 }
 
 // fillPayload sets what clients get as it is: the data, the whole message, or the

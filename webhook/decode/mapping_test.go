@@ -95,6 +95,30 @@ func TestTypeAndOp(t *testing.T) {
 	}
 }
 
+// Many apps send a revision with every message. That of a new one must not hide the
+// message from the edits and deletions that come later, nor from since_message_id.
+func TestVersionOfNewMessageIsLeftOut(t *testing.T) {
+	for _, version := range []string{"{json.rev}", "hash"} {
+		told := own("map op edit when {json.what} == changed", "map op delete when {json.what} == gone", "map version "+version)
+		seen := map[string]bool{}
+		for _, what := range []string{"said", "changed", "gone"} {
+			e := decoded(t, told, `{"room":1,"id":1,"text":"a","rev":3,"what":"`+what+`"}`).Events[0]
+			if isNew := e.Key() == event.CreateKey("1", "1"); isNew != (what == "said") {
+				t.Errorf("%s, version %s: the key is %q", what, version, e.Key())
+			}
+			if (e.Version == "") != (what == "said") || seen[e.Key()] {
+				t.Errorf("%s, version %s: got %+v", what, version, e)
+			}
+			seen[e.Key()] = true
+		}
+		// Without a rule for op, the version is all that tells two messages apart.
+		untold := own("map version " + version)
+		if e := decoded(t, untold, `{"room":1,"id":1,"text":"a","rev":3}`).Events[0]; e.Version == "" {
+			t.Errorf("version %s without op: got %+v", version, e)
+		}
+	}
+}
+
 // The digest of a message is the same for the same message only.
 func TestHash(t *testing.T) {
 	cfg := own("map id hash", "map user {json.user}", "map time {json.t}")
