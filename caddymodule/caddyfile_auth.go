@@ -231,7 +231,7 @@ func (p *parser) allow(a *Auth) error {
 	case strings.HasPrefix(kind, "{"):
 		return p.condition(&a.Allow)
 	default:
-		return p.Errf("unknown kind of allow %q%s", kind, suggest.Among(kind, []string{"json", "status"}))
+		return p.Errf("allow is: allow {json.<path>} == <value>, or: allow json <path> == <value>, or: allow status <codes>")
 	}
 }
 

@@ -265,7 +265,7 @@ func resolveSecrets(repl *caddy.Replacer, secrets []string) ([]string, error) {
 	for i, secret := range secrets {
 		value, err := repl.ReplaceOrErr(secret, true, true)
 		if err != nil {
-			return nil, fmt.Errorf("secret %d: %w", i+1, err)
+			return nil, fmt.Errorf("secret %d: %w: set the variable for this process, for example: export NAME=$(openssl rand -hex 32)", i+1, err)
 		}
 		if err := webhook.CheckSecret(value); err != nil {
 			return nil, fmt.Errorf("secret %d: %w", i+1, err)

@@ -33,6 +33,10 @@ func TestWrongSpellings(t *testing.T) {
 		"auth campfire":                   "write auth preset campfire",
 		"auth /room/{channel}":            "write auth GET /room/{channel}",
 		"auth get /room/{channel}":        "write auth GET /room/{channel}",
+		"auth GET /{channel} {\nallow {member} == true\n}":           "a place in the answer is written {json.member}",
+		"auth GET /{channel} {\nallow json.member == true\n}":        "allow {json.<path>} == <value>",
+		"webhook /in {\nmap op edit if {json.what} == changed\n}":    "behind the word when, as in map op edit when",
+		"webhook /in {\nmap op delete unless {json.what} == said\n}": "behind the word when, as in map op delete when",
 	} {
 		text := "http://x.test {\nsidestream localhost:1 {\n" + directives + "\n}\n}"
 		_, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})

@@ -2,6 +2,7 @@ package forwardauth
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -39,6 +40,13 @@ func (v *vocabulary) identities() *decode.Vocabulary {
 func (v *vocabulary) answers() *decode.Vocabulary {
 	q := v.questions()
 	q.Documents = []string{"json"}
+	q.Other = func(name string) error {
+		err := v.placeholder(name)
+		if err != nil && !strings.HasPrefix(name, "http.") {
+			return fmt.Errorf("%w; a place in the answer is written {json.%s}", err, name)
+		}
+		return err
+	}
 	return q
 }
 

@@ -228,9 +228,13 @@ func compileRule(f field, r MapRule) (rule, error) {
 		return out, fmt.Errorf("%q: a place is written without the $: %s", r.Value, r.Value[1:])
 	}
 	constant, fixed := out.value.Constant()
+	first, behind, _ := strings.Cut(r.Value, " ")
+	_, op := event.ParseOp(first)
 	switch {
 	case r.Value == "":
 		return out, fmt.Errorf("the value is missing, as in {json.%s}", r.Field)
+	case f == fieldOp && op && behind != "":
+		return out, fmt.Errorf("%q is no op; a condition stands behind the word when, as in map op %s when {json.event} == message_changed", r.Value, first)
 	case f == fieldData:
 		h := out.value.single()
 		if h == nil {
