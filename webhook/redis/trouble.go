@@ -20,10 +20,10 @@ type trouble struct {
 }
 
 type troubleKind struct {
-	logged  time.Time
-	count   int
-	lasting bool
-	causes  map[string]bool // that were written since logged
+	logged time.Time
+	count  int
+	told   bool            // a line says that it is there, and none that it is over
+	causes map[string]bool // that were written since logged
 }
 
 // maxCauses bounds how many causes of one kind of trouble are news.
@@ -43,7 +43,6 @@ func (t *trouble) say(text, cause string, args []any) {
 		t.kinds[text] = k
 	}
 	k.count++
-	k.lasting = true
 	now := time.Now()
 	switch {
 	case k.logged.IsZero(), now.Sub(k.logged) >= troubleEvery:
@@ -55,22 +54,21 @@ func (t *trouble) say(text, cause string, args []any) {
 	if k.count > 1 {
 		args = append(args, "times", k.count)
 	}
-	k.logged, k.count, k.causes[cause] = now, 0, true
+	k.logged, k.count, k.causes[cause], k.told = now, 0, true, true
 	t.mu.Unlock()
 	t.logger.Warn(text, args...)
 }
 
-// over says that trouble of a kind has ended, if it had been reported.
+// over says that trouble of a kind has ended, if it was told of since it began.
 func (t *trouble) over(text, good string) {
 	t.mu.Lock()
 	k := t.kinds[text]
-	lasting := k != nil && k.lasting
-	quiet := lasting && k.count > 0 // its last times were not written either
-	if lasting {
-		k.lasting = false
+	told := k != nil && k.told
+	if told {
+		k.told = false
 	}
 	t.mu.Unlock()
-	if lasting && !quiet {
+	if told {
 		t.logger.Info(good)
 	}
 }
