@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 
 	"github.com/seed-078801ba/sidestream/stream/access"
 	"github.com/seed-078801ba/sidestream/webhook/decode"
@@ -113,8 +112,8 @@ func (a *Auth) ask(ctx context.Context, q access.Question, t *Trace) access.Verd
 	case q.List && a.list == nil, q.Channel == "" && !list && a.identity == nil:
 		t.step("the question is of another configuration")
 		return access.Verdict{}
-	case !list && q.Channel != "" && a.uri.Uses("org", "flow") && !strings.Contains(q.Channel, "/"):
-		t.step("nothing was asked: the channel has no {org} and {flow}, which the request needs")
+	case !list && q.Channel != "" && !a.names(q.Channel, c):
+		t.step("nothing was asked: the request cannot name this channel, because it has no {org} and {flow}, or a filter leaves nothing of it")
 		return access.Verdict{Outcome: access.Denied, Cause: access.NotFound}
 	}
 	r, missing := a.request(q.Channel, list, c)

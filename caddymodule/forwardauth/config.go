@@ -258,17 +258,26 @@ var errAllChannels = errors.New("the request names no channel, so one yes would 
 	"If the answer lists the client's channels, write for example: list json rooms.*.id. " +
 	"If the answer is really meant for all channels, write: all_channels")
 
+// errManyChannels is the error of a request that may be the same for several.
+var errManyChannels = errors.New("the request may be the same for several channels, so one yes would open them all: " +
+	"an alternative stands before the channel, a filter takes a part of it away, or it is in a header with the token, which clients without a token do not have. " +
+	"Put the whole {channel} into the request, or a part that tells it, as in {channel|re:^room-([0-9]+)$}. " +
+	"If the answer is really meant for all of these channels, write: all_channels")
+
 // checkChannel refuses a question whose answer has nothing to do with the
 // channel.
 func (a *Auth) checkChannel() error {
 	names := func(names ...string) bool {
-		return slices.ContainsFunc(a.texts(), func(t *decode.Template) bool { return t != a.identity && t.Uses(names...) })
+		return slices.ContainsFunc(a.questions(), func(t *decode.Template) bool { return t.Uses(names...) })
+	}
+	tells := func(name string) bool {
+		return slices.ContainsFunc(a.questions(), func(t *decode.Template) bool { return t.Tells(name) && !a.leavesOut(t) })
 	}
 	c := &a.config
 	switch {
 	case a.list != nil && names(channelNames...):
 		return errors.New("a request whose answer lists all channels names none of them")
-	case a.list != nil, c.AllChannels, names("channel"), names("org") && names("flow"):
+	case a.list != nil, c.AllChannels, tells("channel"), tells("org") && tells("flow"):
 		return nil
 	}
 	for _, condition := range a.allow {
@@ -276,7 +285,23 @@ func (a *Auth) checkChannel() error {
 			return nil
 		}
 	}
+	if names("channel") || names("org") && names("flow") {
+		return errManyChannels
+	}
 	return errAllChannels
+}
+
+// questions are the texts of the question about a channel.
+func (a *Auth) questions() []*decode.Template {
+	return slices.DeleteFunc(a.texts(), func(t *decode.Template) bool { return t == a.identity })
+}
+
+// leavesOut tells whether a text is a header that some clients' questions do not
+// have: it holds the token, and they may have none.
+func (a *Auth) leavesOut(text *decode.Template) bool {
+	mayHaveNone := len(a.config.Cookies) > 0 || a.config.Anonymous || len(a.placeholders) > 0
+	return mayHaveNone && text.Uses(secretNames...) &&
+		slices.ContainsFunc(a.headers, func(h fieldTemplate) bool { return h.value == text })
 }
 
 // notYours tells whether a header of the question belongs to us or to the

@@ -125,6 +125,36 @@ func TestOneLanguage(t *testing.T) {
 	}
 }
 
+// A question with an empty place where the channel should stand is about another page
+// of the app.
+func TestQuestionsNameTheChannel(t *testing.T) {
+	number := Config{URI: "/api/{channel|re:^room-([0-9]+)$}"}
+	headers := Config{URI: "/api", Headers: []Field{{"X-Org", "{org}"}, {"X-Flow", "{flow}"}}}
+	for _, x := range []struct {
+		c       Config
+		channel string
+		want    bool
+	}{
+		{number, "room-5", true},
+		{number, "lobby", false},
+		{headers, "acme/main", true},
+		{headers, "lobby", false},
+		{headers, "acme/", false},
+		{Config{URI: "/{org}/{flow}"}, "acme/", false},
+		{Config{URI: "/{channel|trim}"}, " ", false},
+		{Config{URI: "/{channel}", Headers: []Field{{"X-Flow", "{flow}"}}}, "lobby", true},
+		{Config{URI: "/api", AllowJSON: []*Condition{{Path: "rooms", Op: "contains", Value: "{channel}"}}}, "lobby", true},
+	} {
+		a, err := New(x.c, "", nil, nil)
+		if err != nil {
+			t.Fatalf("%+v: %v", x.c, err)
+		}
+		if got := a.names(x.channel, &Client{}); got != x.want {
+			t.Errorf("%+v names %q: %v", x.c, x.channel, got)
+		}
+	}
+}
+
 // A question that has nothing to do with the channel would open every channel
 // with one yes.
 func TestQuestionsAreAboutTheChannel(t *testing.T) {
@@ -142,6 +172,19 @@ func TestQuestionsAreAboutTheChannel(t *testing.T) {
 		"condition":       {Config{URI: "/api", AllowJSON: []*Condition{{Path: "room", Op: "==", Value: "1"}}}, false},
 		"deny":            {Config{URI: "/api", DenyJSON: []*Condition{{Path: "room", Op: "!=", Value: "{channel}"}}}, false},
 		"preset, changed": {Config{Preset: "campfire_classic", URI: "/me"}, false},
+		"alternative":     {Config{URI: "/api/{username ?? channel}"}, false},
+		"last part":       {Config{URI: "/api/{channel|last:/}"}, false},
+		"first letter":    {Config{URI: "/api/{channel|re:^(.)}"}, false},
+		"open end":        {Config{URI: "/api/{channel|re:^room-([0-9]+)}"}, false},
+		"two groups":      {Config{URI: "/api/{channel|re:^([a-z]+)-([0-9]+)$}"}, false},
+		"any case":        {Config{URI: "/api/{channel|re:(?i)^room-([0-9]+)$}"}, false},
+		"token header":    {Config{URI: "/api", Cookies: []string{"s"}, Headers: []Field{{"X-Room", "{channel} {token}"}}}, false},
+		"part of a flow":  {Config{URI: "/api/{org}/{flow|last:-}"}, false},
+		"number of room":  {Config{URI: "/api/{channel|re:^room-([0-9]+)$}"}, true},
+		"prefixed":        {Config{URI: "/api/{channel|prefix:private-}"}, true},
+		"a part, said so": {Config{URI: "/api/{channel|last:/}", AllChannels: true}, true},
+		"part and whole":  {Config{URI: "/api/{channel|last:/}?room={channel}"}, true},
+		"only tokens":     {Config{URI: "/api", Headers: []Field{{"X-Room", "{channel} {token}"}}}, true},
 		"path":            {Config{URI: "/api/{channel}"}, true},
 		"filtered":        {Config{URI: "/api/{channel|lower}"}, true},
 		"query":           {Config{URI: "/api?room={channel}"}, true},

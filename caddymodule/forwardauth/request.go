@@ -3,6 +3,7 @@ package forwardauth
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/seed-078801ba/sidestream/webhook/decode"
@@ -59,6 +60,18 @@ func (a *Auth) request(channel string, list bool, c *Client) (r *request, missin
 	}
 	r.secret.header, r.secret.body = a.secrets(r.method, channel, c)
 	return r, ""
+}
+
+// names tells whether the question about a channel names it. Where the channel has no
+// {org} and {flow}, or a filter leaves nothing of it, a part of the question would be
+// empty, and the question about another page of the app, such as its list of rooms.
+func (a *Auth) names(channel string, c *Client) bool {
+	known := &values{channel: channel, client: c}
+	has := func(t *decode.Template) bool { return t.Has(known, channelNames...) }
+	told := func(t *decode.Template) bool { return t.Tells("channel") && has(t) }
+	questions := a.questions()
+	return has(a.uri) && (slices.ContainsFunc(questions, told) ||
+		!slices.ContainsFunc(questions, func(t *decode.Template) bool { return !has(t) }))
 }
 
 // missing names a placeholder of Caddy that has no value, if what is sent cannot

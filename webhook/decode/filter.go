@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -49,6 +50,37 @@ func parseFilter(s string) (filter, error) {
 		f.re = re
 	}
 	return f, nil
+}
+
+// loses tells whether a filter may make one text of two that are not the same name.
+func (f *filter) loses() bool {
+	switch f.name {
+	case "lower", "trim", "prefix":
+		return false
+	case "re":
+		return !isWrapped(f.arg)
+	}
+	return true
+}
+
+// isWrapped tells whether a regular expression is one group between fixed texts, from
+// the beginning of the text to its end, as in ^room-([0-9]+)$: then what the group
+// finds tells the whole text.
+func isWrapped(pattern string) bool {
+	re, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil || re.Op != syntax.OpConcat || len(re.Sub) < 3 {
+		return false
+	}
+	groups, last := 0, len(re.Sub)-1
+	for _, part := range re.Sub[1:last] {
+		switch {
+		case part.Op == syntax.OpCapture:
+			groups++
+		case part.Op != syntax.OpLiteral || part.Flags&syntax.FoldCase != 0:
+			return false
+		}
+	}
+	return groups == 1 && re.Sub[0].Op == syntax.OpBeginText && re.Sub[last].Op == syntax.OpEndText
 }
 
 // apply filters a value. What a filter cannot take becomes missing.

@@ -104,6 +104,31 @@ func (t *Template) Uses(names ...string) bool {
 	return false
 }
 
+// Tells tells whether the text is a different one for each value of a variable,
+// whatever else is known: a hole reads it before all alternatives, and no filter
+// makes one text of two. (Two that differ in case or in spaces around them count as
+// one, where the template says lower or trim.)
+func (t *Template) Tells(name string) bool {
+	return slices.ContainsFunc(t.parts, func(p part) bool {
+		return p.hole != nil && p.hole.refs[0].source() == name && !slices.ContainsFunc(p.hole.filters, func(f filter) bool { return f.loses() })
+	})
+}
+
+// Has tells whether each hole that reads one of these documents, groups or variables
+// has a text that is not empty.
+func (t *Template) Has(src Source, names ...string) bool {
+	for _, p := range t.parts {
+		if p.hole == nil || !slices.ContainsFunc(p.hole.refs, func(r ref) bool { return slices.Contains(names, r.source()) }) {
+			continue
+		}
+		v, err := p.hole.eval(src)
+		if text, ok := v.Text(); err != nil || !ok || text == "" {
+			return false
+		}
+	}
+	return true
+}
+
 // Names are the names that the template's holes read of a group.
 func (t *Template) Names(group string) []string {
 	var names []string
