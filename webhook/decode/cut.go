@@ -47,6 +47,8 @@ func (d *Decoder) Cut(proof *Template) error {
 			}
 		case len(h.filters) > 0 && d.passesOn():
 			return fmt.Errorf("%s is inside a text, and cannot be cut out of what is passed on whole; map the fields that clients need, or verify in another way", proof)
+		case len(h.filters) > 0 && d.readsAround(r, h.filters):
+			return fmt.Errorf("%s is inside a text, and a rule of map would pass that text on; map the places in it that clients need, as in {form.payload|json:text}", proof)
 		case r.document != "":
 			d.cuts = append(d.cuts, r.path)
 		case r.group == "form":
@@ -73,6 +75,55 @@ func (d *Decoder) Hide(group, name string) error {
 
 // passesOn tells whether JSON of the payload reaches clients as it is.
 func (d *Decoder) passesOn() bool { return d.whole != 0 || len(d.rules[fieldData]) > 0 }
+
+// readsAround tells whether a rule of map reads the text that holds a proof, and not
+// only another place in it.
+func (d *Decoder) readsAround(proof *ref, filters []filter) bool {
+	place := filters[0].path // nil: the filter finds the proof in another way
+	for _, rules := range d.rules {
+		for i := range rules {
+			for _, p := range rules[i].value.parts {
+				if p.hole == nil || !slices.ContainsFunc(p.hole.refs, proof.isIn) {
+					continue
+				}
+				var read Path
+				if len(p.hole.filters) > 0 {
+					read = p.hole.filters[0].path
+				}
+				if len(place) == 0 || read.holds(place) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// isIn tells whether another place is this one, or has it in it. An item may be
+// anywhere in the payload.
+func (r *ref) isIn(other ref) bool {
+	if other.document == "item" && r.document == "json" {
+		for i := range r.path {
+			if other.path.holds(r.path[i:]) {
+				return true
+			}
+		}
+	}
+	return r.document == other.document && r.group == other.group && r.name == other.name && other.path.holds(r.path)
+}
+
+// holds tells whether what one path leads to has in it what the other leads to.
+func (p Path) holds(other Path) bool {
+	if len(p) > len(other) {
+		return false
+	}
+	for i := range p {
+		if p[i].key != other[i].key && p[i].key != every {
+			return false
+		}
+	}
+	return true
+}
 
 // reads tells whether a rule of map reads a text: of a group, or a variable.
 func (d *Decoder) reads(group, name string) bool {

@@ -336,6 +336,8 @@ func (d *Decoder) fillPayload(s *Payload, e *event.Event) (reason string, err er
 		switch {
 		case err != nil:
 			return "", err
+		case v.kind == missing && e.Op == event.Delete:
+			return "", nil // it only says which message is gone
 		case v.kind != composite || v.node.Type() != fastjson.TypeObject:
 			return "the data is no object", nil
 		}

@@ -400,3 +400,26 @@ func TestGitHubForm(t *testing.T) {
 		}
 	}
 }
+
+// A delete says which message is gone. That it brings no data loses neither it nor
+// what it takes back.
+func TestDeleteWithoutData(t *testing.T) {
+	cfg := own("map channel {json.room}", "map id {json.id}", "map op {json.op}", "map data {json.card}")
+	for body, unmapped := range map[string]int{
+		`{"room":1,"id":5,"op":"delete"}`:             0,
+		`{"room":1,"id":5,"op":"delete","card":null}`: 0,
+		`{"room":1,"id":5,"op":"delete","card":7}`:    1,
+		`{"room":1,"id":5,"op":"edit"}`:               1,
+		`{"room":1,"id":5}`:                           1,
+	} {
+		out := decoded(t, cfg, body)
+		if out.Unmapped != unmapped || len(out.Events) != 1-unmapped {
+			t.Errorf("%s: %+v", body, out)
+		}
+		for _, e := range out.Events {
+			if e.Op != event.Delete || len(e.Payload) > 0 {
+				t.Errorf("%s: %+v", body, e)
+			}
+		}
+	}
+}
