@@ -36,6 +36,7 @@ var (
 	errWrongSecret    = unauthorized("the token is wrong")
 	errNoSignature    = unauthorized("the signature is missing")
 	errWrongSignature = unauthorized("the signature is wrong")
+	errSignatureForm  = unauthorized("the signature is not written as verify says: look at its prefix, encoding and algorithm")
 	errManySignatures = unauthorized("too many signatures")
 	errTimestamp      = unauthorized("the timestamp is missing or no plain number")
 	errStale          = unauthorized("the timestamp is too far from now")

@@ -23,6 +23,7 @@ type hmacVerifier struct {
 	prefix    string
 	decode    func(string) ([]byte, error)
 	hash      func() hash.Hash
+	size      int                // of what hash makes, in bytes
 	signed    []*decode.Template // the body stands between them
 	timestamp *decode.Template   // nil: there is none
 	tolerance time.Duration
@@ -56,6 +57,7 @@ func newHMACVerifier(v *Verify, secrets []string, tolerance time.Duration) (*hma
 	case h.hash == nil:
 		return nil, fmt.Errorf("verify hmac: unknown algorithm %q; the algorithms are sha256, sha384, sha512 and sha1", v.Algorithm)
 	}
+	h.size = h.hash().Size()
 	if err := h.setKeys(v.Key, secrets); err != nil {
 		return nil, err
 	}
@@ -115,11 +117,11 @@ func (h *hmacVerifier) verify(s *decode.Payload, now time.Time) error {
 	}
 	encoded, ok := strings.CutPrefix(header, h.prefix)
 	if !ok {
-		return errWrongSignature
+		return errSignatureForm
 	}
 	given, err := h.decode(encoded)
-	if err != nil {
-		return errWrongSignature
+	if err != nil || len(given) != h.size {
+		return errSignatureForm
 	}
 	if h.timestamp != nil {
 		t, ok, err := h.timestamp.Text(s)

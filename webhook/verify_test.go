@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
@@ -158,6 +159,33 @@ func TestVerifyHMACSpellings(t *testing.T) {
 		}
 		if resp, _ := serve(h, post(goodBody+" ", "X-Sig", c.signature), nil, new(memory)); resp.StatusCode != 401 {
 			t.Errorf("%s: another body got %d", c.line, resp.StatusCode)
+		}
+	}
+}
+
+// A signature that is written in another way than verify says is told apart from one
+// that another key made: the cure is another.
+func TestSignatureInAnotherSpelling(t *testing.T) {
+	sum := hmac.New(sha256.New, []byte("k-secret"))
+	sum.Write([]byte("{}"))
+	right := base64.StdEncoding.EncodeToString(sum.Sum(nil))
+	for given, want := range map[string]*Refusal{
+		"v1=" + right:                            nil,
+		right:                                    errSignatureForm,
+		"v0=" + right:                            errSignatureForm,
+		"v1=" + hex.EncodeToString(sum.Sum(nil)): errSignatureForm,
+		"v1=" + right[:40]:                       errSignatureForm,
+		"v1=" + base64.StdEncoding.EncodeToString(make([]byte, sha256.Size)): errWrongSignature,
+	} {
+		h, err := newHMACVerifier(&Verify{Header: "X-Sig", Prefix: "v1=", Encoding: "base64"}, []string{"k-secret"}, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := decode.NewPayload(decode.Input{Header: http.Header{"X-Sig": {given}}, Body: []byte("{}")})
+		err = h.verify(s, time.Now())
+		s.Release()
+		if want == nil && err != nil || want != nil && err != error(want) {
+			t.Errorf("%s: %v, want %v", given, err, want)
 		}
 	}
 }

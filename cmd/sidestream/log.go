@@ -47,6 +47,11 @@ With --export, the events are written as JSON, one a line, oldest first.
 			}
 			defer func() { err = errors.Join(err, inspection.Close()) }()
 			out := cmd.OutOrStdout()
+			if !verify { // which says more of a damaged file
+				if err := noteUnknown(cmd.ErrOrStderr(), inspection, channels); err != nil {
+					return err
+				}
+			}
 			switch {
 			case verify && export:
 				return errors.New("say either --verify or --export")
@@ -62,6 +67,24 @@ With --export, the events are written as JSON, one a line, oldest first.
 	cmd.Flags().BoolVar(&export, "export", false, "write the events as JSON lines")
 	cmd.Flags().StringArrayVar(&channels, "channel", nil, "only this channel; may be repeated")
 	return cmd
+}
+
+// noteUnknown says which of the channels the log does not have.
+func noteUnknown(out io.Writer, inspection *file.Inspection, channels []string) error {
+	if len(channels) == 0 {
+		return nil
+	}
+	known := map[string]bool{}
+	err := inspection.Channels(func(c file.ChannelSummary) error {
+		known[c.Name] = true
+		return nil
+	})
+	for _, name := range channels {
+		if err == nil && !known[name] {
+			fmt.Fprintf(out, "the log has no channel %q; without --channel, its channels are listed\n", name)
+		}
+	}
+	return err
 }
 
 func showLog(out io.Writer, inspection *file.Inspection, channels []string) error {

@@ -69,6 +69,9 @@ func TestLogCommand(t *testing.T) {
 	if out, err := runLog(path, "--export", "--channel", "2"); err != nil || strings.Count(out, "\n") != 1 {
 		t.Errorf("%v\n%s", err, out)
 	}
+	if out, err := runLog(path, "--export", "--channel", "acme"); err != nil || !strings.Contains(out, `no channel "acme"`) {
+		t.Errorf("%v\n%s", err, out)
+	}
 	for _, args := range [][]string{{}, {path, "--verify", "--export"}, {path + "none"}} {
 		if out, err := runLog(args...); err == nil {
 			t.Errorf("%v: %s", args, out)
