@@ -163,7 +163,7 @@ func openHub(name string, history History, settings stream.Config) (*pooledHub, 
 	if err != nil {
 		err = fmt.Errorf("opening the history of hub %q: %w", name, err)
 		if errors.Is(err, file.ErrLocked) {
-			return closedHub(name, err)
+			return closedHub(name, fmt.Errorf("%w: end the other Sidestream, or name another file with history { store file PATH }", err))
 		}
 		return nil, err
 	}
