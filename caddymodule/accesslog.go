@@ -1,11 +1,12 @@
 package caddymodule
 
 import (
+	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -20,7 +21,7 @@ import (
 // where the log shows it: in the address or in a header. Caddy copies a request
 // for its log before any handler sees it, so the entry cannot be changed; it is
 // skipped, and the same one, with the secret masked, is written to the same
-// loggers in its place. All other requests are Caddy's to log.
+// loggers in its place. (The log of errors is Caddy's alone.) All other requests are Caddy's to log.
 type accessLog struct {
 	logger *zap.Logger
 	server *caddyhttp.ServerLogConfig // nil: this server has no access log
@@ -60,6 +61,9 @@ func (l *accessLog) maskedAs(w http.ResponseWriter, r *http.Request, uri string)
 	}
 	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 	start, counted := time.Now(), &countedWriter{ResponseWriter: w}
+	if r.Body != nil && r.Body != http.NoBody {
+		r.Body = &countedBody{r.Body, &counted.read}
+	}
 	return counted, func() { l.write(counted, r, uri, time.Since(start)) }
 }
 
@@ -72,8 +76,8 @@ func (l *accessLog) secretFree(r *http.Request) string {
 	if found {
 		shown += "?" + l.mask.Query(query)
 	}
-	referer := r.Header.Get("Referer")
-	if shown == full && referer == l.maskedReferer(referer) && !l.hidesHeader(r) {
+	inReferer := slices.ContainsFunc(r.Header["Referer"], func(referer string) bool { return referer != l.maskedReferer(referer) })
+	if shown == full && !inReferer && !l.hidesHeader(r) {
 		return ""
 	}
 	return shown
@@ -109,15 +113,23 @@ func withoutUser(target string) string {
 }
 
 func (l *accessLog) maskedReferer(referer string) string {
-	u, err := url.Parse(referer)
-	if err != nil || u.RawQuery == "" {
-		return referer
+	page, query, found := strings.Cut(referer, "?")
+	page = withoutUser(page)
+	if found {
+		page += "?" + l.mask.Query(query)
 	}
-	if shown := l.mask.Query(u.RawQuery); shown != u.RawQuery {
-		u.RawQuery = shown
-		return u.String()
+	return page
+}
+
+// passing is the address to show of a request that goes on to the next handler; empty
+// if there is nothing to hide. The app takes a client's token in the same places as
+// we do, so that it is hidden there as well. What else the app has in its addresses
+// is the app's.
+func (l *accessLog) passing(r *http.Request) string {
+	if l.server == nil || !l.mask.Concerns(r) {
+		return ""
 	}
-	return referer
+	return l.secretFree(r)
 }
 
 // write writes the entry as Caddy's server does.
@@ -128,8 +140,8 @@ func (l *accessLog) write(w *countedWriter, r *http.Request, uri string, duratio
 	}
 	shown := r.Clone(r.Context())
 	shown.RequestURI = uri
-	if referer := shown.Header.Get("Referer"); referer != "" {
-		shown.Header.Set("Referer", l.maskedReferer(referer))
+	for i, referer := range shown.Header["Referer"] {
+		shown.Header["Referer"][i] = l.maskedReferer(referer)
 	}
 	for _, name := range l.mask.Headers() {
 		if len(shown.Header[name]) > 0 {
@@ -144,8 +156,8 @@ func (l *accessLog) write(w *countedWriter, r *http.Request, uri string, duratio
 		if c := logger.Check(level, "handled request"); c != nil {
 			c.Write(
 				zap.Object("request", caddyhttp.LoggableHTTPRequest{Request: shown, ShouldLogCredentials: l.server.ShouldLogCredentials}),
-				zap.Int("bytes_read", 0),
-				zap.String("user_id", ""),
+				zap.Int64("bytes_read", w.read.Load()),
+				zap.String("user_id", userID(r)),
 				zap.Duration("duration", duration),
 				zap.Int("size", w.size),
 				zap.Int("status", w.status),
@@ -153,6 +165,16 @@ func (l *accessLog) write(w *countedWriter, r *http.Request, uri string, duratio
 			)
 		}
 	}
+}
+
+// userID is whom a handler of Caddy has signed on.
+func userID(r *http.Request) string {
+	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return ""
+	}
+	id, _ := repl.GetString("http.auth.user.id")
+	return id
 }
 
 // loggers finds the loggers that Caddy would have used for the request.
@@ -223,17 +245,30 @@ func matchesHost(host, pattern string) bool {
 type countedWriter struct {
 	http.ResponseWriter
 	status, size int
+	read         atomic.Int64 // of the request's body
+}
+
+// countedBody counts what is read of a request's body, in bytes.
+type countedBody struct {
+	io.ReadCloser
+	read *atomic.Int64
+}
+
+func (b *countedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.read.Add(int64(n))
+	return n, err
 }
 
 func (w *countedWriter) WriteHeader(status int) {
-	if w.status == 0 && status >= 200 {
+	if w.status < 200 { // what came before was no answer yet, or a switch to a WebSocket
 		w.status = status
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
 func (w *countedWriter) Write(b []byte) (int, error) {
-	if w.status == 0 {
+	if w.status < 200 {
 		w.status = http.StatusOK
 	}
 	n, err := w.ResponseWriter.Write(b)

@@ -29,6 +29,9 @@ func (s *Sidestream) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 	}
 	shown, refuse := s.astray(r)
 	if shown == "" {
+		shown = s.log.passing(r)
+	}
+	if shown == "" {
 		return next.ServeHTTP(w, r)
 	}
 	w, logged := s.log.maskedAs(w, r, shown)

@@ -46,17 +46,43 @@ func (a *Auth) Mask() Mask {
 func (m *Mask) Query(raw string) string {
 	pairs := strings.Split(raw, "&")
 	for i, pair := range pairs {
-		key, _, _ := strings.Cut(pair, "=")
-		name, err := url.QueryUnescape(key)
-		if err != nil {
-			continue // no reader makes one of the names of it
-		}
-		is := func(secret string) bool { return strings.EqualFold(strings.TrimSpace(name), secret) }
-		if slices.ContainsFunc(secretParameters, is) || slices.ContainsFunc(m.query, is) {
-			pairs[i] = key + "=" + Masked
+		if key := parameter(pair); isOne(key, secretParameters) || isOne(key, m.query) {
+			name, _, _ := strings.Cut(pair, "=")
+			pairs[i] = name + "=" + Masked
 		}
 	}
 	return strings.Join(pairs, "&")
+}
+
+// Concerns tells whether a request has something in a place of clients' tokens, or
+// in one that was added.
+func (m *Mask) Concerns(r *http.Request) bool {
+	if slices.ContainsFunc(m.headers, func(name string) bool { return len(r.Header[name]) > 0 }) {
+		return true
+	}
+	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
+		if key := parameter(pair); isOne(key, secretParameters[:1]) || isOne(key, m.query) {
+			return true
+		}
+	}
+	return false
+}
+
+// parameter is the name in a pair of a query; empty for what no reader makes one of.
+func parameter(pair string) string {
+	key, _, _ := strings.Cut(pair, "=")
+	name, err := url.QueryUnescape(key)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(name)
+}
+
+// isOne tells whether a parameter has one of the names. PHP and Rails read name[] as
+// values of name.
+func isOne(parameter string, names []string) bool {
+	parameter, _, _ = strings.Cut(parameter, "[")
+	return slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, parameter) })
 }
 
 // Headers are the names of the headers that are hidden.
