@@ -8,6 +8,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/seed-078801ba/sidestream/webhook"
 )
 
 // exampleSecret is what Caddyfile.example has for the webhook's secret where
@@ -23,8 +25,12 @@ func (s *Sidestream) refuseExampleSecret(ctx caddy.Context) error {
 		return nil
 	}
 	repl := caddy.NewReplacer()
+	isExample := func(secret string) bool { return repl.ReplaceAll(secret, "") == exampleSecret }
+	if s.Revoke != nil && slices.ContainsFunc(s.Revoke.Secrets, isExample) {
+		return fmt.Errorf("revoke %s: its secret is that of Caddyfile.example, which is public; make one with: %s", s.Revoke.Path, webhook.HowToMakeASecret)
+	}
 	for _, h := range s.Webhooks {
-		if slices.ContainsFunc(h.Secrets, func(secret string) bool { return repl.ReplaceAll(secret, "") == exampleSecret }) {
+		if slices.ContainsFunc(h.Secrets, isExample) {
 			return fmt.Errorf("webhook %s: its secret is that of Caddyfile.example, which is public; set HOOK_SECRET, "+
 				"for Caddy and for the app, to one of your own: export HOOK_SECRET=whsec_$(openssl rand -base64 32)", h.Path)
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -41,7 +42,7 @@ func (s *Sidestream) askedHost(ctx caddy.Context, auth []byte, proxy *reversepro
 	names := slices.DeleteFunc(slices.Clone(hosts), isPattern)
 	host := ""
 	if len(names) > 0 {
-		host, s.siteName = names[0], names[0]
+		host, s.siteName = bracketed(names[0]), names[0]
 	} else {
 		host = upstreamHost(proxy, repl)
 	}
@@ -54,6 +55,15 @@ func (s *Sidestream) askedHost(ctx caddy.Context, auth []byte, proxy *reversepro
 			"hosts", hosts, "asked_as", host)
 	}
 	return host, nil
+}
+
+// bracketed is a host as a Host header has it: an IPv6 address stands in brackets,
+// and has none in Caddy's matchers.
+func bracketed(host string) string {
+	if address, err := netip.ParseAddr(host); err == nil && address.Is6() {
+		return "[" + host + "]"
+	}
+	return host
 }
 
 // upstreamHost is the address of the backend, if it has one that is a host.

@@ -145,3 +145,12 @@ func mustConfig(t *testing.T, text []byte) *caddy.Config {
 	}
 	return config
 }
+
+// An IPv6 address stands in brackets in a Host header. Apps answer 400 to one without.
+func TestHostOfAnIPv6Site(t *testing.T) {
+	for host, want := range map[string]string{"::1": "[::1]", "2001:db8::7": "[2001:db8::7]", "192.0.2.7": "192.0.2.7", "chat.test": "chat.test"} {
+		if got := bracketed(host); got != want {
+			t.Errorf("%s: %s, want %s", host, got, want)
+		}
+	}
+}

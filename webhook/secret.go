@@ -3,6 +3,7 @@ package webhook
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -30,8 +31,18 @@ func CheckSecret(secret string) error {
 		return fmt.Errorf("it looks like the name of a variable, and would be the secret itself; write {env.NAME} for the variable NAME")
 	case utf8.RuneCountInString(strings.TrimSpace(secret)) < minSecret:
 		return fmt.Errorf("it has %d characters, and whoever guesses it can post; use at least %d random ones: %s", utf8.RuneCountInString(strings.TrimSpace(secret)), minSecret, HowToMakeASecret)
-	case strings.Trim(secret, string([]rune(secret)[:1])) == "":
-		return fmt.Errorf("it is one character again and again, and whoever guesses it can post; make one with: %s", HowToMakeASecret)
+	case isPlain(secret):
+		return fmt.Errorf("it is one character again and again, or what everybody tries first, and whoever guesses it can post; make one with: %s", HowToMakeASecret)
 	}
 	return nil
 }
+
+// isPlain tells whether a secret is one character again and again, or what is written
+// where a secret should stand.
+func isPlain(secret string) bool {
+	key := strings.TrimRight(strings.TrimPrefix(secret, "whsec_"), "=")
+	return key == "" || strings.Trim(key, string([]rune(key)[:1])) == "" || slices.Contains(wellKnown, strings.ToLower(key))
+}
+
+// wellKnown are what documentation has for a secret.
+var wellKnown = []string{"changeme", "change-me", "change_me", "your-secret", "your_secret", "password"}

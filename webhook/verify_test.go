@@ -257,7 +257,7 @@ func TestGuessableSecrets(t *testing.T) {
 		if scheme == "none" {
 			continue
 		}
-		for _, secret := range []string{"", " ", "\t", "\u00a0\u00a0\u00a0\u00a0\u00a0", "x", "12", "abc", "secret", "1234567", "aaaaaaaaaaaa", "        ", "      x       ", "{env.X}", "{$X}"} {
+		for _, secret := range []string{"", " ", "\t", "\u00a0\u00a0\u00a0\u00a0\u00a0", "x", "12", "abc", "secret", "1234567", "aaaaaaaaaaaa", "changeme", "Password", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "        ", "      x       ", "{env.X}", "{$X}"} {
 			cfg := own("map channel c")
 			cfg.Verify, cfg.Secrets = &Verify{Scheme: scheme, Header: "X-Sig"}, []string{"0123456789abcdef0123456789abcdef", secret}
 			if scheme == "standardwebhooks" {

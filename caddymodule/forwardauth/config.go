@@ -368,7 +368,7 @@ func (a *Auth) readFindings(v *vocabulary) error {
 func readFinding(v *vocabulary, text, path string) (*finding, error) {
 	switch {
 	case path != "":
-		p, err := decode.ParsePath(path)
+		p, err := answerPath(path)
 		return &finding{text: "json " + path, path: p}, err
 	case text == "":
 		return nil, nil

@@ -231,10 +231,20 @@ type Condition struct {
 	Value string `json:"value,omitempty"`
 }
 
+// answerPath reads a path into the answer. Those who know the places in braces write
+// json. before it, or the braces, or the $ of JSONPath: all would be part of a key.
+func answerPath(text string) (decode.Path, error) {
+	right := strings.TrimPrefix(strings.TrimPrefix(strings.TrimSuffix(strings.TrimPrefix(text, "{"), "}"), "json."), "$.")
+	if right != text {
+		return nil, fmt.Errorf("%q is no path: the answer is JSON anyway, so write %s (or, for a key of that name, a JSON Pointer such as /json/id)", text, right)
+	}
+	return decode.ParsePath(text)
+}
+
 // read makes the condition ready. A path that leads nowhere makes it false, `!=`
 // too: what is not there proves nothing.
 func (c *Condition) read(v *vocabulary, words string) (condition, error) {
-	path, err := decode.ParsePath(c.Path)
+	path, err := answerPath(c.Path)
 	if err != nil {
 		return condition{}, err
 	}

@@ -125,6 +125,28 @@ func TestOneLanguage(t *testing.T) {
 	}
 }
 
+// What is written for a place in the answer in another language would be part of a
+// key: then nobody is allowed, or no user is ever known, and nobody says why.
+func TestPathsInTheAnswer(t *testing.T) {
+	for _, path := range []string{"json.user.id", "{json.user.id}", "$.user.id", "{user.id}"} {
+		for name, c := range map[string]Config{
+			"user":  {URI: "/{channel}", UserJSON: path},
+			"allow": {URI: "/{channel}", AllowJSON: []*Condition{{Path: path, Op: "exists"}}},
+			"deny":  {URI: "/{channel}", DenyJSON: []*Condition{{Path: path, Op: "exists"}}},
+			"list":  {URI: "/", ListJSON: path},
+		} {
+			if _, err := New(c, "", nil, nil); err == nil || !strings.Contains(err.Error(), "write user.id ") {
+				t.Errorf("%s %s: %v", name, path, err)
+			}
+		}
+	}
+	for _, path := range []string{"user.id", "/json/id", "jsonb.id", "data.json.id"} {
+		if _, err := New(Config{URI: "/{channel}", UserJSON: path}, "", nil, nil); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
 // A question with an empty place where the channel should stand is about another page
 // of the app.
 func TestQuestionsNameTheChannel(t *testing.T) {

@@ -423,3 +423,22 @@ func TestDeleteWithoutData(t *testing.T) {
 		}
 	}
 }
+
+// A place as jq writes it is not taken as it stands.
+func TestPlacesOfJQ(t *testing.T) {
+	for _, line := range []string{"map channel .room", "map body .room.id", "map channel $.room"} {
+		var cfg Config
+		err := cfg.Option("map", strings.Fields(line)[1:])
+		if err == nil {
+			_, err = NewDecoder(cfg)
+		}
+		if err == nil || !strings.Contains(err.Error(), "{json.room") {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+	for _, text := range []string{".", "...", ". . .", ".5", "./room"} {
+		if right, ok := deliveries.place(text); ok {
+			t.Errorf("%q was taken for %s", text, right)
+		}
+	}
+}
