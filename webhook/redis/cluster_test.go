@@ -18,6 +18,7 @@ func TestTwoNodesOneLog(t *testing.T) {
 	o := Options{Publisher: m, SharedLog: "test"}
 	first := run(t, rooms(server.Addr), o).connected()
 	second := run(t, rooms(server.Addr), o).connected()
+	all := []*running{first, second}
 	a := newApp(t, server.Addr)
 	n := 0
 	publish := func(count int) {
@@ -46,6 +47,7 @@ func TestTwoNodesOneLog(t *testing.T) {
 		victim.end()
 		publish(300)
 		fresh := run(t, rooms(server.Addr), o).connected()
+		all = append(all, fresh)
 		if i%2 == 0 {
 			first = fresh
 		} else {
@@ -65,6 +67,11 @@ func TestTwoNodesOneLog(t *testing.T) {
 	}
 	if m.gaps() > 0 {
 		t.Errorf("%d gaps were told although nothing was missing", m.gaps())
+	}
+	if t.Failed() {
+		for i, r := range all {
+			t.Logf("node %d:\n%s%+v", i, r.log, r.Stats())
+		}
 	}
 }
 

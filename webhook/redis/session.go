@@ -21,6 +21,10 @@ const (
 	settleTime = time.Second
 	// secretWait is the pause before the secret of the log is asked for again.
 	secretWait = 200 * time.Millisecond
+	// unheardProbes is how many probes in a row may not have come back. They are
+	// counted, and no time is taken: a process that was halted, or that a busy machine
+	// let wait, finds a long silence behind it, and what was said in it still to be read.
+	unheardProbes = 2
 	// namesAtOnce bounds the names in one SUBSCRIBE.
 	namesAtOnce = 512
 	// troubleConnection is the kind of trouble that ends sessions.
@@ -50,8 +54,7 @@ type session struct {
 	gap     string // the last loss of that node
 
 	confirmed chan struct{} // closed when all subscriptions are
-	lastHeard atomic.Int64  // when the last probe came back, in nanoseconds of monotonic time since began
-	began     time.Time
+	unheard   atomic.Int32  // probes that were due since the last one came back
 
 	demandedFirst []string // on demand: the channels of the hub that it began with
 
@@ -113,7 +116,7 @@ func (s *Source) session(ctx context.Context, b *redisconn.Backoff) error {
 	n := &session{
 		s: s, link: link, ears: ears, token: newToken(), ask: newToken(), say: make(chan signal, 64),
 		opened: make(chan struct{}), settled: make(chan struct{}), told: make(chan struct{}), done: make(chan struct{}), confirmed: make(chan struct{}),
-		began: time.Now(), ordinals: map[string]uint64{}, unconfirmed: map[string]struct{}{}, fresh: map[string]demanded{},
+		ordinals: map[string]uint64{}, unconfirmed: map[string]struct{}{}, fresh: map[string]demanded{},
 		names: map[string]demanded{}, channels: map[string]struct{}{},
 	}
 	defer close(n.done)
@@ -179,8 +182,8 @@ func lostConnection(err error) error {
 
 // watch probes the subscription and follows the wishes of streams.
 func (n *session) watch(ctx context.Context, b *redisconn.Backoff, ended <-chan error) error {
-	ticker := time.NewTicker(n.s.plan.probe)
-	defer ticker.Stop()
+	probe := time.NewTimer(n.s.plan.probe)
+	defer probe.Stop()
 	opened, told := n.opened, n.told
 	var settle <-chan time.Time
 	for {
@@ -205,10 +208,11 @@ func (n *session) watch(ctx context.Context, b *redisconn.Backoff, ended <-chan 
 			n.s.trouble.over(troubleConnection, "listening to Redis again")
 		case <-settle:
 			n.settleAs(false, "")
-		case <-ticker.C:
-			if n.silence() > 2*n.s.plan.probe {
+		case <-probe.C:
+			if n.unheard.Add(1) > unheardProbes {
 				return errSilent
 			}
+			probe.Reset(n.s.plan.probe)
 			n.speakUp(signal{kind: probeSignal, token: newToken()})
 			if err := n.follow(ctx); err != nil {
 				return err
@@ -229,11 +233,7 @@ func (n *session) settleAs(covered bool, gap string) {
 }
 
 // heard notes that a probe came back.
-func (n *session) heard() { n.lastHeard.Store(int64(time.Since(n.began))) }
-
-func (n *session) silence() time.Duration {
-	return time.Since(n.began) - time.Duration(n.lastHeard.Load())
-}
+func (n *session) heard() { n.unheard.Store(0) }
 
 // speakUp sends a signal soon. When too many wait, none is needed: each opens a
 // window, and a probe that is not sent is one that does not come back.
@@ -261,6 +261,9 @@ func (n *session) speak(ctx context.Context, cancel context.CancelCauseFunc) {
 				err = n.link.Client.Do(attempt, b.Publish().Channel(n.s.plan.ProbeChannel).Message(text).Build()).Error()
 			}
 			stop()
+			if errors.Is(err, context.DeadlineExceeded) && g.kind == probeSignal {
+				continue // whether it has come back is known soon; it may have
+			}
 			if err != nil && ctx.Err() == nil {
 				cancel(fmt.Errorf("publishing a probe to %q: %w", n.s.plan.ProbeChannel, err))
 				return
