@@ -3,6 +3,7 @@ package redistest
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -65,15 +66,20 @@ func newServer(t testing.TB, args ...string) *Server {
 	return s
 }
 
-// FreePort is a port of the loopback interface that nothing listens on now.
+// FreePort is a port of the loopback interface that nothing listens on now. It lies
+// below those that the kernel gives to whoever asks for any: another test could have
+// it before the server does.
 func FreePort(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		port := strconv.Itoa(12_000 + rand.IntN(20_000))
+		if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port)); err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	t.Fatal("no free port was found")
+	return ""
 }
 
 func (s *Server) start() {
@@ -104,7 +110,7 @@ func (s *Server) launch(cmd *exec.Cmd) {
 func (s *Server) ready() {
 	s.t.Helper()
 	s.mu.Lock()
-	exited := s.exited
+	exited, pid := s.exited, "process_id:"+strconv.Itoa(s.cmd.Process.Pid)
 	s.mu.Unlock()
 	Until(s.t, "redis-server answers", func() bool {
 		select {
@@ -113,7 +119,11 @@ func (s *Server) ready() {
 			s.t.Fatalf("redis-server ended:\n%s", log)
 		default:
 		}
-		out, err := s.Try("PING")
+		out, err := s.Try("INFO", "server")
+		if err == nil && !strings.HasPrefix(out, "NOAUTH") && !strings.Contains(out, pid+"\r") {
+			return false // the server of another test: ours will end
+		}
+		out, err = s.Try("PING")
 		return err == nil && (out == "PONG" || strings.HasPrefix(out, "NOAUTH") || strings.HasPrefix(out, "MASTERDOWN"))
 	})
 }
