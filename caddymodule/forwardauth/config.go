@@ -281,7 +281,7 @@ func (a *Auth) checkChannel() error {
 		return nil
 	}
 	for _, condition := range a.allow {
-		if strings.Contains(condition.String(), "{channel") {
+		if condition.Tells("json", "channel") {
 			return nil
 		}
 	}

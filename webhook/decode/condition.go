@@ -155,6 +155,23 @@ func (v *Vocabulary) Compare(document, path, op, text string) (*Condition, error
 // String is the condition as it was written.
 func (c *Condition) String() string { return c.text }
 
+// Tells tells whether a document proves which value a variable has, if the condition
+// holds: it compares the two, and asks that they are equal or that one contains the
+// other. What is only not equal, or only exists, proves nothing.
+func (c *Condition) Tells(document, variable string) bool {
+	return slices.ContainsFunc(c.terms, func(t term) bool {
+		if t.negate || len(t.right) == 0 || t.op != "==" && t.op != "in" && t.op != "contains" {
+			return false
+		}
+		all := func(is func(*Template) bool) bool {
+			return !slices.ContainsFunc(t.right, func(r *Template) bool { return !is(r) })
+		}
+		tells := func(r *Template) bool { return r.Tells(variable) }
+		reads := func(r *Template) bool { return r.Uses(document) }
+		return reads(t.left) && all(tells) || tells(t.left) && all(reads)
+	})
+}
+
 // Filled is the condition with the values of src in the places of what is compared
 // with, for people: "room.id == 7".
 func (c *Condition) Filled(src Source) string {
