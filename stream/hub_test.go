@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -432,18 +433,15 @@ func TestWhoAsksTakesNoPlace(t *testing.T) {
 // Many clients come and go while many publish: each gets a row without holes.
 func TestConcurrentUse(t *testing.T) {
 	h := newHub(t, Config{WindowEvents: 16}, log.Retention{})
-	stop, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		for i := 1; ; i++ {
-			select {
-			case <-stop:
-				return
-			default:
-				say(t, h, "a", fmt.Sprint(i))
-			}
+	ctx, stop := context.WithCancel(context.Background())
+	var speaking sync.WaitGroup
+	quiet := func() { stop(); speaking.Wait() }
+	t.Cleanup(quiet) // before the hub is closed, also when the test has failed
+	speaking.Go(func() {
+		for i := 1; ctx.Err() == nil; i++ {
+			say(t, h, "a", fmt.Sprint(i))
 		}
-	}()
+	})
 	for range 30 {
 		l, s := listen(t, h, opening{channels: []string{"a", "b"}})
 		var n int
@@ -456,8 +454,7 @@ func TestConcurrentUse(t *testing.T) {
 		s.End(Denied)
 		l.c.Close()
 	}
-	close(stop)
-	<-done
+	quiet()
 }
 
 func TestInterest(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -557,26 +558,22 @@ func TestJoinAndLeaveWhileManySpeak(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			h := newHub(t, Config{WindowEvents: 64, Lag: Lag{Bytes: 64 << 20, Time: time.Hour}}, log.Retention{})
 			channels := []string{"/a/1", "/a/2", "/a/3"}
-			stop, done := make(chan struct{}), make(chan struct{})
+			ctx, stop := context.WithCancel(context.Background())
+			var speaking sync.WaitGroup
+			quiet := func() { stop(); speaking.Wait() }
+			t.Cleanup(quiet) // before the hub is closed, also when the test has failed
 			for _, channel := range channels {
-				go func() {
-					defer func() { done <- struct{}{} }()
-					for i := 1; ; i++ {
-						select {
-						case <-stop:
-							return
-						default:
-							say(t, h, channel, fmt.Sprint(i))
-							runtime.Gosched()
-						}
+				speaking.Go(func() {
+					for i := 1; ctx.Err() == nil; i++ {
+						say(t, h, channel, fmt.Sprint(i))
+						runtime.Gosched()
 					}
-				}()
+				})
 			}
 			l, s := listen(t, h, opening{kind: kind, format: resumable, standing: true})
 			pattern, _ := ParsePattern("/a/**")
 			const rounds = 60
-			go func() {
-				defer func() { done <- struct{}{} }()
+			speaking.Go(func() {
 				s.Join("/a/3", resolve(t, h, "/a/3", From{}))
 				for i := range rounds {
 					channel := channels[i%2]
@@ -585,14 +582,14 @@ func TestJoinAndLeaveWhileManySpeak(t *testing.T) {
 					if i%5 == 0 {
 						s.JoinPattern(pattern)
 					}
-					for head := h.Head().Seq; h.Head().Seq < head+20; runtime.Gosched() {
+					for head := h.Head().Seq; h.Head().Seq < head+20 && ctx.Err() == nil; runtime.Gosched() {
 					}
 					s.Leave(pattern.String())
 					s.Leave(channel)
 					s.Send(fmt.Appendf(nil, "- left %s\n", channel))
 				}
 				s.Send([]byte("- done\n"))
-			}()
+			})
 			last, inside, total := map[string]int{}, "", 0
 			for {
 				m := l.next()
@@ -619,10 +616,7 @@ func TestJoinAndLeaveWhileManySpeak(t *testing.T) {
 				last[channel] = n
 				total++
 			}
-			close(stop)
-			for range 4 {
-				<-done
-			}
+			quiet()
 			if total < rounds {
 				t.Errorf("only %d events came", total)
 			}
