@@ -45,6 +45,7 @@ func (n *session) demandIsHeard(d demanded) {
 
 // onMessage runs in the goroutine that reads the connection: it must not wait.
 func (n *session) onMessage(m rueidis.PubSubMessage) {
+	n.noteHalt(time.Now().Round(0))
 	if m.Channel == n.s.plan.ProbeChannel {
 		if m.Pattern == "" {
 			n.onSignal(m.Message)
@@ -73,6 +74,18 @@ func (n *session) onMessage(m rueidis.PubSubMessage) {
 	if !n.s.queue.push(i) {
 		n.s.counts.lost.Add(1)
 	}
+}
+
+// noteHalt ends a session of a shared log when nothing was read for so long that
+// signals still to be read may be too old to count. Without them our windows would
+// differ from those of the other nodes, and messages be stored twice.
+func (n *session) noteHalt(now time.Time) {
+	limit := max(signalAge*3/4, n.s.plan.probe+5*time.Second)
+	if n.s.options.SharedLog != "" && !n.lastRead.IsZero() && now.Sub(n.lastRead) > limit {
+		n.window = "" // what comes next is not ours to store
+		n.cancel(errHalted)
+	}
+	n.lastRead = now
 }
 
 // onSignal runs in the goroutine that reads the connection.

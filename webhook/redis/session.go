@@ -33,6 +33,7 @@ const (
 
 var (
 	errSilent       = errors.New("the subscription does not hear what Redis is sent any more")
+	errHalted       = errors.New("this process was halted for so long that the signals of other nodes are out of date")
 	errUnsubscribed = errors.New("the subscriptions were not confirmed in time")
 )
 
@@ -64,6 +65,9 @@ type session struct {
 	unconfirmed map[string]struct{}
 	fresh       map[string]demanded // subscribed within this window, so not counted by all
 	isOpen      bool
+	lastRead    time.Time // by the wall clock, which goes on while a machine is suspended
+
+	cancel context.CancelCauseFunc
 
 	mu       sync.Mutex
 	names    map[string]demanded // on demand, by the name in Redis
@@ -114,7 +118,7 @@ func (s *Source) session(ctx context.Context, b *redisconn.Backoff) error {
 		return err
 	}
 	n := &session{
-		s: s, link: link, ears: ears, token: newToken(), ask: newToken(), say: make(chan signal, 64),
+		s: s, link: link, cancel: cancel, ears: ears, token: newToken(), ask: newToken(), say: make(chan signal, 64),
 		opened: make(chan struct{}), settled: make(chan struct{}), told: make(chan struct{}), done: make(chan struct{}), confirmed: make(chan struct{}),
 		ordinals: map[string]uint64{}, unconfirmed: map[string]struct{}{}, fresh: map[string]demanded{},
 		names: map[string]demanded{}, channels: map[string]struct{}{},
