@@ -231,7 +231,7 @@ func (p *parser) allow(a *Auth) error {
 	case strings.HasPrefix(kind, "{"):
 		return p.condition(&a.Allow)
 	default:
-		return p.Errf("allow is: allow {json.<path>} == <value>, or: allow json <path> == <value>, or: allow status <codes>")
+		return p.Errf("unknown allow %q; it is: allow {json.<path>} == <value>, or: allow json <path> == <value>, or: allow status <codes>", p.Val())
 	}
 }
 
@@ -245,7 +245,7 @@ func (p *parser) deny(a *Auth) error {
 	case strings.HasPrefix(kind, "{"):
 		return p.condition(&a.Deny)
 	}
-	return p.Errf("deny is: deny json <path> == <value>, or: deny {json.<path>} == <value>")
+	return p.Errf("unknown deny %q; it is: deny json <path> == <value>, or: deny {json.<path>} == <value>", p.Val())
 }
 
 // condition reads a condition of which the first word is read already.
