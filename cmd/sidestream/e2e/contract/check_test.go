@@ -250,6 +250,9 @@ func TestPlantedFaults(t *testing.T) {
 			s := &h.Sessions[sseOldest]
 			s.Seen = s.Seen[1:]
 		}, Hole},
+		{"a gap of a way in is promised and never told", func(h *History) {
+			h.Sessions[lastSSE].Resume = "gap;reason=ingest-uncertain"
+		}, Hole},
 		{"a gap is forgotten at a bookmark", func(h *History) {
 			s := &h.Sessions[sseGap]
 			s.Seen, s.Resume = s.Seen[1:], "complete"

@@ -105,7 +105,9 @@ func (w *walk) begin(epoch string, seq uint64) {
 }
 
 func (w *walk) message(m *Seen) {
-	if w.promised != "" {
+	// What a way in has missed stands among the messages, and is told there. All
+	// else that is missing is missing before the first of them.
+	if w.promised != "" && w.promised != "ingest-uncertain" {
 		w.bad.add(Hole, "%s was told of a gap (%s) by the response's head, and then got %v without a signal", w.s.Client, w.promised, m.Event)
 		w.promised = ""
 	}
@@ -298,6 +300,9 @@ func (w *walk) unfounded(g *Seen, channels []string, to position) bool {
 
 // end checks that a client that had time has everything.
 func (w *walk) end() {
+	if w.promised != "" {
+		w.bad.add(Hole, "%s was told of a gap (%s) by the response's head, and the stream never told of it", w.s.Client, w.promised)
+	}
 	if !w.known {
 		epoch := w.epoch
 		if epoch == "" && len(w.l.rows) == 1 {
