@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -120,13 +121,24 @@ func TestCapturesReplayed(t *testing.T) {
 			t.Errorf("%s: %d %q", c.What, status, answer)
 		}
 	}
-	cursor := regexp.MustCompile(`[0-9a-f]{16}(\.\d+\.)[0-9a-z]{6}`) // epoch and tag are random
+	cursor := regexp.MustCompile(`[0-9a-f]{16}\.(\d+)\.[0-9a-z]{6}`) // epoch and tag are random
 	for _, l := range listeners {
 		var got strings.Builder
+		// Positions are counted: the log also has that a way in was interrupted, and
+		// takes that as the process starts, before or between the first events.
+		position, last := 0, 0
+		count := func(c string) string {
+			seq, err := strconv.Atoi(cursor.FindStringSubmatch(c)[1])
+			if err != nil || seq <= last {
+				t.Errorf("%s: position %s comes after %d", l.golden, c, last)
+			}
+			position, last = position+1, seq
+			return fmt.Sprintf("EPOCH.%d.TAG", position)
+		}
 		fmt.Fprintf(&got, "%d %s\n", l.stream.status, l.stream.header.Get("Content-Type"))
 		for _, chunk := range l.stream.until(l.last) {
 			// One chunk a line, as a Go string.
-			fmt.Fprintf(&got, "%+q\n", cursor.ReplaceAllString(chunk, "EPOCH${1}TAG"))
+			fmt.Fprintf(&got, "%+q\n", cursor.ReplaceAllStringFunc(chunk, count))
 		}
 		golden(t, filepath.Join("testdata/captures", l.golden+".golden"), got.String())
 	}
