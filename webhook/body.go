@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
-	"io"
 	"net/http"
 	"os"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -26,77 +24,6 @@ const maxRatio = 100
 
 // unpacker is what unpacking takes beside the bytes, in bytes.
 const unpacker = 48 << 10
-
-// The sizes of buffers. Each body begins in a small one, however long its
-// Content-Length says that it is.
-const (
-	smallBuffer = 4 << 10
-	largeBuffer = 64 << 10
-)
-
-// buffer holds a body while a delivery is served. Small and large ones are used
-// again, others are not.
-type buffer struct{ bytes []byte }
-
-var (
-	smallBuffers = sync.Pool{New: func() any { return &buffer{make([]byte, 0, smallBuffer)} }}
-	largeBuffers = sync.Pool{New: func() any { return &buffer{make([]byte, 0, largeBuffer)} }}
-)
-
-// newBuffer reserves and returns a small buffer.
-func newBuffer(h *hold) (*buffer, error) {
-	if err := h.take(smallBuffer); err != nil {
-		return nil, err
-	}
-	return smallBuffers.Get().(*buffer), nil
-}
-
-func (b *buffer) release() {
-	b.bytes = b.bytes[:0]
-	switch cap(b.bytes) {
-	case smallBuffer:
-		smallBuffers.Put(b)
-	case largeBuffer:
-		largeBuffers.Put(b)
-	}
-}
-
-// readFrom reads to the end, or returns errTooLarge beyond the limit. It reserves
-// the memory of each buffer before it makes one.
-func (b *buffer) readFrom(r io.Reader, limit int64, h *hold) error {
-	for {
-		if len(b.bytes) == cap(b.bytes) {
-			if err := b.grow(h); err != nil {
-				return err
-			}
-		}
-		n, err := r.Read(b.bytes[len(b.bytes):cap(b.bytes)])
-		b.bytes = b.bytes[:len(b.bytes)+n]
-		switch {
-		case int64(len(b.bytes)) > limit:
-			return errTooLarge
-		case err == io.EOF:
-			return nil
-		case err != nil:
-			return err
-		}
-	}
-}
-
-func (b *buffer) grow(h *hold) error {
-	size := max(2*cap(b.bytes), largeBuffer)
-	if err := h.take(int64(size)); err != nil {
-		return err
-	}
-	if size > largeBuffer {
-		b.bytes = append(make([]byte, 0, size), b.bytes...)
-		return nil
-	}
-	large := largeBuffers.Get().(*buffer)
-	b.bytes, large.bytes = append(large.bytes, b.bytes...), b.bytes
-	large.release() // which is the small one now
-	return nil
-}
 
 // readBody reads the body, within the bounds of its size and time and within the
 // budget for unverified deliveries.
@@ -119,13 +46,11 @@ func (h *Hook) readBody(w http.ResponseWriter, r *http.Request, held *hold) (*bu
 	// Where there is no deadline to set (a recorder in a test), the server's
 	// own must do.
 	_ = controller.SetReadDeadline(time.Now().Add(h.bodyTimeout))
-	body, err := newBuffer(held)
-	if err != nil {
-		w.Header().Set("Connection", "close")
-		return nil, err
+	body, err := h.buffers().get(firstBuffer)
+	if err == nil {
+		body, err = body.readFrom(r.Body, h.decoder.MaxBody())
 	}
-	if err := body.readFrom(r.Body, h.decoder.MaxBody(), held); err != nil {
-		body.release()
+	if err != nil {
 		w.Header().Set("Connection", "close") // what is left is not read
 		switch {
 		case errors.Is(err, errBudget), errors.Is(err, errTooLarge):
@@ -152,11 +77,11 @@ func (h *Hook) unpack(packed []byte, held *hold) (*buffer, error) {
 		return nil, errUnpacking
 	}
 	limit := min(h.decoder.MaxBody(), maxRatio*int64(len(packed)))
-	body, err := newBuffer(held)
+	body, err := h.buffers().get(firstBuffer)
 	if err != nil {
 		return nil, err
 	}
-	err = body.readFrom(reader, limit, held)
+	body, err = body.readFrom(reader, limit)
 	switch {
 	case err == nil:
 		return body, nil
@@ -166,6 +91,5 @@ func (h *Hook) unpack(packed []byte, held *hold) (*buffer, error) {
 	case !errors.Is(err, errTooLarge):
 		err = errUnpacking
 	}
-	body.release()
 	return nil, err
 }

@@ -3,8 +3,10 @@ package webhook
 import (
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
@@ -12,6 +14,7 @@ import (
 // What nobody vouches for is bounded; what comes on top may come again later, and
 // everything is given back.
 func TestBudgetOfUnverifiedBytes(t *testing.T) {
+	const small, rest = 64 << 10, 128 << 10
 	large := `{"room":"r","id":1,"text":"` + strings.Repeat("x", 200<<10) + `"}`
 	for name, verify := range map[string]string{"signed": "verify github", "token": "verify token", "nobody": "verify none"} {
 		cfg := own(verify)
@@ -19,7 +22,7 @@ func TestBudgetOfUnverifiedBytes(t *testing.T) {
 			cfg.Secrets = []string{"a-good-secret"}
 		}
 		h := mustNew(t, cfg)
-		h.budget = newBudget(64<<10, 128<<10)
+		h.unverified = newBuffers(newBudget(small, rest))
 		resp, out := serve(h, post(large), nil, new(memory))
 		if resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" || out.Reason != errBudget.Reason {
 			t.Errorf("%s: %d %v %q", name, resp.StatusCode, resp.Header, out.Reason)
@@ -27,35 +30,99 @@ func TestBudgetOfUnverifiedBytes(t *testing.T) {
 		if resp, out = serve(h, post(goodBody), nil, new(memory)); resp.StatusCode == 503 {
 			t.Errorf("%s: a small one got %d %s", name, resp.StatusCode, out.Reason)
 		}
-		if b := h.budget; b.beginnings.Load() != 64<<10 || b.rest.Load() != 128<<10 {
-			t.Errorf("%s: %d and %d bytes are left", name, b.beginnings.Load(), b.rest.Load())
-		}
+		b := h.unverified.of
+		h.unverified = nil
+		givesBack(t, b, small, rest)
 	}
 	// What the head proves counts for nothing.
-	cfg := own("verify bearer", "secret a-good-secret")
-	h := mustNew(t, cfg)
-	h.budget = newBudget(0, 0)
+	h := mustNew(t, own("verify bearer", "secret a-good-secret"))
+	h.unverified = newBuffers(newBudget(0, 0))
 	if resp, out := serve(h, post(large, "Authorization", "Bearer a-good-secret"), nil, new(memory)); resp.StatusCode != 200 {
 		t.Errorf("verified by its head: %d %s", resp.StatusCode, out.Reason)
 	}
 	// Packed bodies count, and so does what they become.
 	h = mustNew(t, own("gzip"))
-	h.budget = newBudget(64<<10, 64<<10)
+	h.unverified = newBuffers(newBudget(64<<10, 64<<10))
 	if resp, out := serve(h, post(packed(large), "Content-Encoding", "gzip"), nil, new(memory)); resp.StatusCode != 503 {
 		t.Errorf("packed: %d %s", resp.StatusCode, out.Reason)
 	}
 	// Many values count for what they become in memory.
 	h = mustNew(t, own())
-	h.budget = newBudget(1<<20, 4<<20)
+	h.unverified = newBuffers(newBudget(1<<20, 4<<20))
 	if resp, out := serve(h, post(`{"room":1,"id":1,"x":[`+strings.Repeat("{},", 90_000)+`0]}`), nil, new(memory)); resp.StatusCode != 503 {
 		t.Errorf("many values: %d %s", resp.StatusCode, out.Reason)
+	}
+}
+
+// givesBack waits until a budget is whole, when the garbage was collected.
+func givesBack(t *testing.T, b *budget, small, rest int64) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); b.small.Load() != small || b.rest.Load() != rest; runtime.Gosched() {
+		if runtime.GC(); time.Now().After(deadline) {
+			t.Fatalf("%d and %d bytes are left of %d and %d", b.small.Load(), b.rest.Load(), small, rest)
+		}
+	}
+}
+
+// What is in memory counts, also when it is needed no more: however many strangers
+// post large bodies one after the other, what they leave behind stays within the
+// budget, and what the garbage collector has taken can be used again.
+func TestGarbageOfUnverifiedBodiesCounts(t *testing.T) {
+	const small, rest = 1 << 20, 4 << 20
+	h := mustNew(t, own("verify github", "secret a-good-secret"))
+	b := newBudget(small, rest)
+	h.unverified = newBuffers(b)
+	body := `{"text":"` + strings.Repeat("x", 900<<10) + `"}`
+	statuses := map[int]int{}
+	for range 50 {
+		resp, _ := serve(h, post(body), nil, new(memory))
+		statuses[resp.StatusCode]++
+		if b.small.Load() < 0 || b.rest.Load() < 0 {
+			t.Fatalf("%d and %d bytes are left", b.small.Load(), b.rest.Load())
+		}
+	}
+	// One after the other needs one buffer of each size.
+	if taken := rest - b.rest.Load(); statuses[401] == 0 || taken < 1<<20 {
+		t.Errorf("answers %v, with %d bytes in buffers", statuses, taken)
+	}
+	// Buffers of another size have the budget; they are given up for what is needed.
+	for b.try(0, 64<<10) {
+		share{of: b, rest: 64 << 10}.garbage()
+	}
+	b.collected = time.Time{}
+	if resp, out := serve(h, post(body), nil, new(memory)); resp.StatusCode != 401 {
+		t.Errorf("where only garbage had the budget: %d %s", resp.StatusCode, out.Reason)
+	}
+	h.unverified = nil
+	givesBack(t, b, small, rest)
+}
+
+// A body of just the allowed size needs no larger buffer than that.
+func TestBufferOfTheLargestBody(t *testing.T) {
+	s := newBuffers(newBudget(1<<20, 1<<20+256<<10+64<<10))
+	b, err := s.get(firstBuffer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err = b.readFrom(strings.NewReader(strings.Repeat("x", 1<<20)), 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	if len(b.bytes) != 1<<20 || cap(b.bytes) != 1<<20 {
+		t.Errorf("%d bytes in a buffer of %d", len(b.bytes), cap(b.bytes))
+	}
+	b.release()
+	if b, err = s.get(firstBuffer); err == nil {
+		b, err = b.readFrom(strings.NewReader(strings.Repeat("x", 1<<20+1)), 1<<20)
+	}
+	if err != errTooLarge || b != nil {
+		t.Errorf("a byte more: %v", err)
 	}
 }
 
 // A body that comes slowly counts while it comes, and no more when it is over.
 func TestSlowBodiesCount(t *testing.T) {
 	h := mustNew(t, own("verify github", "secret a-good-secret"))
-	h.budget = newBudget(2*smallBuffer+100, 0)
+	h.unverified = newBuffers(newBudget(2*firstBuffer+100, 0))
 	var writers []*io.PipeWriter
 	done := make(chan int, 2)
 	for range 2 {
@@ -78,6 +145,7 @@ func TestSlowBodiesCount(t *testing.T) {
 			t.Errorf("a slow body: %d", status)
 		}
 	}
+	h.unverified.of.collected = time.Time{} // as if that was long ago
 	if resp, _ := serve(h, post(goodBody), nil, new(memory)); resp.StatusCode != 401 {
 		t.Errorf("after the slow bodies: %d", resp.StatusCode)
 	}

@@ -27,10 +27,10 @@ type Hook struct {
 	neverRetries bool
 	deliveryIDs  []string // headers that may hold the id of a delivery
 
-	budget *budget
-	now    func() time.Time
-	last   *Last    // keeps what is refused; may be nil
-	hidden []string // secrets that are masked there
+	unverified *buffers
+	now        func() time.Time
+	last       *Last    // keeps what is refused; may be nil
+	hidden     []string // secrets that are masked there
 }
 
 // New compiles a configuration. Secrets must have been filled in: this package knows
@@ -45,7 +45,7 @@ func New(cfg Config) (*Hook, error) {
 	h := &Hook{
 		sender: sender, method: sender.Method, bodyTimeout: durationOr(cfg.BodyTimeout, DefaultBodyTimeout),
 		gzip: cfg.Gzip, ack: (*Ack)(sender.Answer), conflict: sender.Conflict, allowBrowser: cfg.AllowBrowser, neverRetries: cfg.NeverRetries || sender.NeverRetries,
-		budget: unverified, hidden: cfg.Secrets, now: time.Now,
+		unverified: unverified, hidden: cfg.Secrets, now: time.Now,
 		deliveryIDs: slices.Concat(sender.Delivery, []string{"Webhook-Id", "Svix-Id", "Idempotency-Key"}),
 	}
 	if h.decoder, err = decode.NewDecoder(cfg.Config); err != nil {

@@ -77,7 +77,7 @@ func (h *Hook) handle(w http.ResponseWriter, r *http.Request, vars map[string]st
 	if a, done, err := h.beforeBody(w, r, s); done || err != nil {
 		return a, err
 	}
-	held := h.hold()
+	held := hold{of: h.buffers().of}
 	defer held.release()
 	body, err := h.readBody(w, r, &held)
 	if err != nil {
@@ -99,7 +99,7 @@ func (h *Hook) handleBody(r *http.Request, s *decode.Payload, held *hold, body *
 		return answer{}, err
 	}
 	if h.scheme != "none" {
-		held.release() // from here on, somebody answers for it
+		held.vouch() // from here on, somebody answers for it
 	}
 	if err := h.decoder.Read(s); err != nil {
 		return answer{}, err
@@ -122,13 +122,13 @@ func (h *Hook) handleBody(r *http.Request, s *decode.Payload, held *hold, body *
 	return h.publish(&decoded, pub, out)
 }
 
-// hold is what a delivery takes of the budget for those that nobody vouches for;
-// nothing for one that was verified by its head.
-func (h *Hook) hold() hold {
+// buffers are those for unverified deliveries, or for those that are verified by
+// their head.
+func (h *Hook) buffers() *buffers {
 	if h.verifier.needs() == stageHead && h.scheme != "none" {
-		return hold{}
+		return vouched
 	}
-	return hold{of: h.budget}
+	return h.unverified
 }
 
 // beforeBody judges what the head of a request tells. done means that the
