@@ -27,7 +27,7 @@
 //	Reader.mu
 //	Hub.mu         which channels there are, and what was shown to them
 //	channel.mu     a channel's recent events, and its readers
-//	admissions.mu, shard.inbox, fetchers.mu, the locks of connections: nothing is taken under them
+//	admissions.mu, records.mu, shard.inbox, fetchers.mu, the locks of connections: nothing is taken under them
 //
 // The package knows nothing of Caddy, of HTTP or of webhooks.
 package stream

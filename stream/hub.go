@@ -29,6 +29,7 @@ type Hub struct {
 	fetchers   *fetchers
 	follower   *follower // of a shared log; otherwise nil
 	rights     rights
+	records    records
 	words      words
 
 	// writing is held by who appends to the log or sweeps it.
@@ -73,6 +74,7 @@ func Open(name string, l log.Log, cfg Config) (*Hub, error) {
 		channels:     map[string]*channel{},
 		patterns:     patterns{},
 	}
+	h.records = records{hub: h, urgent: make(chan struct{}, 1)}
 	h.Configure(cfg)
 	head := l.Head()
 	h.head.Store(&head)
@@ -165,6 +167,7 @@ func (h *Hub) Close(ctx context.Context) error {
 	}
 	h.fetchers.close()
 	h.rights.close()
+	h.records.close()
 	h.uncertain.work.Wait()
 	<-h.writerDone
 	<-h.followerDone

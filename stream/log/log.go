@@ -76,6 +76,15 @@ type Log interface {
 	// Mark is what was last remembered for the source, "" if nothing.
 	Mark(source string) (string, error)
 
+	// PutRecords keeps records, or removes them, all in one write. They survive
+	// what the store survives, but for a crash of the machine: nothing waits for
+	// the disk to have them. A record that is put again replaces the older one.
+	PutRecords(records []Record) error
+
+	// Record is the value of a record that has not ended; ok is false if there is
+	// none. The value must not be changed.
+	Record(id string) (value []byte, ok bool, err error)
+
 	// SetRetention changes how much is kept. What is over the new bounds goes
 	// in steps, with later appends or Sweep.
 	SetRetention(Retention)

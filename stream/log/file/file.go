@@ -83,6 +83,8 @@ type Log struct {
 	recentMu sync.RWMutex
 	recent   *recent
 
+	records records
+
 	// mu guards db and file: Append's goroutine swaps them when it heals, with
 	// the lock held; it reads them without.
 	mu       sync.RWMutex
@@ -212,6 +214,10 @@ func (f *Log) Grouped() bool { return true }
 
 // Close implements Log. Without sync, it is what makes the log whole.
 func (f *Log) Close() error {
+	return errors.Join(f.records.close(), f.closeLog())
+}
+
+func (f *Log) closeLog() error {
 	if f.options.UnsafeNoSync && f.failure.cause == nil && f.db != nil {
 		if err := f.leaveUnsafe(); err != nil {
 			return errors.Join(fmt.Errorf("closing %s: %w", f.path, err), f.release())

@@ -44,6 +44,9 @@ func Open(path string, o Options) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the log: %w", err)
 	}
+	if err := f.records.open(path, o.Now().UnixMilli()); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the log: %w", err), opened.db.Close())
+	}
 	f.db, f.file, f.pageSize, f.epoch = opened.db, opened.file, opened.pageSize, opened.epoch
 	f.scrub = scrubber{due: opened.scrub, noted: opened.scrub}
 	f.recent, f.journal, f.writeAt = opened.recent, opened.journal, opened.file.WriteAt

@@ -123,6 +123,7 @@ func Run(t *testing.T, s Store) {
 		{"changes that come first", testChangesFirst},
 		{"changes of what is gone", testChangesLater},
 		{"odd names", testOddNames},
+		{"records", testRecords},
 		{"reads beside appends", testConcurrent},
 	}
 	for _, test := range tests {
@@ -130,5 +131,8 @@ func Run(t *testing.T, s Store) {
 	}
 	t.Run("random histories", func(t *testing.T) {
 		rapid.Check(t, func(rt *rapid.T) { runModel(t, rt, s) })
+	})
+	t.Run("random records", func(t *testing.T) {
+		rapid.Check(t, func(rt *rapid.T) { runRecords(t, rt, s) })
 	})
 }

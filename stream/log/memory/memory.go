@@ -46,6 +46,9 @@ type Log struct {
 	stats     log.Stats
 	tags      event.Tags
 	scratch   []byte
+
+	recordsMu sync.Mutex
+	records   log.RecordTable
 }
 
 type digest [16]byte

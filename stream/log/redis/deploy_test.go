@@ -37,7 +37,9 @@ func useEverything(t *testing.T, n *node) {
 	_, err2 := n.SeqBefore(time.Now())
 	_, err3 := n.Trimmed("a")
 	mark, err4 := n.Mark("s")
-	if err := errors.Join(err, err2, err3, err4); err != nil || mark != "v" {
+	err5 := n.PutRecords([]log.Record{{ID: "a", Value: []byte("x"), Until: time.Now().Add(time.Hour)}, {ID: "a"}})
+	_, _, err6 := n.Record("a")
+	if err := errors.Join(err, err2, err3, err4, err5, err6); err != nil || mark != "v" {
 		t.Errorf("%v, mark %q", err, mark)
 	}
 	n.SetRetention(log.Retention{})

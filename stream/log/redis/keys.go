@@ -20,6 +20,11 @@ import (
 //	ids       hash    key of an event -> position, digest of its content
 //	channels  hash    channel -> newest trimmed seq, count, bytes
 //	marks     hash    source -> mark
+//
+// Records are apart from these: a log is whole without them.
+//
+//	records    hash    id -> its end, and the record
+//	recordends zset    end + id of each, in this order
 func keyNames(prefix, hub string) []string {
 	base := escapeKey(prefix) + ":{" + escapeKey(hub) + "}:"
 	keys := []string{"head", "feed", "events", "places", "index", "ids", "channels", "marks"}
@@ -27,6 +32,12 @@ func keyNames(prefix, hub string) []string {
 		keys[i] = base + keys[i]
 	}
 	return keys
+}
+
+// recordKeyNames are the keys of a hub's records, in the slot of the others.
+func recordKeyNames(prefix, hub string) []string {
+	base := escapeKey(prefix) + ":{" + escapeKey(hub) + "}:"
+	return []string{base + "records", base + "recordends"}
 }
 
 const (

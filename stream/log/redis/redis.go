@@ -91,6 +91,7 @@ func (o Options) withDefaults() Options {
 type Log struct {
 	options Options
 	keys    []string
+	records []string // the keys of the records
 	started time.Time
 
 	upgraded bool
@@ -125,7 +126,7 @@ func Open(o Options) (*Log, error) {
 		return nil, errOptions
 	}
 	r := &Log{
-		options: o, keys: keyNames(o.Prefix, o.Hub), started: time.Now(), retention: o.Retention, scan: "0",
+		options: o, keys: keyNames(o.Prefix, o.Hub), records: recordKeyNames(o.Prefix, o.Hub), started: time.Now(), retention: o.Retention, scan: "0",
 	}
 	if o.Now != nil {
 		r.started = o.Now()
