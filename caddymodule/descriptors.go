@@ -74,7 +74,7 @@ type roomyHub struct {
 }
 
 // Admit takes a place for a stream, as the hub does.
-func (h roomyHub) Admit(c stream.Claim) (*stream.Ticket, error) {
+func (h roomyHub) Admit(c stream.Candidate) (*stream.Ticket, error) {
 	if !h.descriptors.room() {
 		return nil, &stream.LimitError{Limit: "descriptors", RetryAfter: 10 * time.Second}
 	}

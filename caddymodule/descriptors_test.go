@@ -46,7 +46,7 @@ func TestDescriptorsRunOut(t *testing.T) {
 		t.Errorf("the log says %d times that it is over", n)
 	}
 	full := roomyHub{nil, &descriptors{probe: func() (bool, uint64) { return false, 100 }}}
-	if _, err := full.Admit(stream.Claim{}); err == nil || err.(*stream.LimitError).Policy {
+	if _, err := full.Admit(stream.Candidate{}); err == nil || err.(*stream.LimitError).Policy {
 		t.Errorf("a stream is admitted: %v", err)
 	}
 }

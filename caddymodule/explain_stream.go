@@ -106,7 +106,7 @@ func (s *Sidestream) explain(w http.ResponseWriter, r *http.Request, claimed end
 // noHub lets everybody in, and has no history.
 type noHub struct{}
 
-func (noHub) Admit(stream.Claim) (*stream.Ticket, error) { return nil, nil }
+func (noHub) Admit(stream.Candidate) (*stream.Ticket, error) { return nil, nil }
 
 func (noHub) Resolve([]string, stream.From) (stream.Start, error) { return stream.Start{}, nil }
 

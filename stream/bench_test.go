@@ -37,7 +37,7 @@ func (sink) Finish()                {}
 func (sink) Close()                 {}
 
 func attachBench(b *testing.B, h *Hub, c conn.Conn, spec *Spec, channels ...string) {
-	ticket, err := h.Admit(Claim{Address: netip.MustParseAddr("192.0.2.1"), Channels: len(channels)})
+	ticket, err := h.Admit(Candidate{Address: netip.MustParseAddr("192.0.2.1"), Channels: len(channels)})
 	if err != nil {
 		b.Fatal(err)
 	}

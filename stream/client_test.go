@@ -149,7 +149,7 @@ func listen(t *testing.T, h *Hub, o opening) (*listener, *Stream) {
 		o.beat = time.Hour
 	}
 	c, s := kinds[o.kind](t)
-	ticket, err := h.Admit(Claim{Address: netip.MustParseAddr("192.0.2.1"), Channels: len(o.channels)})
+	ticket, err := h.Admit(Candidate{Address: netip.MustParseAddr("192.0.2.1"), Channels: len(o.channels)})
 	if err == nil {
 		err = ticket.Grant(o.channels...)
 	}

@@ -22,7 +22,7 @@ func doorOf(t *testing.T, h *Hub, allowed *sync.Map, onEnd access.OnEnd) (*acces
 		return access.Verdict{Outcome: access.Denied, Cause: access.Forbidden}
 	})
 	t.Cleanup(gate.Close)
-	ticket, err := h.Admit(Claim{Credential: "c"})
+	ticket, err := h.Admit(Candidate{Credential: "c"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestDoor(t *testing.T) {
 	if n := h.admissions.channel["forbidden"]; n != 0 {
 		t.Error("what was refused is counted")
 	}
-	other, err := h.Admit(Claim{})
+	other, err := h.Admit(Candidate{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ func Example() {
 	first := say(hub, "1", "100", "the client has this one")
 	say(hub, "1", "101", "this one it missed")
 
-	ticket, err := hub.Admit(stream.Claim{Channels: 1})
+	ticket, err := hub.Admit(stream.Candidate{Channels: 1})
 	if err != nil {
 		panic(err)
 	}

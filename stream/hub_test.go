@@ -297,15 +297,15 @@ func TestLegacyClientIsEndedRatherThanToldOfAGap(t *testing.T) {
 func TestLimits(t *testing.T) {
 	h := newHub(t, Config{Limits: Limits{Streams: 4, PerAddress: 2, PerCredential: 3, PerChannel: 3, ChannelsPerStream: 2}}, log.Retention{})
 	type client struct {
-		Claim
+		Candidate
 		channels []string
 	}
 	claim := func(addr, cred string, channels ...string) client {
-		return client{Claim{Address: netip.MustParseAddr(addr), Credential: cred, Channels: len(channels)}, channels}
+		return client{Candidate{Address: netip.MustParseAddr(addr), Credential: cred, Channels: len(channels)}, channels}
 	}
 	admit := func(c client, want string) *Ticket {
 		t.Helper()
-		ticket, err := h.Admit(c.Claim)
+		ticket, err := h.Admit(c.Candidate)
 		if err == nil {
 			if err = ticket.Grant(c.channels...); err != nil {
 				ticket.Release()
@@ -358,7 +358,7 @@ func TestLimitByCredentialCountsWhoTheClientIs(t *testing.T) {
 	h := newHub(t, Config{Limits: Limits{PerCredential: 2}}, log.Retention{})
 	admit := func(credential string) *Ticket {
 		t.Helper()
-		ticket, err := h.Admit(Claim{Credential: credential})
+		ticket, err := h.Admit(Candidate{Credential: credential})
 		if err != nil {
 			t.Fatalf("%s: %v", credential, err)
 		}
@@ -403,7 +403,7 @@ func TestWhoAsksTakesNoPlace(t *testing.T) {
 	var limit *LimitError
 	admit := func() *Ticket {
 		t.Helper()
-		ticket, err := h.Admit(Claim{Asking: true})
+		ticket, err := h.Admit(Candidate{Asking: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -416,7 +416,7 @@ func TestWhoAsksTakesNoPlace(t *testing.T) {
 	if err := late.Grant("a"); !errors.As(err, &limit) || limit.Limit != "streams" {
 		t.Errorf("one more than there may be: %v", err)
 	}
-	if _, err := h.Admit(Claim{Asking: true}); !errors.As(err, &limit) || limit.Limit != "streams" {
+	if _, err := h.Admit(Candidate{Asking: true}); !errors.As(err, &limit) || limit.Limit != "streams" {
 		t.Errorf("asking when all places are taken: %v", err)
 	}
 	vain.Release()

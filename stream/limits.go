@@ -38,8 +38,8 @@ func (e *LimitError) Error() string { return fmt.Sprintf("limit of %s reached", 
 // retryAfterLimit is what a client is told to wait when the server is full.
 const retryAfterLimit = 5 * time.Second
 
-// Claim is what a stream counts against.
-type Claim struct {
+// Candidate is what a stream counts against.
+type Candidate struct {
 	Address netip.Addr
 	// Credential is a digest of what the client presents, never the secret
 	// itself. It counts from Grant on: until then anybody may present it.
@@ -57,8 +57,8 @@ type Claim struct {
 // with it releases it at its end. A nil Ticket counts nothing. All methods are
 // safe for concurrent use.
 type Ticket struct {
-	hub   *Hub
-	claim Claim
+	hub *Hub
+	of  Candidate
 	// Guarded by admissions.mu.
 	counted  bool // for its credential
 	placed   bool // among all streams
@@ -97,7 +97,7 @@ func network(a netip.Addr) netip.Prefix {
 // Admit takes a place for a stream, or says with a *LimitError what is full.
 // Call it before anything is promised to the client, and before the backend is
 // asked. The channels are counted by Grant.
-func (h *Hub) Admit(c Claim) (*Ticket, error) {
+func (h *Hub) Admit(c Candidate) (*Ticket, error) {
 	l := h.config().Limits
 	a := h.admissions
 	a.mu.Lock()
@@ -117,7 +117,7 @@ func (h *Hub) Admit(c Claim) (*Ticket, error) {
 		a.streams++
 	}
 	add(a.address, n, 1)
-	return &Ticket{hub: h, claim: c, placed: !c.Asking}, nil
+	return &Ticket{hub: h, of: c, placed: !c.Asking}, nil
 }
 
 // tooManyOf tells whether a client has all that one client may have. Called with
@@ -139,7 +139,7 @@ func (t *Ticket) Identify(user string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !t.counted {
-		t.claim.Credential = user
+		t.of.Credential = user
 	}
 }
 
@@ -166,7 +166,7 @@ func (t *Ticket) Grant(channels ...string) error {
 	switch {
 	case !t.placed && l.Streams > 0 && a.streams >= l.Streams:
 		return t.hub.full("streams", false)
-	case !t.counted && t.hub.tooManyOf(t.claim.Credential):
+	case !t.counted && t.hub.tooManyOf(t.of.Credential):
 		return t.hub.full("credential", true)
 	}
 	granted := t.granted[:len(t.granted):len(t.granted)]
@@ -192,7 +192,7 @@ func (t *Ticket) Grant(channels ...string) error {
 	}
 	if !t.counted {
 		t.counted = true
-		add(a.credential, t.claim.Credential, 1)
+		add(a.credential, t.of.Credential, 1)
 	}
 	return nil
 }
@@ -233,9 +233,9 @@ func (t *Ticket) Release() {
 	if t.placed {
 		a.streams--
 	}
-	add(a.address, network(t.claim.Address), -1)
+	add(a.address, network(t.of.Address), -1)
 	if t.counted {
-		add(a.credential, t.claim.Credential, -1)
+		add(a.credential, t.of.Credential, -1)
 	}
 	for _, name := range t.granted {
 		add(a.channel, name, -1)

@@ -41,7 +41,7 @@ func take(t *testing.T, r *Reader, limit int, want ...string) Taken {
 
 func TestReader(t *testing.T) {
 	h := newHub(t, Config{}, log.Retention{})
-	ticket, err := h.Admit(Claim{})
+	ticket, err := h.Admit(Candidate{})
 	if err != nil {
 		t.Fatal(err)
 	}

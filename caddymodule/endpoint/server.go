@@ -49,7 +49,7 @@ type Server struct {
 
 // Hub is what a Server needs of a stream.Hub.
 type Hub interface {
-	Admit(stream.Claim) (*stream.Ticket, error)
+	Admit(stream.Candidate) (*stream.Ticket, error)
 	Resolve(channels []string, from stream.From) (stream.Start, error)
 	Preview(channels []string, from stream.From) (stream.Start, error)
 	ShowSince(ctx context.Context, user string, channels []string) (*stream.Shown, error)
@@ -183,8 +183,8 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, to *mounted, a *As
 	}
 	client := s.Auth.Client(r, credential)
 	client.Address, client.Foreign = s.Address(r), to.origins.otherSite(r)
-	claim := stream.Claim{Address: client.Address, Channels: len(a.Channels), Credential: credential.Who(), Asking: true}
-	ticket, err := s.Hub.Admit(claim)
+	candidate := stream.Candidate{Address: client.Address, Channels: len(a.Channels), Credential: credential.Who(), Asking: true}
+	ticket, err := s.Hub.Admit(candidate)
 	if err != nil {
 		return nil, refusalOfLimit(err)
 	}

@@ -281,14 +281,16 @@ func (v *Value) contains(wanted string) bool {
 	return found
 }
 
-// anyHolds tells whether one of the conditions holds.
-func anyHolds(conditions []*Condition, src Source) (bool, error) {
+// firstThatHolds is the first of the conditions that holds; nil if none does.
+func firstThatHolds(conditions []*Condition, src Source) (*Condition, error) {
 	for _, c := range conditions {
-		if ok, err := c.Holds(src); ok || err != nil {
-			return ok, err
+		if ok, err := c.Holds(src); err != nil {
+			return nil, err
+		} else if ok {
+			return c, nil
 		}
 	}
-	return false, nil
+	return nil, nil
 }
 
 // word is a word of a condition. In quotes it may have spaces in it, and is

@@ -35,64 +35,91 @@ type Field struct {
 	Value string
 }
 
-// Explain maps a payload whose body was read, as Map does, and tells how. The
-// messages are in order; what is wrong with the payload as a whole is an *Error.
-func (d *Decoder) Explain(s *Payload) ([]Message, error) {
-	var messages []Message
-	if err := d.split(s); err != nil {
-		return nil, err
-	}
-	var whole Decoded // what is wrong with the delivery as a whole
-	count := 0
-	err := d.eachItem(s, &whole, func(index int) error {
-		m, events, err := d.explainItem(s, index)
-		messages = append(messages, m)
-		if count += events; count > d.maxBatch && err == nil {
-			err = errBatchTooLarge
-		}
-		return err
-	})
-	if whole.Unmapped > 0 {
-		messages = append(messages, Message{Unmapped: whole.Reason})
-	}
-	return messages, err
+// trace is what the deciding code leaves of one message, for Explain.
+type trace struct {
+	dropped *Condition
+	asked   [fieldCount]bool
+	rules   [fieldCount]*rule // whose value was used
+	values  [fieldCount]string
 }
 
-// explainItem maps the item of the payload, and tells how.
-func (d *Decoder) explainItem(s *Payload, index int) (Message, int, error) {
-	var out Decoded
-	if err := d.mapItem(s, &out, index); err != nil {
-		return Message{}, 0, err
+// found notes what decided about a field. The first time counts: later ones ask for
+// the same again.
+func (t *trace) found(f field, r *rule, v Value) {
+	if t.asked[f] {
+		return
 	}
-	m := Message{Events: out.Events, Unmapped: out.Reason, Untimed: out.Untimed > 0, Revoke: out.Revoke}
-	if out.Dropped > 0 {
-		for _, c := range d.drop {
-			if holds, err := c.Holds(s); holds && err == nil {
-				m.Dropped = c.text
-				break
-			}
-		}
-		return m, 0, nil
+	t.asked[f] = true
+	if r != nil && v.kind != missing {
+		t.rules[f], t.values[f] = r, v.Show()
 	}
-	for f := range fieldCount {
-		if len(d.rules[f]) == 0 {
-			continue
-		}
-		field := Field{Name: fieldNames[f]}
-		r, v, err := d.find(s, f)
-		switch {
-		case err != nil:
-			return m, 0, err
-		case r != nil && v.kind != missing:
-			field.Rule, field.Value = r.text, v.Show()
+}
+
+// fields are those that the message was asked for and that have rules.
+func (t *trace) fields(d *Decoder) (fields []Field) {
+	for f, name := range fieldNames {
+		switch r := t.rules[f]; {
+		case !t.asked[f] || len(d.rules[f]) == 0:
+		case r != nil:
+			fields = append(fields, Field{Name: name, Rule: r.text, Value: t.values[f]})
 		default:
 			texts := make([]string, len(d.rules[f]))
 			for i := range d.rules[f] {
 				texts[i] = d.rules[f][i].text
 			}
-			field.Rule = strings.Join(texts, ", ")
+			fields = append(fields, Field{Name: name, Rule: strings.Join(texts, ", ")})
 		}
-		m.Fields = append(m.Fields, field)
 	}
-	return m, len(out.Events), nil
+	return fields
+}
+
+// askRest asks a message for the fields that it was not asked for, since it was known
+// before that it cannot be mapped.
+func (d *Decoder) askRest(s *Payload) error {
+	for f := range fieldCount {
+		if !s.trace.asked[f] {
+			if _, err := d.get(s, f); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Explain maps a payload whose body was read, as Map does, and tells how: from a
+// trace that the same code leaves. Of a message that cannot be mapped, it shows the
+// fields that were not decided on any more, too. The messages are in order; what is
+// wrong with the payload as a whole is an *Error.
+func (d *Decoder) Explain(s *Payload) ([]Message, error) {
+	var messages []Message
+	if err := d.split(s); err != nil {
+		return nil, err
+	}
+	defer func() { s.trace = nil }()
+	var all Decoded
+	err := d.eachItem(s, &all, func(index int) error {
+		before := all
+		all.Unmapped, all.Reason, all.UnmappedFor = 0, "", nil
+		s.trace = new(trace)
+		err := d.mapItem(s, &all, index)
+		m := Message{
+			Events: all.Events[len(before.Events):], Revoke: all.Revoke[len(before.Revoke):],
+			Unmapped: all.Reason, Untimed: all.Untimed > before.Untimed,
+		}
+		if c := s.trace.dropped; c != nil {
+			m.Dropped = c.text
+		} else {
+			if m.Unmapped != "" && err == nil {
+				err = d.askRest(s)
+			}
+			m.Fields = s.trace.fields(d)
+		}
+		messages = append(messages, m)
+		all.Unmapped, all.Reason = 0, ""
+		return err
+	})
+	if all.Unmapped > 0 { // the payload as a whole
+		messages = append(messages, Message{Unmapped: all.Reason})
+	}
+	return messages, err
 }

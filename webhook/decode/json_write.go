@@ -20,7 +20,9 @@ func appendCompact(dst, b []byte) []byte {
 	return append(dst, b[start:]...)
 }
 
-// AppendJSONString appends s, which is valid UTF-8, as a JSON string.
+// AppendJSONString appends s, which is valid UTF-8, as a JSON string. Letters beyond
+// ASCII stay as they are: what is written is read here again, and stored. For clients,
+// stream/format escapes them.
 func AppendJSONString(dst []byte, s string) []byte {
 	const digits = "0123456789abcdef"
 	dst = append(dst, '"')

@@ -125,9 +125,10 @@ func (d *Decoder) mapItem(s *Payload, out *Decoded, index int) error {
 	if err := d.revocations(s, out); err != nil {
 		return err
 	}
-	if dropped, err := anyHolds(d.drop, s); dropped || err != nil {
-		if dropped {
+	if c, err := firstThatHolds(d.drop, s); c != nil || err != nil {
+		if c != nil {
 			out.Dropped++
+			s.noteDropped(c)
 		}
 		return err
 	}
@@ -190,11 +191,14 @@ func (d *Decoder) revocations(s *Payload, out *Decoded) error {
 
 // get is the value of a field: of its first rule that counts and has one.
 func (d *Decoder) get(s *Payload, f field) (Value, error) {
-	_, v, err := d.find(s, f)
+	r, v, err := d.find(s, f)
+	if s.trace != nil && err == nil {
+		s.trace.found(f, r, v)
+	}
 	return v, err
 }
 
-// find is what decides about a field, and what explains it.
+// find is what decides about a field.
 func (d *Decoder) find(s *Payload, f field) (*rule, Value, error) {
 	for i := range d.rules[f] {
 		r := &d.rules[f][i]

@@ -65,6 +65,7 @@ type Payload struct {
 	event   event.Event // the message that is being mapped
 	gaps    []gap       // of what is cut out
 	without []byte      // the document without them
+	trace   *trace      // of the message, for whoever wants to know how it is mapped; usually nil
 }
 
 var payloads = sync.Pool{New: func() any { return new(Payload) }}
@@ -88,6 +89,13 @@ func NewPayload(in Input) *Payload {
 	s.input = in
 	s.In = &s.input
 	return s
+}
+
+// noteDropped leaves in the trace which condition took the message.
+func (s *Payload) noteDropped(c *Condition) {
+	if s.trace != nil {
+		s.trace.dropped = c
+	}
 }
 
 // Release gives the payload back for reuse. No Value that was read from it may be

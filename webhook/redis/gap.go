@@ -7,9 +7,9 @@ import (
 )
 
 const (
-	// maxPlaces bounds the channels that a source remembers having heard of:
+	// maxKnown bounds the channels that a source remembers having heard of:
 	// up to so many stay, and never more than twice as many.
-	maxPlaces = 1 << 16
+	maxKnown = 1 << 16
 	// gapMemory is how long another node is told of a loss. It must be well
 	// below the time for which logs remember keys, or it would be stored again.
 	gapMemory = 12 * time.Hour
@@ -28,19 +28,19 @@ type gaps struct {
 	id     string // of the last loss
 	at     time.Time
 
-	recent, older map[string]place
+	recent, older map[string]knownChannel
 	pending       []event.Scalar // still to be told
 	stale         bool           // pending is of an earlier loss
 }
 
-// place is what is known of a channel.
-type place struct {
+// knownChannel is what is known of a channel.
+type knownChannel struct {
 	channel event.Scalar // as its events write it
 	told    uint64       // the number of the last loss that it was told of
 }
 
 func newGaps() *gaps {
-	return &gaps{recent: map[string]place{}, older: map[string]place{}}
+	return &gaps{recent: map[string]knownChannel{}, older: map[string]knownChannel{}}
 }
 
 // lost records that messages may be missing from here on. The id names the loss
@@ -66,7 +66,7 @@ func (g *gaps) before(channel event.Scalar) (event.Event, bool) {
 	}
 	due := p.told < g.losses
 	if due || !fresh || p.channel != channel {
-		g.put(place{channel, g.losses})
+		g.put(knownChannel{channel, g.losses})
 	}
 	if !due {
 		return event.Event{}, false
@@ -80,7 +80,7 @@ func (g *gaps) before(channel event.Scalar) (event.Event, bool) {
 func (g *gaps) followed(name string, anew bool, now time.Time) (event.Event, bool) {
 	channel := g.scalar(name)
 	if anew {
-		g.put(place{channel, g.losses})
+		g.put(knownChannel{channel, g.losses})
 		return gapEvent(channel, newToken()), true
 	}
 	if g.current(now) == "" {
@@ -100,9 +100,9 @@ func (g *gaps) scalar(name string) event.Scalar {
 	return event.String(name)
 }
 
-func (g *gaps) put(p place) {
-	if len(g.recent) >= maxPlaces {
-		g.older, g.recent = g.recent, make(map[string]place)
+func (g *gaps) put(p knownChannel) {
+	if len(g.recent) >= maxKnown {
+		g.older, g.recent = g.recent, make(map[string]knownChannel)
 	}
 	g.recent[p.channel.Text] = p
 }
@@ -131,7 +131,7 @@ func (g *gaps) next(max int) []event.Event {
 // streams listen to among them.
 func (g *gaps) list(listening []string) {
 	g.stale, g.pending = false, g.pending[:0]
-	for _, known := range []map[string]place{g.recent, g.older} {
+	for _, known := range []map[string]knownChannel{g.recent, g.older} {
 		for _, p := range known {
 			if p.told < g.losses {
 				g.pending = append(g.pending, p.channel)

@@ -100,7 +100,7 @@ func (n *session) onSignal(text string) {
 		}
 		return
 	}
-	if n.s.options.SharedLog != "" && (n.window != "" || g.token == n.ask) {
+	if n.s.options.SharedLog != "" && (n.window != "" || g.token == n.question) {
 		n.window = g.token
 		clear(n.ordinals)
 		for _, d := range n.fresh {
@@ -111,13 +111,13 @@ func (n *session) onSignal(text string) {
 	switch {
 	case g.session == n.token:
 		n.heard()
-		if g.token == n.ask && !n.isOpen {
+		if g.token == n.question && !n.isOpen {
 			n.isOpen = true
 			close(n.opened)
 		}
 	case g.kind == askSignal:
 		n.s.queue.note(item{kind: asked, token: g.token, session: n})
-	case g.kind == answerSignal && g.answers == n.ask:
+	case g.kind == answerSignal && g.answers == n.question:
 		n.settleAs(true, g.gap)
 	}
 }

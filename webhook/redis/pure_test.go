@@ -264,10 +264,10 @@ func TestGapsModel(t *testing.T) {
 
 func TestGapsAreBounded(t *testing.T) {
 	g := newGaps()
-	for i := range 5 * maxPlaces {
+	for i := range 5 * maxKnown {
 		g.before(event.String(fmt.Sprint(i)))
 	}
-	if n := len(g.recent) + len(g.older); n > 2*maxPlaces {
+	if n := len(g.recent) + len(g.older); n > 2*maxKnown {
 		t.Errorf("%d channels are remembered", n)
 	}
 	g.lost("x", time.Now().Add(-2*gapMemory))

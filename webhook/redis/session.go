@@ -39,12 +39,12 @@ var (
 
 // session is one subscription, from connecting to whatever ends it.
 type session struct {
-	s     *Source
-	link  *link
-	ears  rueidis.DedicatedClient
-	token string // its name for other nodes
-	ask   string // the token of its question to them
-	say   chan signal
+	s        *Source
+	link     *link
+	ears     rueidis.DedicatedClient
+	token    string // its name for other nodes
+	question string // the token of its question to them
+	say      chan signal
 
 	opened  chan struct{} // closed when its question came back
 	settled chan struct{} // closed when it is known whether others covered the time before
@@ -118,7 +118,7 @@ func (s *Source) session(ctx context.Context, b *redisconn.Backoff) error {
 		return err
 	}
 	n := &session{
-		s: s, link: link, cancel: cancel, ears: ears, token: newToken(), ask: newToken(), say: make(chan signal, 64),
+		s: s, link: link, cancel: cancel, ears: ears, token: newToken(), question: newToken(), say: make(chan signal, 64),
 		opened: make(chan struct{}), settled: make(chan struct{}), told: make(chan struct{}), done: make(chan struct{}), confirmed: make(chan struct{}),
 		ordinals: map[string]uint64{}, unconfirmed: map[string]struct{}{}, fresh: map[string]demanded{},
 		names: map[string]demanded{}, channels: map[string]struct{}{},
@@ -131,14 +131,14 @@ func (s *Source) session(ctx context.Context, b *redisconn.Backoff) error {
 	speaking.Go(func() { n.speak(ctx, cancel) })
 	defer speaking.Wait()
 	defer cancel(nil)
-	err = n.run(ctx, b)
+	err = n.subscribeAndWatch(ctx, b)
 	if cause := context.Cause(ctx); cause != nil && err != nil {
 		err = cause
 	}
 	return link.Explain(err)
 }
 
-func (n *session) run(ctx context.Context, b *redisconn.Backoff) error {
+func (n *session) subscribeAndWatch(ctx context.Context, b *redisconn.Backoff) error {
 	first := [][]string{{n.s.plan.ProbeChannel}}
 	if n.s.plan.OnDemand {
 		wanted := n.s.wanted(time.Now())
@@ -172,7 +172,7 @@ func (n *session) run(ctx context.Context, b *redisconn.Backoff) error {
 		return errUnsubscribed
 	}
 	n.heard()
-	n.speakUp(signal{kind: askSignal, token: n.ask})
+	n.speakUp(signal{kind: askSignal, token: n.question})
 	return n.watch(ctx, b, ended)
 }
 

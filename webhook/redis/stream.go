@@ -26,12 +26,12 @@ const (
 // reader reads a stream from a place that is stored with the events. It is one
 // goroutine, and publishes itself: what it has not read stays in Redis.
 type reader struct {
-	s     *Source
-	w     *worker
-	link  *link
-	place streamPlace // everything up to here is stored
-	ready bool        // place is known
-	told  told        // the last loss that was found while there was nothing to read
+	s        *Source
+	w        *worker
+	link     *link
+	progress progress // everything up to here is stored
+	ready    bool     // progress is known
+	told     told     // the last loss that was found while there was nothing to read
 }
 
 // told is what was known when a loss was told: nothing new, no new loss.
@@ -76,7 +76,7 @@ func (r *reader) session(ctx context.Context, b *redisconn.Backoff) error {
 	defer stop()
 	r.link = link
 	if r.s.plan.Group != "" {
-		return r.runGroup(ctx, b)
+		return r.followGroup(ctx, b)
 	}
 	if !r.ready {
 		if err := r.begin(ctx); err != nil {
@@ -134,24 +134,24 @@ func (r *reader) begin(ctx context.Context) error {
 			return fmt.Errorf("reading how far the stream was read: %w", err)
 		}
 	}
-	stored, known := parsePlace(mark)
+	stored, known := parseProgress(mark)
 	if mark != "" && !known {
 		r.w.lost() // it was read as a group: how far is not known
 	}
 	switch {
 	case known && r.s.plan.Start != startEnd:
-		r.place = stored
+		r.progress = stored
 		return nil
 	case r.s.plan.Start == startZero:
-		r.place = streamPlace{ordinal: unknown}
+		r.progress = progress{ordinal: unknown}
 		return nil
 	}
 	info, err := r.info(ctx)
 	if err != nil {
 		return err
 	}
-	r.place = streamPlace{info.last, info.added}
-	if known && stored.id != r.place.id {
+	r.progress = progress{info.last, info.added}
+	if known && stored.id != r.progress.id {
 		r.w.lost() // what was added in between is passed over
 	}
 	return r.store()
@@ -161,7 +161,7 @@ func (r *reader) begin(ctx context.Context) error {
 func (r *reader) read(ctx context.Context) error {
 	call, cancel := r.timeout(ctx)
 	defer cancel()
-	plan, before := r.s.plan, r.place
+	plan, before := r.s.plan, r.progress
 	c := r.link.Client
 	res, err := c.Do(call, c.B().Xread().Count(entriesAtOnce).Block(r.patience().Milliseconds()).
 		Streams().Key(plan.Stream).Id(before.id.String()).Build()).AsXRead()
@@ -174,10 +174,10 @@ func (r *reader) read(ctx context.Context) error {
 		if !ok {
 			return fmt.Errorf("stream %q: Redis sent an entry without an id", plan.Stream)
 		}
-		r.place.id = last
+		r.progress.id = last
 	}
 	if err := r.check(ctx, before, len(entries)); err != nil {
-		r.place = before
+		r.progress = before
 		return err
 	}
 	if len(entries) == 0 {
@@ -187,7 +187,7 @@ func (r *reader) read(ctx context.Context) error {
 		r.decode(&entries[i])
 	}
 	if err := r.store(); err != nil {
-		r.place = before
+		r.progress = before
 		return err
 	}
 	return nil
@@ -195,14 +195,14 @@ func (r *reader) read(ctx context.Context) error {
 
 // check tells a gap if entries behind before were gone when the ones up to the
 // place were read.
-func (r *reader) check(ctx context.Context, before streamPlace, read int) error {
+func (r *reader) check(ctx context.Context, before progress, read int) error {
 	info, present, err := r.look(ctx, before.id)
 	if err != nil {
 		return err
 	}
-	v := judge(before, r.place.id, read, info, present)
+	v := judge(before, r.progress.id, read, info, present)
 	again := read == 0 && r.told == (told{before.id, info})
-	r.place = v.place
+	r.progress = v.progress
 	if !v.lost || again {
 		return nil
 	}
@@ -277,7 +277,7 @@ var errNotStored = errors.New("the log did not take the entries")
 // store publishes the batch with the place up to which everything is then
 // stored.
 func (r *reader) store() error {
-	if !r.w.flushStream(&event.Mark{Source: r.s.source, Value: r.place.String()}) {
+	if !r.w.flushStream(&event.Mark{Source: r.s.source, Value: r.progress.String()}) {
 		return errNotStored
 	}
 	return nil
@@ -302,22 +302,22 @@ func (w *worker) flushStream(mark *event.Mark) bool {
 
 // String is the place as the log remembers it: the id, and how many entries
 // the stream has had up to there, if that is known.
-func (p streamPlace) String() string {
+func (p progress) String() string {
 	if p.ordinal == unknown {
 		return p.id.String()
 	}
 	return p.id.String() + " " + strconv.FormatInt(p.ordinal, 10)
 }
 
-// parsePlace reads what String wrote.
-func parsePlace(s string) (streamPlace, bool) {
+// parseProgress reads what String wrote.
+func parseProgress(s string) (progress, bool) {
 	text, count, counted := strings.Cut(s, " ")
 	id, ok := parseStreamID(text)
-	p := streamPlace{id, unknown}
+	p := progress{id, unknown}
 	if counted {
 		n, err := strconv.ParseInt(count, 10, 64)
 		if err != nil || n < 0 {
-			return streamPlace{}, false
+			return progress{}, false
 		}
 		p.ordinal = n
 	}

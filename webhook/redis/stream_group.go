@@ -28,9 +28,9 @@ const (
 	groupMark = "group"
 )
 
-// runGroup reads as a member of a consumer group. The entries of members that
+// followGroup reads as a member of a consumer group. The entries of members that
 // have died come to the others; the log knows which of them it has already.
-func (r *reader) runGroup(ctx context.Context, b *redisconn.Backoff) error {
+func (r *reader) followGroup(ctx context.Context, b *redisconn.Backoff) error {
 	if err := r.joinGroup(ctx); err != nil {
 		return err
 	}

@@ -293,11 +293,11 @@ func TestStreamGroupTrimmed(t *testing.T) {
 }
 
 func TestJudge(t *testing.T) {
-	at := func(ms uint64, ordinal int64) streamPlace { return streamPlace{streamID{ms, 0}, ordinal} }
+	at := func(ms uint64, ordinal int64) progress { return progress{streamID{ms, 0}, ordinal} }
 	id := func(ms uint64) streamID { return streamID{ms, 0} }
 	for _, c := range []struct {
 		name    string
-		before  streamPlace
+		before  progress
 		last    uint64
 		read    int
 		info    streamInfo
@@ -324,13 +324,13 @@ func TestJudge(t *testing.T) {
 }
 
 func TestPlaces(t *testing.T) {
-	for _, p := range []streamPlace{{streamID{1, 2}, unknown}, {streamID{1 << 63, 1 << 63}, 7}, {streamID{}, 0}} {
-		if got, ok := parsePlace(p.String()); !ok || got != p {
+	for _, p := range []progress{{streamID{1, 2}, unknown}, {streamID{1 << 63, 1 << 63}, 7}, {streamID{}, 0}} {
+		if got, ok := parseProgress(p.String()); !ok || got != p {
 			t.Errorf("%v came back as %v", p, got)
 		}
 	}
 	for _, s := range []string{"", "1", "1-", "-1", "1-1 ", "1-1 x", "1-1 -1", "begun"} {
-		if p, ok := parsePlace(s); ok {
+		if p, ok := parseProgress(s); ok {
 			t.Errorf("%q was read as %v", s, p)
 		}
 	}

@@ -31,8 +31,8 @@ func parseStreamID(s string) (streamID, bool) {
 // unknown is a count that Redis did not say; it counts from version 7 on.
 const unknown = -1
 
-// streamPlace is how far a stream was read.
-type streamPlace struct {
+// progress is how far a stream was read.
+type progress struct {
 	id      streamID
 	ordinal int64 // how many entries the stream has had up to this one, or unknown
 }
@@ -84,8 +84,8 @@ func readStreamID(v rueidis.RedisMessage, to *streamID) error {
 
 // verdict is what became of a read.
 type verdict struct {
-	lost  bool        // entries behind the place before are gone
-	place streamPlace // from where to go on
+	lost     bool     // entries behind the place before are gone
+	progress progress // from where to go on
 }
 
 // judge finds out whether entries behind a place were trimmed, deleted, or gone
@@ -93,15 +93,15 @@ type verdict struct {
 // read behind it; info and present (whether the entry at the place is still in
 // the stream) were found out after that. Where it cannot tell, entries are
 // lost.
-func judge(before streamPlace, last streamID, read int, info streamInfo, present bool) verdict {
+func judge(before progress, last streamID, read int, info streamInfo, present bool) verdict {
 	switch {
 	case before.id == streamID{} && read == 0 && !info.exists:
-		return verdict{place: before}
+		return verdict{progress: before}
 	case !info.exists, info.last.before(last):
 		// Deleted or another one: begin at its beginning.
-		return verdict{lost: true, place: streamPlace{ordinal: unknown}}
+		return verdict{lost: true, progress: progress{ordinal: unknown}}
 	}
-	next := streamPlace{last, unknown}
+	next := progress{last, unknown}
 	counted := before.ordinal != unknown && info.added != unknown
 	if counted {
 		next.ordinal = before.ordinal + int64(read)
@@ -113,7 +113,7 @@ func judge(before streamPlace, last streamID, read int, info streamInfo, present
 	removed := info.added - info.length // the oldest ones, if none was deleted
 	switch {
 	case before.id == streamID{}:
-		return verdict{place: next} // whatever was there at first
+		return verdict{progress: next} // whatever was there at first
 	case counted && caughtUp:
 		return verdict{info.added != before.ordinal+int64(read), next}
 	case counted && info.maxDeleted == streamID{}:
@@ -126,7 +126,7 @@ func judge(before streamPlace, last streamID, read int, info streamInfo, present
 		}
 		return verdict{lost, next}
 	case present && !before.id.before(info.maxDeleted):
-		return verdict{place: next}
+		return verdict{progress: next}
 	}
 	if !caughtUp {
 		next.ordinal = unknown

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	bolt "go.etcd.io/bbolt"
+
 	"github.com/seed-078801ba/sidestream/stream/event"
 	"github.com/seed-078801ba/sidestream/stream/log"
 )
@@ -158,27 +160,38 @@ func (f *Log) Sweep(now time.Time) (more bool, err error) {
 	return more, f.checkRoom()
 }
 
+// numbered is a row of a bucket that is ordered by the numbers of entries.
+type numbered[R any] struct {
+	seq uint64
+	row R
+}
+
+// rowsBefore are the first rows of a bucket from before the cutoff, as many as one step
+// takes. They stand in the database's memory: they are valid until something is
+// written.
+func rowsBefore[R any](b *bolt.Bucket, cutoff int64, parse func(k, v []byte) (uint64, R, error), at func(R) int64) (rows []numbered[R], more bool, err error) {
+	cursor := b.Cursor()
+	for k, v := cursor.First(); k != nil; k, v = cursor.Next() {
+		seq, row, err := parse(k, v)
+		if err != nil {
+			return nil, false, err
+		}
+		if at(row) >= cutoff {
+			break
+		}
+		if len(rows) == log.StepEvents {
+			return rows, true, nil
+		}
+		rows = append(rows, numbered[R]{seq, row})
+	}
+	return rows, false, nil
+}
+
 // trimOld removes entries from before the cutoff.
 func (w *commit) trimOld(cutoff int64) (more bool, err error) {
-	type old struct {
-		seq uint64
-		row orderRow
-	}
-	var olds []old
-	cursor := w.bucket(bucketOrder).Cursor()
-	for k, v := cursor.First(); k != nil; k, v = cursor.Next() {
-		seq, row, err := parseOrder(k, v)
-		if err != nil {
-			return false, err
-		}
-		if row.at >= cutoff {
-			break
-		}
-		if len(olds) == log.StepEvents {
-			more = true
-			break
-		}
-		olds = append(olds, old{seq, row})
+	olds, more, err := rowsBefore(w.bucket(bucketOrder), cutoff, parseOrder, func(row orderRow) int64 { return row.at })
+	if err != nil {
+		return false, err
 	}
 	for _, o := range olds {
 		r, err := w.row(o.row.channel)
@@ -231,26 +244,13 @@ func (w *commit) trimScan(from uint64) (upto uint64, more bool, err error) {
 // expireKeys forgets the keys of entries from before the cutoff; those of
 // retained entries stay until the entries go.
 func (w *commit) expireKeys(cutoff int64) (more bool, err error) {
-	type old struct {
-		seq          uint64
-		key, message []byte
+	olds, more, err := rowsBefore(w.bucket(bucketTaken), cutoff, parseTaken, func(row takenRow) int64 { return row.at })
+	if err != nil {
+		return false, err
 	}
-	var olds []old
-	cursor := w.bucket(bucketTaken).Cursor()
-	for k, v := cursor.First(); k != nil; k, v = cursor.Next() {
-		seq, row, err := parseTaken(k, v)
-		if err != nil {
-			return false, err
-		}
-		if row.at >= cutoff {
-			break
-		}
-		if len(olds) == log.StepEvents {
-			more = true
-			break
-		}
-		olds = append(olds, old{seq, bytes.Clone(row.key), bytes.Clone(row.message)})
-		w.state.expired, w.state.expiredAt = seq, row.at
+	for i := range olds { // the deletions below move what the rows stand in
+		olds[i].row.key, olds[i].row.message = bytes.Clone(olds[i].row.key), bytes.Clone(olds[i].row.message)
+		w.state.expired, w.state.expiredAt = olds[i].seq, olds[i].row.at
 	}
 	for _, o := range olds {
 		key := w.number1(o.seq)
@@ -261,13 +261,13 @@ func (w *commit) expireKeys(cutoff int64) (more bool, err error) {
 		if retained {
 			continue
 		}
-		if len(o.key) > 0 {
-			if err := w.delete(bucketKeys, o.key); err != nil {
+		if len(o.row.key) > 0 {
+			if err := w.delete(bucketKeys, o.row.key); err != nil {
 				return false, err
 			}
 		}
-		if len(o.message) > 0 {
-			if err := w.forgetChange(o.message, o.seq); err != nil {
+		if len(o.row.message) > 0 {
+			if err := w.forgetChange(o.row.message, o.seq); err != nil {
 				return false, err
 			}
 		}

@@ -123,6 +123,11 @@ func testChangesFirst(t *testing.T, s Store) {
 	if got := says(Read(t, l, 0, "b")); got != "6=create:X 7=edit:X 8=delete: 9=create:x" {
 		t.Errorf("one batch says %s", got)
 	}
+	// What was taken back is not compared with what comes again, in the same batch either.
+	again := Put(t, l, Message("c", "1", "old"), change(event.Delete, "c", "1", "", ""), Message("c", "1", "another"))[2]
+	if !again.Duplicate || again.Conflict {
+		t.Errorf("a deleted message again, in one batch: %+v", again)
+	}
 }
 
 // testChangesLater changes what retention has taken, or is about to.

@@ -32,7 +32,6 @@ end
 local event, flushEvents = bulk('HSET', EVENTS)
 local place, flushPlaces = bulk('ZADD', PLACES)
 local remember, flushIDs = bulk('HSET', IDS)
-local fresh = {} -- keys of this batch
 settled = function()
 	flushEvents()
 	flushPlaces()

@@ -9,6 +9,7 @@ local CREATE, EDIT, DELETE = 0, 1, 2
 -- settled brings what was gathered to Redis: set by the script that gathers.
 local settled = function() end
 local latest = {} -- of this batch
+local fresh = {} -- by their keys, what IDS is told of the events of this batch
 
 local function change_of(message)
 	local last = message ~= '' and (latest[message] or call('HGET', IDS, message))
@@ -47,8 +48,11 @@ end
 local function unfeed(seq)
 	head.feed = head.feed - call('XDEL', FEED, id(seq))
 	local entry = call('XRANGE', INDEX, id(seq), id(seq))[1]
-	if entry and entry[2][8] ~= '' then
-		call('HSET', IDS, entry[2][8], int(seq) .. ' ' .. entry[2][2] .. ' ')
+	local key = entry and entry[2][8] or ''
+	if key ~= '' then
+		local undigested = int(seq) .. ' ' .. entry[2][2] .. ' '
+		call('HSET', IDS, key, undigested)
+		if fresh[key] then fresh[key] = undigested end
 	end
 end
 
