@@ -170,22 +170,9 @@ const upgraded = "the history was written by an older version and is now in the 
 	"nothing is lost, but clients that come back with a cursor are told of a gap"
 
 func (h *History) openRedis(hub string) (log.Log, error) {
-	repl := caddy.NewReplacer()
-	address, err := repl.ReplaceOrErr(h.URL, true, true)
+	at, err := h.address()
 	if err != nil {
 		return nil, err
-	}
-	at, err := redisconn.Parse(address)
-	if err != nil {
-		return nil, err
-	}
-	for to, text := range map[*string]string{&at.SentinelUsername: h.SentinelUsername, &at.SentinelPassword: h.SentinelPassword} {
-		if text == "" {
-			continue // it may stand in the address
-		}
-		if *to, err = repl.ReplaceOrErr(text, true, true); err != nil {
-			return nil, err
-		}
 	}
 	r, err := redis.Open(redis.Options{
 		Address: at, Hub: hub, Prefix: h.Prefix, Retention: h.retention(), Replicas: h.Replicas, Durable: h.Durable,
@@ -197,4 +184,26 @@ func (h *History) openRedis(hub string) (log.Log, error) {
 		hubLogger().Warn(upgraded, "hub", hub, "redis", at.String())
 	}
 	return r, nil
+}
+
+// address is where the Redis of store redis is.
+func (h *History) address() (redisconn.Address, error) {
+	repl := caddy.NewReplacer()
+	address, err := repl.ReplaceOrErr(h.URL, true, true)
+	if err != nil {
+		return redisconn.Address{}, err
+	}
+	at, err := redisconn.Parse(address)
+	if err != nil {
+		return at, err
+	}
+	for to, text := range map[*string]string{&at.SentinelUsername: h.SentinelUsername, &at.SentinelPassword: h.SentinelPassword} {
+		if text == "" {
+			continue // it may stand in the address
+		}
+		if *to, err = repl.ReplaceOrErr(text, true, true); err != nil {
+			return at, err
+		}
+	}
+	return at, nil
 }

@@ -13,10 +13,12 @@ import (
 	"go.uber.org/zap/exp/zapslog"
 
 	"github.com/seed-078801ba/sidestream/stream"
+	"github.com/seed-078801ba/sidestream/stream/bus"
 	"github.com/seed-078801ba/sidestream/stream/event"
 	"github.com/seed-078801ba/sidestream/stream/log"
 	"github.com/seed-078801ba/sidestream/stream/log/file"
 	"github.com/seed-078801ba/sidestream/stream/log/memory"
+	"github.com/seed-078801ba/sidestream/stream/presence"
 )
 
 func init() { caddy.RegisterModule(new(App)) }
@@ -33,6 +35,10 @@ var openHubs sync.Map
 // pooledHub is a hub, and the configurations that use it.
 type pooledHub struct {
 	*stream.Hub
+	// bus carries what is worth something now or never between the nodes of the
+	// hub, and roster knows who is there. Both do nothing until they are used.
+	bus    bus.Bus
+	roster *presence.Roster
 
 	mu      sync.Mutex
 	live    []*tenancy // newest last; that one's settings count
@@ -74,7 +80,10 @@ func (p *pooledHub) end() error {
 	defer openHubs.Delete(p)
 	ctx, cancel := context.WithTimeout(context.Background(), closeWait)
 	defer cancel()
-	return p.Close(ctx)
+	err := p.Close(ctx)
+	p.roster.Close()
+	p.bus.Close()
+	return err
 }
 
 // OpenStreams is how many streams are open in this process. It may be called at
@@ -167,13 +176,18 @@ func openHub(name string, history History, settings stream.Config) (*pooledHub, 
 		}
 		return nil, err
 	}
+	between, err := history.openBus(name)
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
 	settings.Logger = hubLogger()
 	h, err := stream.Open(name, l, settings)
 	if err != nil {
 		l.Close()
 		return nil, err
 	}
-	p := &pooledHub{Hub: h}
+	p := &pooledHub{Hub: h, bus: between, roster: presence.New(between, presence.Config{})}
 	openHubs.Store(p, nil)
 	return p, nil
 }
@@ -186,7 +200,8 @@ func closedHub(name string, locked error) (*pooledHub, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &pooledHub{Hub: h, locked: locked}, h.Close(context.Background())
+	alone := bus.NewMemory()
+	return &pooledHub{Hub: h, locked: locked, bus: alone, roster: presence.New(alone, presence.Config{})}, h.Close(context.Background())
 }
 
 // runs tells whether some configuration has started with the hub.

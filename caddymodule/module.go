@@ -176,6 +176,7 @@ func (s *Sidestream) joinHub(ctx caddy.Context, repl *caddy.Replacer) error {
 		return err
 	}
 	s.server.Hub, s.server.Gate, s.server.Names, s.server.Attach = roomyHub{s.hub, processDescriptors}, s.gate.Gate, s.names, attachTo(s.hub)
+	s.server.Roster, s.server.Bus = t.hub.roster, t.hub.bus
 	gate := s.gate
 	s.server.Refused = func(re *endpoint.Refusal) { gate.refusals.add(re.Status) }
 	t.gate = s.gate

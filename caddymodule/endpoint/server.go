@@ -12,8 +12,10 @@ import (
 
 	"github.com/seed-078801ba/sidestream/caddymodule/forwardauth"
 	"github.com/seed-078801ba/sidestream/stream"
+	"github.com/seed-078801ba/sidestream/stream/bus"
 	"github.com/seed-078801ba/sidestream/stream/event"
 	"github.com/seed-078801ba/sidestream/stream/format"
+	"github.com/seed-078801ba/sidestream/stream/presence"
 )
 
 // Server serves the endpoints of one site. Fill in everything but the optional,
@@ -34,6 +36,10 @@ type Server struct {
 	Revocable bool
 	// Attach makes a stream of a response.
 	Attach Attach
+	// Roster is who is there, in the whole hub.
+	Roster *presence.Roster
+	// Bus carries what is worth something now or never to the hub's other nodes.
+	Bus bus.Bus
 	// Address is who sends a request, by the rules for trusted proxies; invalid
 	// if it has no address.
 	Address func(*http.Request) netip.Addr

@@ -44,8 +44,10 @@ var layers = []layer{
 	{packages: "stream/log/redis", ours: []string{"stream/event", "stream/log", "stream/redisconn"}, never: []string{caddy, "net/http"}},
 	{packages: "stream/conn", never: []string{caddy, zap, "net/http"}},
 	{packages: "stream/access", ours: []string{"stream/event"}, never: []string{caddy, "net/http"}},
-	{packages: "stream/presence", ours: []string{"stream/event"}, never: []string{caddy, "net/http"}},
-	{packages: "stream", ours: []string{"stream/event", "stream/format", "stream/log", "stream/conn", "stream/access", "stream/presence"},
+	{packages: "stream/bus", never: []string{caddy, "net/..."}},
+	{packages: "stream/bus/redis", ours: []string{"stream/bus", "stream/redisconn"}, never: []string{caddy, zap, "net/http"}},
+	{packages: "stream/presence", ours: []string{"stream/event", "stream/bus"}, never: []string{caddy, "net/..."}},
+	{packages: "stream", ours: []string{"stream/event", "stream/format", "stream/log", "stream/conn", "stream/access"},
 		never: []string{caddy, "net/http"}},
 
 	// The ways in: they see no stream.
@@ -61,7 +63,7 @@ var layers = []layer{
 	{packages: "caddymodule/forwardauth", ours: []string{"stream/event", "stream/access", "webhook/decode", "caddymodule/suggest"},
 		never: []string{caddy}, but: []string{"github.com/caddyserver/caddy/v2", "github.com/caddyserver/caddy/v2/modules/caddyhttp",
 			"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"}},
-	{packages: "caddymodule/endpoint/...", ours: []string{"stream/event", "stream/format", "stream/access", "stream", "caddymodule/forwardauth", "."},
+	{packages: "caddymodule/endpoint/...", ours: []string{"stream/event", "stream/format", "stream/access", "stream/bus", "stream/presence", "stream", "caddymodule/forwardauth", "."},
 		never: []string{caddy}},
 	{packages: "caddymodule", ours: []string{"stream/...", "webhook/...", "caddymodule/..."}},
 
