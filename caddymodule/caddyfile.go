@@ -35,6 +35,7 @@ func init() {
 //
 //	    webhook <path> { ... }          # see (*parser).webhook
 //	    redis   <url>  { ... }          # see (*parser).redis
+//	    position GET <path>             # see (*parser).position
 //
 //	    auth none
 //	    auth preset <name> { ... }
@@ -95,12 +96,12 @@ type parser struct {
 
 // subdirectives lists what may stand in the block.
 var subdirectives = slices.Sorted(slices.Values(append([]string{
-	"auth", "backend", "cors", "drain", "health", "heartbeat", "history", "hub", "lag", "limits", "realm", "redis", "revoke",
+	"auth", "backend", "cors", "drain", "health", "heartbeat", "history", "hub", "lag", "limits", "position", "realm", "redis", "revoke",
 	"webhook",
 }, endpointNames()...)))
 
 // repeatable are the subdirectives that may stand there more than once.
-var repeatable = []string{"heartbeat", "redis", "webhook"}
+var repeatable = []string{"heartbeat", "position", "redis", "webhook"}
 
 // line reads one subdirective.
 func (p *parser) line() error {
@@ -122,6 +123,8 @@ func (p *parser) line() error {
 		return p.webhook()
 	case "redis":
 		return p.redis()
+	case "position":
+		return p.position()
 	case "auth":
 		return p.auth()
 	case "revoke":

@@ -31,7 +31,7 @@ func (p *parser) webhook() error {
 	if !p.AllArgs(&h.Path) {
 		return p.Errf("webhook needs the path of its endpoint, as in: webhook /hooks/chat")
 	}
-	if _, err := parseRoute(h.Path); err != nil {
+	if _, err := parseRoute("webhook", h.Path); err != nil {
 		return p.WrapErr(err)
 	}
 	for _, other := range p.s.Webhooks {

@@ -194,6 +194,7 @@ func (s *Sidestream) provisionForExplaining(ctx caddy.Context, x *Explainer) err
 		func() error { return s.provisionAuth(ctx, repl) },
 		s.provisionEndpoints,
 		func() error { return s.provisionWebhooks(repl) },
+		s.provisionPositions,
 	} {
 		if err := provision(); err != nil {
 			return err

@@ -45,6 +45,7 @@ const (
 	varUnknown  = "sidestream.explain.unknown." // plus the name of a handler that cannot be followed
 	varPassed   = "sidestream.explain.passed."  // plus the name of one that was really asked
 	varWay      = "sidestream.explain.way"      // the request's route
+	varPosition = "sidestream.explain.position" // the answer has a position; the channel that it is for
 )
 
 // provision loads the routes, with something in the place of handlers that had
@@ -236,6 +237,9 @@ func (x *Explainer) reached(s *Sidestream, w http.ResponseWriter, r *http.Reques
 		}
 		return nil
 	}
+	if vars, ok := s.positionOf(r); ok {
+		caddyhttp.SetVar(r.Context(), varPosition, channelOf(vars))
+	}
 	return next.ServeHTTP(w, r)
 }
 
@@ -256,6 +260,9 @@ func (way *route) end(w *writer) string {
 		said = fmt.Sprintf("it is answered with %d", w.status)
 	case answered != "":
 		said = "it goes to " + answered
+		if _, ok := way.vars[varPosition]; ok {
+			said += ", and an answer with something to read says in " + positionHeader + " where a stream goes on"
+		}
 	case w.status != 0:
 		said = fmt.Sprintf("something in front answers it with %d", w.status)
 	default:

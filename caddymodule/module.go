@@ -48,6 +48,9 @@ type Sidestream struct {
 	// stream there.
 	Redis []*RedisSource `json:"redis,omitempty"`
 
+	// Positions name the app's own pages whose answers say where a stream goes on.
+	Positions []*Position `json:"positions,omitempty"`
+
 	// Auth says how the backend is asked. Required.
 	Auth *Auth `json:"auth,omitempty"`
 	// Revoke is where the app can say that somebody's access has changed.
@@ -136,6 +139,7 @@ func (s *Sidestream) Provision(ctx caddy.Context) error {
 		func() error { return s.provisionAuth(ctx, repl) },
 		s.provisionEndpoints,
 		func() error { return s.provisionWebhooks(repl) },
+		s.provisionPositions,
 		func() error { return s.refuseExampleSecret(ctx) },
 		func() error { return s.provisionRevoke(repl) },
 		func() error { return s.joinHub(ctx, repl) },

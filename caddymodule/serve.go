@@ -27,6 +27,7 @@ func (s *Sidestream) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 	if len(r.Header["Upgrade"]) > 0 {
 		s.noteUpgrade(r)
 	}
+	w = s.positioned(w, r)
 	shown, refuse := s.astray(r)
 	if shown == "" {
 		shown = s.log.passing(r)

@@ -28,7 +28,7 @@ type Webhook struct {
 	webhook.Config
 
 	hook   *webhook.Hook
-	route  []routeSegment
+	route  pathRoute
 	secret string // the parameter in which the hook looks for the secret, if it does
 	places webhook.Places
 	counts *webhookCounts
@@ -37,6 +37,9 @@ type Webhook struct {
 	// astray.
 	secrets []string
 }
+
+// pathRoute is a path whose segments may be parameters.
+type pathRoute []routeSegment
 
 // routeSegment is literal text, or a parameter if name is set.
 type routeSegment struct{ literal, name string }
@@ -57,7 +60,7 @@ func (s *Sidestream) provisionWebhooks(repl *caddy.Replacer) error {
 
 func (h *Webhook) provision(repl *caddy.Replacer) error {
 	var err error
-	if h.route, err = parseRoute(h.Path); err != nil {
+	if h.route, err = parseRoute("webhook", h.Path); err != nil {
 		return err
 	}
 	config := h.Config // the secrets stay unresolved in what is stored
@@ -82,43 +85,43 @@ func (h *Webhook) provision(repl *caddy.Replacer) error {
 
 // checkRoute refuses what other programs write for a part of a path that may be
 // anything: it would be taken as it stands, and no request would have it.
-func checkRoute(path string) error {
+func checkRoute(directive, path string) error {
 	switch {
 	case strings.HasSuffix(path, "/*"):
-		return fmt.Errorf("webhook %s: a webhook is one address, and * would be a part of it; write webhook %s, or a parameter, as in webhook %s/{name}", path, strings.TrimSuffix(path, "/*"), strings.TrimSuffix(path, "/*"))
+		return fmt.Errorf("%s %s: it is one address, and * would be a part of it; write %[1]s %[3]s, or a parameter, as in %[1]s %[3]s/{name}", directive, path, strings.TrimSuffix(path, "/*"))
 	case strings.ContainsAny(path, "*^$()[]<>|\\"):
-		return fmt.Errorf("webhook %s: * and the like would be taken as they stand; a segment that may be anything is a parameter, as in /hooks/{name}", path)
+		return fmt.Errorf("%s %s: * and the like would be taken as they stand; a segment that may be anything is a parameter, as in /hooks/{name}", directive, path)
 	case strings.Contains(path, "/:"):
-		return fmt.Errorf("webhook %s: a parameter stands in braces, as in /hooks/{name}", path)
+		return fmt.Errorf("%s %s: a parameter stands in braces, as in /hooks/{name}", directive, path)
 	case strings.Contains(path, "://"):
-		return fmt.Errorf("webhook %s: write the path alone, as in /hooks/chat", path)
+		return fmt.Errorf("%s %s: write the path alone, as in /hooks/chat", directive, path)
 	}
 	return nil
 }
 
-// parseRoute reads a path whose segments may be parameters.
-func parseRoute(path string) ([]routeSegment, error) {
-	if err := checkRoute(path); err != nil {
+// parseRoute reads a path whose segments may be parameters, for a directive.
+func parseRoute(directive, path string) (pathRoute, error) {
+	if err := checkRoute(directive, path); err != nil {
 		return nil, err
 	}
 	plain := strings.NewReplacer("{", "", "}", "").Replace(path)
-	if err := endpoint.CheckPath("webhook", plain); err != nil {
-		return nil, fmt.Errorf("webhook: %q is no path of an endpoint; write for example /hooks/chat", path)
+	if err := endpoint.CheckPath(directive, plain); err != nil {
+		return nil, fmt.Errorf("%s: %q is no path of an endpoint; write for example /hooks/chat", directive, path)
 	}
-	var route []routeSegment
+	var segments pathRoute
 	for segment := range strings.SplitSeq(path[1:], "/") {
 		name, isParameter := strings.CutPrefix(segment, "{")
 		name, closed := strings.CutSuffix(name, "}")
 		switch {
 		case isParameter && closed && name != "" && !strings.ContainsAny(name, "{}"):
-			route = append(route, routeSegment{name: name})
+			segments = append(segments, routeSegment{name: name})
 		case strings.ContainsAny(segment, "{}"):
-			return nil, fmt.Errorf("webhook %s: a parameter must be a whole segment of the path, as in /hooks/{room}", path)
+			return nil, fmt.Errorf("%s %s: a parameter must be a whole segment of the path, as in /hooks/{room}", directive, path)
 		default:
-			route = append(route, routeSegment{literal: segment})
+			segments = append(segments, routeSegment{literal: segment})
 		}
 	}
-	return route, nil
+	return segments, nil
 }
 
 // match tells whether a path is this webhook's, and what its parameters are. If the
@@ -132,8 +135,25 @@ func (h *Webhook) match(escaped string) (map[string]string, bool) {
 	if len(segments) != len(h.route) && !short && !(h.hook.Subtree() && len(segments) > len(h.route)) {
 		return nil, false
 	}
+	return h.route.begin(segments)
+}
+
+// match tells whether an escaped path is this route, and what its parameters are.
+func (r pathRoute) match(escaped string) (map[string]string, bool) {
+	if !strings.HasPrefix(escaped, "/") {
+		return nil, false
+	}
+	segments := strings.Split(escaped[1:], "/")
+	if len(segments) != len(r) {
+		return nil, false
+	}
+	return r.begin(segments)
+}
+
+// begin compares segments with the beginning of the route.
+func (r pathRoute) begin(segments []string) (map[string]string, bool) {
 	var vars map[string]string
-	for i, want := range h.route {
+	for i, want := range r {
 		if i == len(segments) {
 			break
 		}

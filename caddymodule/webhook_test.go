@@ -43,7 +43,7 @@ func TestWebhookRoutes(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"", "in", "/", "/in/", "/a//b", "/a/../b", "/{", "/a{b}", "/{}", "/a?b", "/%41"} {
-		if _, err := parseRoute(path); err == nil {
+		if _, err := parseRoute("webhook", path); err == nil {
 			t.Errorf("the path %q was taken", path)
 		}
 	}
@@ -56,7 +56,7 @@ func TestPatternsInThePathOfAWebhook(t *testing.T) {
 		"/hooks/*": "/hooks/{name}", "/hooks/*/chat": "/hooks/{name}", "/hooks*": "/hooks/{name}", "*": "/hooks/{name}", "/hooks/:room": "/hooks/{name}", "/hooks/[a-z]": "/hooks/{name}",
 		"^/hooks/.*$": "/hooks/{name}", "/hooks/<room>": "/hooks/{name}", "https://chat.example.com/hooks/chat": "/hooks/chat",
 	} {
-		if _, err := parseRoute(path); err == nil || !strings.Contains(err.Error(), hint) {
+		if _, err := parseRoute("webhook", path); err == nil || !strings.Contains(err.Error(), hint) {
 			t.Errorf("%s: %v, want a hint of %q", path, err, hint)
 		}
 	}

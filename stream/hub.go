@@ -387,6 +387,14 @@ func (h *Hub) OnInterest(f Interest) {
 	}
 }
 
+// Anticipate tells whoever brings events in on demand that somebody is going to
+// listen to a channel, with a cursor that was given out before. It does not wait.
+func (h *Hub) Anticipate(channel string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.channel(channel)
+}
+
 // expect tells whoever brings events in on demand that somebody will listen to
 // the channels, and waits a little until what comes from now on is heard, and
 // until the log has the gaps for what was not. It tells whether that is so.

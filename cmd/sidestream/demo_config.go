@@ -93,6 +93,7 @@ http://:%s {
 		auth GET /room/{channel}.json {
 			cookies %s
 		}
+		position GET /room/{channel}/recent.json
 		history {
 			store memory
 		}

@@ -100,6 +100,7 @@ func TestBrowser(t *testing.T) {
 		auth GET /room/{channel}.json {
 			cookies chat_session
 		}
+		position GET /room/{channel}/recent.json
 	}
 	reverse_proxy 127.0.0.1:%[1]s`, chat, hookSecret))
 	s.begin()

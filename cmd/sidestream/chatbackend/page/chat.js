@@ -16,9 +16,14 @@ class Refused extends Error {
 	constructor(status, text) { super(text.trim() || `the server answered ${status}`); this.status = status; }
 }
 
-async function ask(path, options) {
+async function send(path, options) {
 	const answer = await fetch(path, { headers: { Accept: "application/json" }, ...options });
 	if (!answer.ok) throw new Refused(answer.status, await answer.text());
+	return answer;
+}
+
+async function ask(path, options) {
+	const answer = await send(path, options);
 	return answer.status === 204 ? null : answer.json();
 }
 
@@ -42,6 +47,15 @@ async function start() {
 	$("me").textContent = me.name;
 	$("second").href = secondWindow();
 	open(rooms.get(Number(location.hash.slice(1))) || rooms.values().next().value);
+	// The history first. With it comes where the stream goes on, as of before the
+	// first room was asked for: nothing is missed between the two.
+	const [first, ...others] = rooms.values();
+	try {
+		keepPosition(await load(first));
+		await Promise.all(others.map(load));
+	} catch (e) {
+		cursor = ""; // it is loaded when the stream is open
+	}
 	listen();
 }
 
@@ -91,15 +105,15 @@ function listen() {
 	$("source").textContent = `GET ${decodeURIComponent(url.pathname + url.search)}`;
 	// By itself, EventSource comes back with its cursor in a header. If it has
 	// given up, we come back, and can only say the cursor in the query.
-	if (cursor) url.searchParams.set("lastEventId", cursor);
+	if (cursor) url.searchParams.set("cursor", cursor);
 	if (source) source.close();
 	source = new EventSource(url);
 	let loaded = false;
 	source.addEventListener("open", () => {
 		pause = 1000;
 		tell("live", "Live");
-		// The history is fetched while the stream is open already, so that
-		// nothing is missed between the two.
+		// Without a position, the history is fetched while the stream is open
+		// already: then nothing is missed between the two, either.
 		if (!loaded && !cursor) for (const r of rooms.values()) load(r).catch(complain);
 		loaded = true;
 	});
@@ -136,9 +150,11 @@ async function recover() {
 	listen();
 }
 
-function keep(e) {
-	if (!e.lastEventId) return;
-	cursor = e.lastEventId;
+function keep(e) { keepPosition(e.lastEventId); }
+
+function keepPosition(position) {
+	if (!position) return;
+	cursor = position;
 	$("cursor").textContent = cursor;
 }
 
@@ -157,9 +173,11 @@ function normal(m) {
 	return { ...base, kind, text: String(m.content.description ?? "") };
 }
 
+// load fetches a room's newest messages, and returns where a stream goes on.
 async function load(room) {
-	const answer = await ask(`/room/${room.id}/recent.json?limit=100`);
-	for (const m of answer.messages) add(normal(m), false, true);
+	const answer = await send(`/room/${room.id}/recent.json?limit=100`);
+	for (const m of (await answer.json()).messages) add(normal(m), false, true);
+	return answer.headers.get("Stream-Position");
 }
 
 // --- showing ----------------------------------------------------------------
