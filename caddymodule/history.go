@@ -54,8 +54,9 @@ type History struct {
 	// The user and password of the sentinels, if they ask for one.
 	SentinelUsername string `json:"sentinel_username,omitempty"`
 	SentinelPassword string `json:"sentinel_password,omitempty"`
-	// The bytes of all channels together in a `memory` store. Beyond, the
-	// largest channel loses its oldest events. Default: 256 MiB.
+	// How many bytes the process may grow by for all channels together in a
+	// `memory` store, what is remembered of events that are gone included.
+	// Beyond, the largest channel loses its oldest events. Default: 256 MiB.
 	Total int64 `json:"total,omitempty"`
 }
 

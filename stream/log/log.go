@@ -129,8 +129,8 @@ type Retention struct {
 	// delivery is known as one: at least this long, at least 24 h, at least
 	// Age, and as long as the event is retained.
 	Keys time.Duration
-	// Total bounds the bytes of all channels together; the channel with the
-	// most gives first. Only stores in memory keep it.
+	// Total bounds what all channels together may make the process grow by, in
+	// bytes; the channel with the most gives first. Only stores in memory keep it.
 	Total int64
 }
 

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"slices"
 	"sort"
 
 	"github.com/seed-078801ba/sidestream/stream/event"
@@ -26,7 +27,9 @@ func (m *Log) keep(e *event.Event) (kept event.Event, changed bool) {
 		return kept.WithoutText(), true
 	case e.Op == event.Create:
 		if edit := m.entry(last.seq); edit != nil {
-			return kept.WithText(&(*edit).Event), true
+			if said, err := edit.decode(); err == nil {
+				return kept.WithText(&said.Event), true
+			}
 		}
 	}
 	return kept, false
@@ -50,33 +53,40 @@ func (m *Log) change(e *event.Event, seq uint64) {
 		})
 	}
 	m.latest[message], m.changes[seq] = now, message
+	m.remembered += changeCost
 }
 
 // entry is where the retained entry with this number is kept; nil if it is not.
-func (m *Log) entry(seq uint64) **entry {
+func (m *Log) entry(seq uint64) *entry {
 	i := m.find(seq)
 	if i == len(m.known) || m.known[i].seq != seq || !m.known[i].retained() {
 		return nil
 	}
 	retained := m.known[i].channel.entries[m.known[i].channel.first:]
-	return &retained[sort.Search(len(retained), func(i int) bool { return retained[i].Seq >= seq })]
+	return &retained[sort.Search(len(retained), func(i int) bool { return retained[i].seq >= seq })]
 }
 
 // rewrite has an entry say something else, if it is retained. Who has read it
 // before keeps what was said then. A deletion says nothing that could go.
 func (m *Log) rewrite(seq uint64, how func(*event.Event) event.Event) {
-	at := m.entry(seq)
-	if at == nil || (*at).Op == event.Delete {
+	kept := m.entry(seq)
+	if kept == nil {
 		return
 	}
-	was, now := *at, &entry{Entry: (*at).Entry}
-	now.Event = how(&was.Event)
+	was, err := kept.decode()
+	if err != nil || was.Op == event.Delete {
+		return
+	}
+	now := how(&was.Event)
 	m.scratch = now.AppendBinary(m.scratch[:0])
-	now.size = len(m.scratch)
-	*at = now
 	ref := &m.known[m.find(seq)]
-	ref.channel.bytes += int64(now.size - was.size)
-	m.stats.Bytes += int64(now.size - was.size)
+	ref.channel.bytes -= kept.size()
+	m.stats.Bytes -= kept.size()
+	m.held -= kept.cost()
+	kept.encoded = slices.Clone(m.scratch)
+	ref.channel.bytes += kept.size()
+	m.stats.Bytes += kept.size()
+	m.held += kept.cost()
 	m.resize(ref.channel)
 	if first, ok := m.keys[ref.key]; ok && ref.keyed {
 		first.content = 0

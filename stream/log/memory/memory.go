@@ -5,6 +5,7 @@ package memory
 import (
 	"container/heap"
 	"crypto/sha256"
+	"math"
 	"slices"
 	"sort"
 	"sync"
@@ -19,8 +20,8 @@ import (
 const maxKeys = 1 << 20
 
 // Log is a log.Log that lives as long as the process: every one has an epoch of
-// its own. It keeps the events that it is given, so their payloads are shared
-// with whoever else holds them.
+// its own. It keeps the binary form of its events, which takes a third of the memory
+// that the events would take; readers get events of their own.
 type Log struct {
 	now func() time.Time
 
@@ -44,8 +45,11 @@ type Log struct {
 	forgotten uint64     // the newest entry that a forgotten channel lost
 	scan      []*channel // still to be held to a new retention
 	stats     log.Stats
-	tags      event.Tags
-	scratch   []byte
+	// What the retained events cost, and what outlives them: see cost.go.
+	held, remembered int64
+
+	tags    event.Tags
+	scratch []byte
 
 	recordsMu sync.Mutex
 	records   log.RecordTable
@@ -76,7 +80,7 @@ func (r *ref) retained() bool { return r.seq > r.channel.trimmed }
 
 type channel struct {
 	name    string
-	entries []*entry // retained ones, from first on
+	entries []entry // retained ones, from first on
 	first   int
 	bytes   int64
 	trimmed uint64 // every entry up to here is lost
@@ -85,9 +89,20 @@ type channel struct {
 
 func (c *channel) count() int { return len(c.entries) - c.first }
 
+// entry is a retained event.
 type entry struct {
-	event.Entry
-	size int
+	seq     uint64
+	at      int64
+	tag     event.Tag
+	encoded []byte // as event.AppendBinary has it
+}
+
+func (e *entry) size() int64 { return int64(len(e.encoded)) }
+
+// decode is the event in its place.
+func (e *entry) decode() (event.Entry, error) {
+	said, err := event.DecodeBinary(e.encoded)
+	return event.Entry{Seq: e.seq, Tag: e.tag, At: e.at, Event: said}, err
 }
 
 type emptiedChannel struct {
@@ -121,8 +136,14 @@ func (m *Log) Append(events []event.Event, marks []event.Mark) ([]log.Appended, 
 			m.trimChannel(m.channels[events[i].Channel.Text], log.StepEvents)
 		}
 	}
-	for m.retention.Total > 0 && m.stats.Bytes > m.retention.Total {
+	for m.crowded() {
 		m.trimFirst(m.largest[0])
+	}
+	if m.forgetful() {
+		for m.expireKeys(math.MinInt64) {
+		}
+		m.forget()
+		m.compact()
 	}
 	for _, mark := range marks {
 		m.marks[mark.Source] = mark.Value
@@ -157,20 +178,22 @@ func (m *Log) add(given *event.Event, at int64) log.Appended {
 	if c == nil {
 		c = &channel{name: e.Channel.Text, trimmed: m.forgotten, index: -1}
 		m.channels[c.name] = c
+		m.remembered += c.cost()
 	}
 	ref.channel = c
-	entry := &entry{event.Entry{Seq: ref.seq, Tag: ref.tag, At: at, Event: e}, len(m.scratch)}
-	c.entries = append(c.entries, entry)
-	c.bytes += int64(entry.size)
+	kept := entry{seq: ref.seq, at: at, tag: ref.tag, encoded: slices.Clone(m.scratch)}
+	c.entries = append(c.entries, kept)
+	c.bytes += kept.size()
 	m.known = append(m.known, ref)
 	m.head.Seq, m.head.Tag = ref.seq, ref.tag
 	m.stats.Events++
-	m.stats.Bytes += int64(entry.size)
+	m.stats.Bytes += kept.size()
+	m.held += kept.cost()
 	if e.Changes() {
 		m.change(&e, ref.seq)
 	}
 	m.resize(c)
-	return log.Appended{Entry: entry.Entry}
+	return log.Appended{Entry: event.Entry{Seq: ref.seq, Tag: ref.tag, At: at, Event: e}}
 }
 
 // Head implements Log.
@@ -189,8 +212,8 @@ func (m *Log) Read(channels []string, after, upto uint64, limit, maxBytes int) (
 	for _, name := range log.Distinct(channels) {
 		if c := m.channels[name]; c != nil {
 			retained := c.entries[c.first:]
-			from := sort.Search(len(retained), func(i int) bool { return retained[i].Seq > after })
-			end := from + sort.Search(len(retained)-from, func(i int) bool { return retained[from+i].Seq > upto })
+			from := sort.Search(len(retained), func(i int) bool { return retained[i].seq > after })
+			end := from + sort.Search(len(retained)-from, func(i int) bool { return retained[from+i].seq > upto })
 			if from < end {
 				runs = append(runs, &run{retained[from:end]})
 			}
@@ -200,13 +223,14 @@ func (m *Log) Read(channels []string, after, upto uint64, limit, maxBytes int) (
 }
 
 // run is the part of a channel that is being read.
-type run struct{ rest []*entry }
+type run struct{ rest []entry }
 
-func (r *run) Seq() uint64 { return r.rest[0].Seq }
-func (r *run) Size() int   { return r.rest[0].size }
-func (r *run) Next() (entry event.Entry, more bool, err error) {
-	entry, r.rest = r.rest[0].Entry, r.rest[1:]
-	return entry, len(r.rest) > 0, nil
+func (r *run) Seq() uint64 { return r.rest[0].seq }
+func (r *run) Size() int   { return len(r.rest[0].encoded) }
+func (r *run) Next() (e event.Entry, more bool, err error) {
+	e, err = r.rest[0].decode()
+	r.rest = r.rest[1:]
+	return e, len(r.rest) > 0, err
 }
 
 // Trimmed implements Log.

@@ -14,8 +14,12 @@ func (m *Log) resize(c *channel) {
 	switch {
 	case c.index < 0 && c.count() > 0:
 		heap.Push(&m.largest, c)
+		m.held += c.cost()
+		m.remembered -= c.cost()
 	case c.index >= 0 && c.count() == 0:
 		heap.Remove(&m.largest, c.index)
+		m.held -= c.cost()
+		m.remembered += c.cost()
 	case c.index >= 0:
 		heap.Fix(&m.largest, c.index)
 	}
@@ -34,18 +38,20 @@ func (m *Log) trimChannel(c *channel, most int) (n int) {
 // trimFirst removes the oldest entry of a channel that has one.
 func (m *Log) trimFirst(c *channel) {
 	gone := c.entries[c.first]
-	c.entries[c.first] = nil
+	c.entries[c.first] = entry{}
 	c.first++
 	switch {
 	case c.first == len(c.entries):
 		c.entries, c.first = nil, 0
-	case c.first > 32 && c.first > len(c.entries)/2:
-		c.entries, c.first = append([]*entry(nil), c.entries[c.first:]...), 0
+	case c.first >= 4 && c.first > len(c.entries)/2:
+		c.entries, c.first = slices.Clone(c.entries[c.first:]), 0
 	}
-	c.bytes -= int64(gone.size)
-	c.trimmed = gone.Seq
+	c.bytes -= gone.size()
+	c.trimmed = gone.seq
 	m.stats.Events--
-	m.stats.Bytes -= int64(gone.size)
+	m.stats.Bytes -= gone.size()
+	m.held -= gone.cost()
+	m.remembered += knownCost
 	m.resize(c)
 	if c.count() == 0 {
 		// In order of what was lost; it nearly always belongs at the end.
@@ -54,8 +60,8 @@ func (m *Log) trimFirst(c *channel) {
 		})
 		m.emptied = slices.Insert(m.emptied, at, emptiedChannel{c, c.trimmed})
 	}
-	if gone.Seq <= m.expired {
-		m.bury(&m.known[m.find(gone.Seq)])
+	if gone.seq <= m.expired {
+		m.bury(&m.known[m.find(gone.seq)])
 	}
 }
 
@@ -67,11 +73,13 @@ func (m *Log) bury(ref *ref) {
 	}
 	if message, ok := m.changes[ref.seq]; ok {
 		delete(m.changes, ref.seq)
+		m.remembered -= changeCost
 		if m.latest[message].seq == ref.seq {
 			delete(m.latest, message)
 		}
 	}
 	m.dead++
+	m.remembered -= knownCost
 }
 
 // Sweep implements Log.
@@ -123,21 +131,20 @@ func (m *Log) trimScan() (more bool) {
 	if len(m.scan) == 0 {
 		m.scan = nil
 	}
-	for budget > 0 && m.retention.Total > 0 && m.stats.Bytes > m.retention.Total {
+	for budget > 0 && m.crowded() {
 		m.trimFirst(m.largest[0])
 		budget--
 	}
-	return len(m.scan) > 0 || m.retention.Total > 0 && m.stats.Bytes > m.retention.Total
+	return len(m.scan) > 0 || m.crowded()
 }
 
-// expireKeys forgets the keys of entries from before the cutoff that are not
-// retained any more.
+// expireKeys forgets the keys of entries that are not retained any more: of those
+// from before the cutoff, and of as many others as there are too many of.
 func (m *Log) expireKeys(cutoff int64) (more bool) {
 	i := m.find(m.expired + 1)
 	for n := 0; i < len(m.known); i++ {
 		ref := &m.known[i]
-		crowded := len(m.keys)-int(m.stats.Events) > maxKeys
-		if ref.at >= cutoff && !crowded {
+		if ref.at >= cutoff && !m.forgetful() {
 			return false
 		}
 		if n == log.StepEvents {
@@ -160,6 +167,7 @@ func (m *Log) forget() {
 		m.emptied = m.emptied[1:]
 		if c := gone.channel; c.count() == 0 && c.trimmed == gone.trimmed && m.channels[c.name] == c {
 			delete(m.channels, c.name)
+			m.remembered -= c.cost()
 			m.forgotten = max(m.forgotten, c.trimmed)
 		}
 	}
