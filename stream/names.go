@@ -33,11 +33,14 @@ func (h *Hub) named(events []event.Event) ([]event.Event, error) {
 
 // checkAddress tells whether an event goes to a channel that somebody can ask
 // for. Only what is addressed to a user, and a gap, may be in a user's private
-// channel.
+// channel. Who maps a message to an object has named a channel of it.
 func checkAddress(e *event.Event) error {
 	user, private := strings.CutPrefix(e.Channel.Text, event.UserPrefix)
 	if private && (e.To.Text == user || e.Op == event.Gap) {
 		return event.CheckUser(user)
+	}
+	if strings.HasPrefix(e.Channel.Text, event.ObjectPrefix) {
+		return event.CheckObjectChannel(e.Channel.Text)
 	}
 	return event.CheckChannel(e.Channel.Text)
 }

@@ -41,7 +41,8 @@ var (
 // A name is 1 to MaxName bytes of UTF-8 without control characters. Anything
 // else that apps write is fine: #general, a/b/c, 50%, what?, 19:x;y=1. Three
 // kinds of names are kept out. Those that begin with UserPrefix could reach
-// private streams. Those with a part that is a dot segment could lead the
+// private streams, and those with ObjectPrefix the channels of objects, for which
+// a signed name is the right. Those with a part that is a dot segment could lead the
 // question about the channel, which has the name in its path, to another page of
 // the backend. So could those with an escaped slash, as in a%2Fb, where a
 // backend decodes that path once more than it should.
@@ -51,6 +52,9 @@ func CheckChannel(name string) error {
 	}
 	if strings.HasPrefix(name, UserPrefix) {
 		return ErrNameReserved
+	}
+	if strings.HasPrefix(name, ObjectPrefix) {
+		return ErrNameObject
 	}
 	if err := checkName(name, MaxName); err != nil {
 		return err

@@ -15,25 +15,82 @@ func (d *Decoder) address(s *Payload, out *Decoded, e *event.Event) error {
 	if err != nil {
 		return err
 	}
-	private := to.kind != missing && (to.kind != text || to.text != "")
-	v := to
-	if !private {
-		if v, err = d.get(s, fieldChannel); err != nil {
-			return err
+	before, reason := len(out.Events), missingChannel
+	if to.kind != missing && (to.kind != text || to.text != "") {
+		reason = d.send(s, out, e, to, userAddress, reason)
+	} else if reason, err = d.addressChannels(s, out, e, reason); err != nil {
+		return err
+	}
+	switch {
+	case len(out.Events) > d.maxBatch:
+		return errBatchTooLarge
+	case reason != "":
+		out.Events = out.Events[:before] // all of its channels or none
+		out.unmapped(reason)
+	}
+	return nil
+}
+
+// addressChannels sends the event to its channel, and to each of the further ones
+// whose condition holds.
+func (d *Decoder) addressChannels(s *Payload, out *Decoded, e *event.Event, reason string) (string, error) {
+	r, v, err := d.find(s, fieldChannel)
+	if err != nil {
+		return "", err
+	}
+	reason = d.send(s, out, e, v, r.kindOfAddress(), reason)
+	for i := range d.rules[fieldAlso] {
+		r := &d.rules[fieldAlso][i]
+		if r.when != nil {
+			if ok, err := r.when.Holds(s); err != nil {
+				return "", err
+			} else if !ok {
+				continue
+			}
+		}
+		v, err := r.value.eval(s, true)
+		if err != nil {
+			return "", err
+		}
+		if reason == "" || reason == missingChannel {
+			reason = d.send(s, out, e, v, r.kindOfAddress(), reason)
 		}
 	}
-	before, reason := len(out.Events), "the channel is missing"
+	return reason, nil
+}
+
+const missingChannel = "the channel is missing"
+
+// addressKind is what the names of a rule are names of.
+type addressKind uint8
+
+const (
+	channelAddress addressKind = iota
+	userAddress
+	objectAddress
+)
+
+func (r *rule) kindOfAddress() addressKind {
+	if r != nil && r.object {
+		return objectAddress
+	}
+	return channelAddress
+}
+
+// send appends the event for each name in v. reason stays what it was if there is
+// none, and is empty if all is well.
+func (d *Decoder) send(s *Payload, out *Decoded, e *event.Event, v Value, kind addressKind, reason string) string {
 	v.elements(func(name Value) bool {
 		id, ok := name.identity()
 		if ok && id.IsZero() {
 			return true
 		}
-		if reason = unaddressable(name, private); reason != "" {
+		if reason = unaddressable(name, kind); reason != "" {
 			return false
 		}
 		addressed := *e
 		addressed.Channel = id
-		if private {
+		if kind == userAddress {
 			addressed.To, addressed.Channel = id, event.String(event.UserChannel(id.Text))
 		}
 		if !d.channels.takes(addressed.Channel.Text) {
@@ -46,22 +103,18 @@ func (d *Decoder) address(s *Payload, out *Decoded, e *event.Event) error {
 		out.Events = append(out.Events, addressed)
 		return len(out.Events) <= d.maxBatch
 	})
-	switch {
-	case len(out.Events) > d.maxBatch:
-		return errBatchTooLarge
-	case reason != "":
-		out.Events = out.Events[:before] // all of its channels or none
-		out.unmapped(reason)
-	}
-	return nil
+	return reason
 }
 
 // unaddressable says, in a constant text, why an event cannot go to a channel or
 // user; empty if it can.
-func unaddressable(v Value, private bool) (reason string) {
+func unaddressable(v Value, kind addressKind) (reason string) {
 	check, what := event.CheckChannel, "the channel is no id"
-	if private {
+	switch kind {
+	case userAddress:
 		check, what = event.CheckUser, "the user that the message is for is no id"
+	case objectAddress:
+		check = event.CheckObjectChannel
 	}
 	if v.kind != text && v.kind != number {
 		return what
@@ -70,7 +123,7 @@ func unaddressable(v Value, private bool) (reason string) {
 	switch {
 	case err == nil:
 		return ""
-	case private:
+	case kind == userAddress:
 		return what
 	}
 	return err.Error()

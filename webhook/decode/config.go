@@ -63,6 +63,7 @@ type MapRule struct {
 	// - `channel`: where the message goes; an array sends it to several. At
 	//   most 256 bytes, and not beginning with `user:`. Required, unless `to`
 	//   says where it goes.
+	// - `also`: a further channel. Of its rules, each counts whose condition holds.
 	// - `to`: the user, or an array of users, that a private message is for.
 	// - `id`: the backend's id of the message. A message with the same
 	//   channel, id, op and version is stored once. Without an id of its own,
@@ -87,7 +88,8 @@ type MapRule struct {
 	// a source (`json`, `item`, `form`, `query`, `header`, `path`, `body`,
 	// `match`, `redis`) and a place in it; alternatives follow behind `??`,
 	// filters behind `|`: `json`, `json:PATH`, `base64url`, `last:TEXT`,
-	// `re:PATTERN`, `split:TEXT`, `html_text`, `lower`, `trim`, `prefix:TEXT`.
+	// `re:PATTERN`, `split:TEXT`, `html_text`, `lower`, `trim`, `prefix:TEXT`,
+	// `object:KIND`, which begins the name of a channel of an object.
 	// For `id` and `version` it may be the word `hash`: a digest of the
 	// message.
 	Value string `json:"value"`

@@ -227,6 +227,9 @@ func compileRule(f field, r MapRule) (rule, error) {
 	if f != fieldBody && f != fieldUserName && f != fieldData && strings.HasPrefix(r.Value, "${") {
 		return out, fmt.Errorf("%q: a place is written without the $: %s", r.Value, r.Value[1:])
 	}
+	if out.object, err = out.value.object(); err != nil {
+		return out, err
+	}
 	constant, fixed := out.value.Constant()
 	first, behind, _ := strings.Cut(r.Value, " ")
 	_, op := event.ParseOp(first)
@@ -260,7 +263,7 @@ func compileRule(f field, r MapRule) (rule, error) {
 		if _, ok := event.ParseOp(constant); !ok {
 			return out, fmt.Errorf("unknown op %q; the ops are create, edit and delete", constant)
 		}
-	case f == fieldChannel && !event.ValidChannel(constant):
+	case (f == fieldChannel || f == fieldAlso) && !event.ValidChannel(constant):
 		return out, fmt.Errorf("%q cannot be a channel: %w", constant, event.CheckChannel(constant))
 	}
 	return out, nil

@@ -18,6 +18,7 @@
 //	last:TEXT         behind the last TEXT      re:PATTERN   first group (RE2)
 //	split:TEXT        several values            html_text    text of HTML
 //	lower, trim       as they say               prefix:TEXT  TEXT before it
+//	object:KIND       the object with this id
 //
 // A Condition compares values as text: ==, !=, in, contains, exists, matches,
 // each but the first two also with not before it, joined by and.

@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/valyala/fastjson"
+
+	"github.com/seed-078801ba/sidestream/stream/event"
 )
 
 // filter changes a value on its way out of a hole. The list is closed.
@@ -20,7 +22,17 @@ type filter struct {
 	re   *regexp.Regexp // of re
 }
 
-var filterNames = []string{"json", "base64url", "last:", "re:", "split:", "html_text", "lower", "trim", "prefix:"}
+var filterNames = []string{"json", "base64url", "last:", "re:", "split:", "html_text", "lower", "trim", "prefix:", "object:"}
+
+// objectFilter makes of an id what the names of its object's channels begin with.
+const objectFilter = "object"
+
+// validKind tells whether text can be a kind of objects.
+func validKind(text string) bool {
+	return text != "" && len(text) <= 32 && !strings.ContainsFunc(text, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+	})
+}
 
 func parseFilter(s string) (filter, error) {
 	name, arg, hasArg := strings.Cut(s, ":")
@@ -42,6 +54,8 @@ func parseFilter(s string) (filter, error) {
 		return f, fmt.Errorf("filter %q: what stands behind the colon? For example last:/ or re:^room-(.*)$", s)
 	case !takesArg && hasArg:
 		return f, fmt.Errorf("filter %q: %s takes nothing behind a colon", s, name)
+	case name == objectFilter && !validKind(arg):
+		return f, fmt.Errorf("filter %q: the kind of an object is a word of up to 32 letters, digits, - and _, as in object:live", s)
 	case name == "re":
 		re, err := regexp.Compile(arg)
 		if err != nil {
@@ -55,7 +69,7 @@ func parseFilter(s string) (filter, error) {
 // loses tells whether a filter may make one text of two that are not the same name.
 func (f *filter) loses() bool {
 	switch f.name {
-	case "lower", "trim", "prefix":
+	case "lower", "trim", "prefix", objectFilter:
 		return false
 	case "re":
 		return !isWrapped(f.arg)
@@ -144,6 +158,11 @@ func (f *filter) apply(v Value) (Value, error) {
 		s = strings.TrimSpace(s)
 	case "prefix":
 		s = f.arg + s
+	case objectFilter:
+		if !ValidName(s) {
+			return Value{}, nil
+		}
+		s = event.ObjectOf(f.arg, s).String()
 	}
 	return Value{kind: text, text: s}, nil
 }

@@ -15,6 +15,7 @@ type field uint8
 
 const (
 	fieldChannel field = iota
+	fieldAlso
 	fieldID
 	fieldUser
 	fieldUserName
@@ -31,7 +32,7 @@ const (
 )
 
 var fieldNames = [fieldCount]string{
-	fieldChannel: "channel", fieldID: "id", fieldUser: "user", fieldUserName: "user_name", fieldTime: "time",
+	fieldChannel: "channel", fieldAlso: "also", fieldID: "id", fieldUser: "user", fieldUserName: "user_name", fieldTime: "time",
 	fieldType: "type", fieldBody: "body", fieldOp: "op", fieldVersion: "version", fieldThread: "thread",
 	fieldTo: "to", fieldFiles: "files", fieldData: "data",
 }
@@ -48,7 +49,9 @@ type rule struct {
 	value *Template
 	when  *Condition
 	hash  bool
-	text  string // as it was written, with its condition
+	// object: the value is the name of an object's channel, whatever is in a payload.
+	object bool
+	text   string // as it was written, with its condition
 }
 
 // Revocation says that a user may have lost access to a channel. It denies
@@ -365,7 +368,7 @@ func (d *Decoder) fillPayload(s *Payload, e *event.Event) (reason string, err er
 // halfName tells whether the name of a channel, message or user contains half a
 // surrogate pair. Different names could have become the same one by the mending.
 func (d *Decoder) halfName(s *Payload) (found bool, err error) {
-	for _, f := range []field{fieldChannel, fieldTo, fieldID, fieldUser, fieldThread, fieldVersion} {
+	for _, f := range []field{fieldChannel, fieldAlso, fieldTo, fieldID, fieldUser, fieldThread, fieldVersion} {
 		v, err := d.get(s, f)
 		if err != nil {
 			return false, err

@@ -88,6 +88,30 @@ func (t *Template) single() *hole {
 	return nil
 }
 
+// object tells whether the text begins with an object, and so is the name of one of
+// its channels. An object anywhere else is a mistake.
+func (t *Template) object() (bool, error) {
+	found := false
+	for i, p := range t.parts {
+		if p.hole == nil {
+			continue
+		}
+		for j, f := range p.hole.filters {
+			if f.name != objectFilter {
+				continue
+			}
+			if i > 0 || j < len(p.hole.filters)-1 {
+				return false, fmt.Errorf("%q: an object stands first, and object is its last filter, as in {json.id|object:live}/all_json", t.text)
+			}
+			found = true
+		}
+	}
+	if found && len(t.parts) == 1 {
+		return false, fmt.Errorf("%q: a name behind the object is missing, as in {json.id|object:live}/all_json", t.text)
+	}
+	return found, nil
+}
+
 // Uses tells whether a hole of the template reads one of these documents, groups
 // or variables.
 func (t *Template) Uses(names ...string) bool {
