@@ -119,7 +119,6 @@ func (s *Sidestream) provisionEndpoints() error {
 		Auth: s.auth, Intersect: s.Auth.Filter == filterIntersect, Hide: s.Auth.Hide, Revocable: s.Revoke != nil,
 		Address: s.clientAddress, Logger: s.logger,
 	}
-	site := endpoint.Site{Realm: s.Realm, MaxChannels: s.Limits.Channels}
 	for name, kind := range s.Endpoints.kinds() {
 		if err := endpoint.CheckPrefix(name, kind.Where().Prefix); err != nil {
 			return err
@@ -128,21 +127,22 @@ func (s *Sidestream) provisionEndpoints() error {
 		if configured, ok := s.Heartbeat[name]; ok {
 			every = time.Duration(configured)
 		}
-		e := kind.New(site)
-		s.server.Mount(name, e, s.origins(e, cookies), every)
+		origins := s.origins(cookies)
+		e := kind.New(endpoint.Site{Realm: s.Realm, MaxChannels: s.Limits.Channels, Origins: origins, Heartbeat: every})
+		if streaming, ok := e.(endpoint.Streaming); ok && streaming.AnyOrigin() {
+			origins.AnyToken = s.CORS == nil && !cookies && !s.Auth.None && !s.Auth.Anonymous
+		}
+		s.server.Mount(name, e, origins, every)
 	}
 	return nil
 }
 
 // origins says which web pages may open the streams of an endpoint.
-func (s *Sidestream) origins(e endpoint.Endpoint, cookies bool) *endpoint.Origins {
+func (s *Sidestream) origins(cookies bool) *endpoint.Origins {
 	mask := s.auth.Mask()
 	o := &endpoint.Origins{Cookies: cookies, Headers: mask.Headers()}
 	if s.CORS != nil {
 		o.Listed = s.CORS.Origins
-	}
-	if streaming, ok := e.(endpoint.Streaming); ok && streaming.AnyOrigin() {
-		o.AnyToken = s.CORS == nil && !cookies && !s.Auth.None && !s.Auth.Anonymous
 	}
 	return o
 }

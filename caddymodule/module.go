@@ -179,7 +179,8 @@ func (s *Sidestream) joinHub(ctx caddy.Context, repl *caddy.Replacer) error {
 	if err := s.shareNames(t); err != nil {
 		return err
 	}
-	s.server.Hub, s.server.Gate, s.server.Names, s.server.Attach = roomyHub{s.hub, processDescriptors}, s.gate.Gate, s.names, attachTo(s.hub)
+	s.server.Hub, s.server.Gate, s.server.Names = roomyHub{s.hub, processDescriptors}, s.gate.Gate, s.names
+	s.server.Attach, s.server.UpgradeTo = to(s.hub, attach), to(s.hub, upgrade)
 	s.server.Roster, s.server.Bus = t.hub.roster, t.hub.bus
 	gate := s.gate
 	s.server.Refused = func(re *endpoint.Refusal) { gate.refusals.add(re.Status) }

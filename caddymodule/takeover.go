@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -26,7 +27,7 @@ func attach(w http.ResponseWriter, r *http.Request, hub *stream.Hub, o stream.Op
 	// The head goes through the whole chain, so that recorders and delayed
 	// header operations see it.
 	w.WriteHeader(http.StatusOK)
-	var responder *conn.Responder
+	var wait func(context.Context)
 	if nc, sent, ok := hijack(w, r); ok {
 		framing := conn.Chunked
 		if !r.ProtoAtLeast(1, 1) { // HTTP/1.0: the body ends with the connection
@@ -34,29 +35,66 @@ func attach(w http.ResponseWriter, r *http.Request, hub *stream.Hub, o stream.Op
 		}
 		o.Conn, o.Sent = conn.TakeOver(nc, framing, hub.ConnOptions()), sent
 	} else {
-		if err := http.NewResponseController(w).Flush(); err != nil { // the client is gone
+		if !flushed(w) {
 			o.Ticket.Release()
 			return nil, nil
 		}
-		withoutDeadline(w)
-		// Past the wrappers, as over HTTP/1: each heartbeat through them would
-		// double the stack of every idle stream.
-		responder = conn.NewResponder(flusher{innermost(w)})
-		o.Conn = responder
+		responder := conn.NewResponder(flusher{innermost(w)})
+		o.Conn, wait = responder, responder.Serve
 	}
-	s, err := hub.Attach(o)
-	if err != nil {
-		return nil, fmt.Errorf("attaching a stream: %w", err)
-	}
-	opened(s)
-	if responder == nil {
-		return nil, nil
-	}
-	return responder.Serve, nil
+	return wait, attachConn(hub, o, opened)
 }
 
-// attachTo is attach for streams of one hub.
-func attachTo(hub *stream.Hub) endpoint.Attach {
+// upgrade is attach for a WebSocket. Over HTTP/1.1 the connection is taken over
+// with the frames on it; over HTTP/2 and 3, the request's body is read beside the
+// response.
+func upgrade(w http.ResponseWriter, r *http.Request, hub *stream.Hub, o stream.Opening, opened func(*stream.Stream)) (func(context.Context), error) {
+	if r.ProtoMajor == 1 {
+		w.WriteHeader(http.StatusSwitchingProtocols)
+		nc, sent, ok := hijack(w, r)
+		if !ok {
+			o.Ticket.Release()
+			return nil, errNoSocket
+		}
+		o.Conn, o.Sent = conn.TakeOver(nc, conn.WebSocket, hub.ConnOptions()), sent
+		return nil, attachConn(hub, o, opened)
+	}
+	w.WriteHeader(http.StatusOK)
+	if !flushed(w) {
+		o.Ticket.Release()
+		return nil, nil
+	}
+	duplex := conn.NewDuplex(flusher{innermost(w)}, r.Body, conn.WebSocket)
+	o.Conn = duplex
+	return duplex.Serve, attachConn(hub, o, opened)
+}
+
+// errNoSocket is the error of a server whose connections cannot be taken over.
+var errNoSocket = errors.New("the server does not give the connection away")
+
+// flushed sends the head of a response that stays with the server, false if the
+// client is gone. What is written to the response from then on goes past the
+// wrappers, as over HTTP/1: each heartbeat through them would double the stack of
+// every idle stream.
+func flushed(w http.ResponseWriter) bool {
+	if err := http.NewResponseController(w).Flush(); err != nil {
+		return false
+	}
+	withoutDeadline(w)
+	return true
+}
+
+func attachConn(hub *stream.Hub, o stream.Opening, opened func(*stream.Stream)) error {
+	s, err := hub.Attach(o)
+	if err != nil {
+		return fmt.Errorf("attaching a stream: %w", err)
+	}
+	opened(s)
+	return nil
+}
+
+// to makes of attach or upgrade the one for streams of a hub.
+func to(hub *stream.Hub, attach func(http.ResponseWriter, *http.Request, *stream.Hub, stream.Opening, func(*stream.Stream)) (func(context.Context), error)) endpoint.Attach {
 	return func(w http.ResponseWriter, r *http.Request, o stream.Opening, opened func(*stream.Stream)) (func(context.Context), error) {
 		return attach(w, r, hub, o, opened)
 	}

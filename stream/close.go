@@ -16,6 +16,7 @@ const (
 	ClientGone    CloseReason = "client-gone"    // the client went away
 	ClientLeft    CloseReason = "client-left"    // the client said that it goes
 	BadInput      CloseReason = "bad-input"      // the client sent what nobody understands
+	Flooding      CloseReason = "flooding"       // the client said more than it may in that time
 	WriteFailed   CloseReason = "write-failed"   // the connection broke while we wrote
 	SlowClient    CloseReason = "slow-client"    // it stayed behind by more than Lag
 	Denied        CloseReason = "denied"         // the backend no longer lets it listen
@@ -28,7 +29,7 @@ const (
 
 // Reasons lists all of them, for metrics that must exist before the first one
 // happens.
-var Reasons = []CloseReason{ClientGone, ClientLeft, BadInput, WriteFailed, SlowClient, Denied, AccessUnknown, ShuttingDown, Unresumable, StoreFailed, Unwatchable}
+var Reasons = []CloseReason{ClientGone, ClientLeft, BadInput, Flooding, WriteFailed, SlowClient, Denied, AccessUnknown, ShuttingDown, Unresumable, StoreFailed, Unwatchable}
 
 // farewell is what a client is told: when to come back, not all at once; or not
 // to, if it may not listen.
@@ -48,7 +49,7 @@ func (r CloseReason) code() conn.CloseCode {
 		return conn.CloseNormal
 	case BadInput:
 		return conn.CloseProtocol
-	case Denied:
+	case Denied, Flooding:
 		return conn.ClosePolicy
 	case ShuttingDown:
 		return conn.CloseAway

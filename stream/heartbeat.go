@@ -105,6 +105,10 @@ func (sh *shard) visit(w *wheel, s *Stream, t int64) {
 	w.put(s, int((int64(w.next)-1+left+int64(len(w.buckets)))%int64(len(w.buckets))))
 }
 
+// maxUnheard is how many pings a client may leave without any word: then it is gone,
+// whatever a proxy on the way says for it.
+const maxUnheard = 3
+
 // heartbeat writes to a stream, unless its connection has not even taken its
 // messages.
 func (sh *shard) heartbeat(s *Stream) {
@@ -119,7 +123,15 @@ func (sh *shard) heartbeat(s *Stream) {
 	if hb.bytes == nil || hb.enc != s.enc || hb.cursor != cursor {
 		*hb = beatFrame{s.enc, cursor, s.encoding().frame(s.spec.Format.Heartbeat(nil, cursor))}
 	}
-	if len(hb.bytes) > 0 {
+	switch beat := s.framing.Beat(); {
+	case len(hb.bytes) > 0:
 		sh.write(s, hb.bytes)
+	case len(beat) == 0:
+	case s.unheard == maxUnheard:
+		s.reason = ClientGone
+		sh.release(s)
+	default:
+		s.unheard++
+		sh.write(s, beat)
 	}
 }

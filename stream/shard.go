@@ -217,10 +217,7 @@ func (sh *shard) ready(s *Stream, e conn.Event) {
 		e.Gone = true
 	}
 	if e.Gone {
-		if s.running() {
-			s.reason = ClientGone
-		}
-		sh.release(s)
+		sh.lost(s)
 		return
 	}
 	switch {
@@ -262,6 +259,7 @@ func (sh *shard) hear(s *Stream) (gone bool) {
 	if s.input == nil || !s.running() {
 		return s.conn.Read(nil)
 	}
+	s.unheard = 0
 	return s.conn.Read(func(piece []byte) { s.input(s, piece) })
 }
 
@@ -335,9 +333,16 @@ func (sh *shard) adopt(s *Stream, o opener) {
 		s.input(s, o.sent)
 	}
 	if s.running() && sh.hear(s) { // what was read ahead
-		s.reason = ClientGone
-		sh.release(s)
+		sh.lost(s)
 	}
+}
+
+// lost releases a stream whose client has gone, or has said before that it goes.
+func (sh *shard) lost(s *Stream) {
+	if s.running() && s.reason == "" {
+		s.reason = ClientGone
+	}
+	sh.release(s)
 }
 
 // end closes a stream from our side: between two messages, with a word to the
@@ -357,6 +362,11 @@ func (sh *shard) end(s *Stream, reason CloseReason) {
 
 // conclude is end without looking for what is still to be delivered.
 func (sh *shard) conclude(s *Stream, reason CloseReason) {
+	sh.concludeWith(s, reason, reason.code())
+}
+
+// concludeWith is conclude with the code that a WebSocket is closed with.
+func (sh *shard) concludeWith(s *Stream, reason CloseReason, code conn.CloseCode) {
 	if !s.running() {
 		return
 	}
@@ -370,7 +380,7 @@ func (sh *shard) conclude(s *Stream, reason CloseReason) {
 	last := s.rest
 	word := s.encoding().frame(s.spec.Format.Farewell(nil, reason.farewell()))
 	last = append(last[:len(last):len(last)], word...)
-	last = s.framing.AppendEnd(last, reason.code(), string(reason))
+	last = s.framing.AppendEnd(last, code, string(reason))
 	sh.leaveChannels(s)
 	s.state, s.rest = ending, last
 	s.lastTaken = now() + int64(lingerTime)

@@ -41,6 +41,7 @@ type Stream struct {
 	draining bool         // end it, ShuttingDown, as soon as the client has everything
 	beating  bool         // it had a heartbeat
 	live     bool         // it had caught up with the head once
+	unheard  uint8        // pings since the client said something
 	left     *Start       // its position, when it had to leave its channels
 	reason   CloseReason
 
@@ -94,6 +95,12 @@ func (sub *subscription) late() bool { return sub.past != nil && sub.from < sub.
 // much. Idempotent; it does not wait.
 func (s *Stream) End(reason CloseReason) {
 	s.shard.post(func() { s.shard.end(s, reason) })
+}
+
+// EndWith is End with a word for WebSockets why: the code of the close frame, where
+// that says more than the reason.
+func (s *Stream) EndWith(reason CloseReason, code conn.CloseCode) {
+	s.shard.post(func() { s.shard.concludeWith(s, reason, code) })
 }
 
 // Drop takes a channel out of a stream at once, as Leave does; when none is left,

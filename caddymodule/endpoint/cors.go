@@ -68,13 +68,13 @@ func (p *Origins) allowed(origin string) (read, cookies bool) {
 	return p.AnyToken || slices.Contains(p.Listed, "*"), false
 }
 
-// mark sets the CORS headers of an answer, of refusals as well: without them a
+// Mark sets the CORS headers of an answer, of refusals as well: without them a
 // page does not even see the status.
 //
 // Vary is for those that store answers, and ours say no-store. Pages of other
 // origins get it all the same, as a second lock; everybody else is spared the
 // header: see TestHTTP2HeadersFitASmallMap.
-func (p *Origins) mark(h http.Header, r *http.Request) {
+func (p *Origins) Mark(h http.Header, r *http.Request) {
 	origin := r.Header.Get("Origin")
 	if origin == "" {
 		return
@@ -94,7 +94,7 @@ func (p *Origins) mark(h http.Header, r *http.Request) {
 // preflight answers OPTIONS, without credentials as browsers ask.
 func (p *Origins) preflight(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	p.mark(h, r)
+	p.Mark(h, r)
 	h.Set("Allow", "GET, HEAD, OPTIONS")
 	h.Set("Cache-Control", "no-store")
 	if h.Get("Access-Control-Allow-Origin") != "" {
@@ -126,9 +126,9 @@ func (p *Origins) foreign(r *http.Request) bool {
 	return false
 }
 
-// otherSite tells whether a page made a browser ask that is neither of this site
+// OtherSite tells whether a page made a browser ask that is neither of this site
 // nor of a listed origin: what it sends is not the doing of who sits there.
-func (p *Origins) otherSite(r *http.Request) bool {
+func (p *Origins) OtherSite(r *http.Request) bool {
 	if origin := r.Header.Get("Origin"); origin != "" {
 		return !sameOrigin(r, origin) && !slices.Contains(p.Listed, origin)
 	}

@@ -54,6 +54,11 @@ type Site struct {
 	Realm string
 	// MaxChannels bounds the channels of one stream.
 	MaxChannels int
+	// Origins decides on web pages of other sites. Those of an endpoint with
+	// sessions are asked by itself.
+	Origins *Origins
+	// Heartbeat is how often an idle stream is written to.
+	Heartbeat time.Duration
 }
 
 // errSwitch is the error of an option that is a switch and got a value.

@@ -40,6 +40,8 @@ type Server struct {
 	Roster *presence.Roster
 	// Bus carries what is worth something now or never to the hub's other nodes.
 	Bus bus.Bus
+	// UpgradeTo is Attach for a WebSocket, see Upgrade.
+	UpgradeTo Attach
 	// Address is who sends a request, by the rules for trusted proxies; invalid
 	// if it has no address.
 	Address func(*http.Request) netip.Addr
@@ -132,7 +134,7 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, c Claimed, 
 		c.to.origins.preflight(w, r)
 		return nil
 	}
-	c.to.origins.mark(w.Header(), r)
+	c.to.origins.Mark(w.Header(), r)
 	var a Ask
 	re := screen(r, c.claim)
 	if re == nil {
@@ -188,7 +190,7 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, to *mounted, a *As
 		return nil, re
 	}
 	client := s.Auth.Client(r, credential)
-	client.Address, client.Foreign = s.Address(r), to.origins.otherSite(r)
+	client.Address, client.Foreign = s.Address(r), to.origins.OtherSite(r)
 	candidate := stream.Candidate{Address: client.Address, Channels: len(a.Channels), Credential: credential.Who(), Asking: true}
 	ticket, err := s.Hub.Admit(candidate)
 	if err != nil {

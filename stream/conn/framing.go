@@ -61,7 +61,10 @@ const (
 	CloseNormal   CloseCode = 1000 // the client said that it is done
 	CloseAway     CloseCode = 1001 // the server goes away
 	CloseProtocol CloseCode = 1002 // the client broke the protocol
-	ClosePolicy   CloseCode = 1008 // the client may not have this
+	CloseKind     CloseCode = 1003 // the client sends what nobody here reads: no text
+	CloseBadText  CloseCode = 1007 // the client's text is not UTF-8
+	ClosePolicy   CloseCode = 1008 // the client may not have this, or may not do this
+	CloseTooBig   CloseCode = 1009 // the client's message is too big
 	CloseTryLater CloseCode = 1013 // the client had better come back later
 )
 
@@ -70,12 +73,29 @@ type Opcode byte
 
 // The kinds of frames.
 const (
+	continuation Opcode = 0x0 // of a message in fragments
+
 	TextFrame   Opcode = 0x1
 	BinaryFrame Opcode = 0x2
 	CloseFrame  Opcode = 0x8
 	PingFrame   Opcode = 0x9
 	PongFrame   Opcode = 0xA
 )
+
+// maxControl is how long the payload of a control frame may be (RFC 6455, 5.5).
+const maxControl = 125
+
+// Beat is what keeps an idle connection alive where the format has no word for that:
+// an empty ping of a WebSocket, which the client's own software answers. Other
+// framings have nothing.
+func (f Framing) Beat() []byte {
+	if f == WebSocket {
+		return ping
+	}
+	return nil
+}
+
+var ping = AppendWebSocket(nil, PingFrame, nil)
 
 // AppendWebSocket appends a frame that is a whole message, as servers send it.
 // The payload of the last three kinds has at most 125 bytes.
