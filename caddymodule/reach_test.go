@@ -56,6 +56,39 @@ func TestHandlersThatAreNeverReached(t *testing.T) {
 	}
 }
 
+// A header that says who a client is must be set in front of sidestream: otherwise a
+// client can be whoever it likes.
+func TestHeadersThatClientsCouldSet(t *testing.T) {
+	const asks = "sidestream 127.0.0.1:1 {\nauth GET /room/{channel}.json {\nheader X-User {header.Remote-User}\n}\nhistory {\nstore memory\n}\n}"
+	const copies = "forward_auth 127.0.0.1:1 {\nuri /\ncopy_headers Remote-User\n}\n"
+	for _, c := range []struct {
+		name, directives string
+		warned           bool
+	}{
+		{"alone", asks, true},
+		{"behind forward_auth", copies + asks, false},
+		{"behind forward_auth that renames", "forward_auth 127.0.0.1:1 {\nuri /\ncopy_headers X-Name>Remote-User\n}\n" + asks, false},
+		{"behind forward_auth that copies another", "forward_auth 127.0.0.1:1 {\nuri /\ncopy_headers X-Name\n}\n" + asks, true},
+		{"before forward_auth", "route {\n" + asks + "\n" + copies + "}", true},
+		{"in the handle of forward_auth", "handle {\n" + copies + asks + "\n}", false},
+		{"in another handle", "handle /app/* {\n" + copies + "reverse_proxy 127.0.0.1:1\n}\nhandle {\n" + asks + "\n}", true},
+		{"behind request_header", "route {\nrequest_header Remote-User guest\n" + asks + "\n}", false},
+		{"behind request_header that takes it away", "route {\nrequest_header -Remote-User\n" + asks + "\n}", false},
+		{"with a key of the client's", strings.Replace(asks, "{header.Remote-User}", "{header.X-Api-Key}", 1), false},
+		{"with who Caddy has signed on", strings.Replace(asks, "{header.Remote-User}", "{http.auth.user.id}", 1), false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSite(t)
+			if err := s.run(s.of(c.directives)); err != nil {
+				t.Fatal(err)
+			}
+			if n := strings.Count(s.logs(), "a client could set it itself"); (n == 1) != c.warned || n > 1 {
+				t.Errorf("%d warnings:\n%s", n, s.logs())
+			}
+		})
+	}
+}
+
 // That a reload closes WebSockets is said once, and warned of when there is one.
 func TestReloadsThatCloseWebSockets(t *testing.T) {
 	for _, c := range []struct {

@@ -184,7 +184,7 @@ func TestTroubleThatPasses(t *testing.T) {
 			t.Errorf("backend %d: %d %q", status, resp.StatusCode, got)
 		}
 	}
-	for status, want := range map[int]int{301: 401, 302: 401, 401: 401, 407: 401, 403: 403, 404: 404, 410: 404, 400: 404, 422: 404, 429: 503} {
+	for status, want := range map[int]int{301: 503, 302: 503, 401: 401, 407: 503, 403: 403, 404: 404, 410: 404, 400: 404, 422: 404, 429: 503} {
 		s.app.respond(status)
 		s.load(basics)
 		if resp := s.get("/room/1/live.json", asBasic); resp.StatusCode != want {

@@ -397,6 +397,34 @@ func TestLimitByCredentialCountsWhoTheClientIs(t *testing.T) {
 	}
 }
 
+// What stands beside the proof makes no other client, whichever of several parts the
+// proof is.
+func TestLimitByCredentialCountsEachProof(t *testing.T) {
+	h := newHub(t, Config{Limits: Limits{PerCredential: 2}}, log.Retention{})
+	open := func(parts ...string) (*Ticket, error) {
+		t.Helper()
+		ticket, err := h.Admit(Candidate{Credential: strings.Join(parts, "+"), Proofs: parts})
+		if err == nil {
+			err = ticket.Grant("a")
+		}
+		return ticket, err
+	}
+	var all []*Ticket
+	for i, parts := range [][]string{{"session", "x1"}, {"session", "x2"}, {"session", "x3"}, {"y", "x1"}, {"z", "x1"}, {"other", "x9"}} {
+		ticket, err := open(parts...)
+		all = append(all, ticket)
+		if full := i == 2 || i == 4; (err != nil) != full {
+			t.Errorf("%d: %q: %v", i, parts, err)
+		}
+	}
+	for _, ticket := range all {
+		ticket.Release()
+	}
+	if n := len(h.admissions.credential); n != 0 {
+		t.Errorf("%d are counted", n)
+	}
+}
+
 // Clients about whom the backend is being asked take none of all places.
 func TestWhoAsksTakesNoPlace(t *testing.T) {
 	h := newHub(t, Config{Limits: Limits{Streams: 1}}, log.Retention{})

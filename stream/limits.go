@@ -44,6 +44,9 @@ type Candidate struct {
 	// Credential is a digest of what the client presents, never the secret
 	// itself. It counts from Grant on: until then anybody may present it.
 	Credential string
+	// Proofs are digests of the parts of it that may each prove who the client is,
+	// if there are several. They count like Credential.
+	Proofs []string
 	// Channels is for how many channels the client asks.
 	Channels int
 	// Asking: the backend is yet to be asked whether the client may have any of
@@ -110,7 +113,7 @@ func (h *Hub) Admit(c Candidate) (*Ticket, error) {
 		return nil, h.full("streams", false)
 	case l.PerAddress > 0 && n.IsValid() && a.address[n] >= l.PerAddress:
 		return nil, h.full("address", true)
-	case h.tooManyOf(c.Credential):
+	case h.tooManyOf(&c):
 		return nil, h.full("credential", true)
 	}
 	if !c.Asking {
@@ -122,10 +125,15 @@ func (h *Hub) Admit(c Candidate) (*Ticket, error) {
 
 // tooManyOf tells whether a client has all that one client may have. Called with
 // admissions.mu held.
-func (h *Hub) tooManyOf(client string) bool {
+func (h *Hub) tooManyOf(c *Candidate) bool {
 	limit := h.config().Limits.PerCredential
-	return limit > 0 && client != "" && h.admissions.credential[client] >= limit
+	return limit > 0 && slices.ContainsFunc(c.counts(), func(client string) bool {
+		return client != "" && h.admissions.credential[client] >= limit
+	})
 }
+
+// counts are what it counts for by client.
+func (c *Candidate) counts() []string { return append([]string{c.Credential}, c.Proofs...) }
 
 // Identify says who the client is: the backend has accepted what it presents and
 // has named its user. The ticket counts for the user then, however many
@@ -139,7 +147,7 @@ func (t *Ticket) Identify(user string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !t.counted {
-		t.of.Credential = user
+		t.of.Credential, t.of.Proofs = user, nil
 	}
 }
 
@@ -166,7 +174,7 @@ func (t *Ticket) Grant(channels ...string) error {
 	switch {
 	case !t.placed && l.Streams > 0 && a.streams >= l.Streams:
 		return t.hub.full("streams", false)
-	case !t.counted && t.hub.tooManyOf(t.of.Credential):
+	case !t.counted && t.hub.tooManyOf(&t.of):
 		return t.hub.full("credential", true)
 	}
 	granted := t.granted[:len(t.granted):len(t.granted)]
@@ -192,7 +200,9 @@ func (t *Ticket) Grant(channels ...string) error {
 	}
 	if !t.counted {
 		t.counted = true
-		add(a.credential, t.of.Credential, 1)
+		for _, client := range t.of.counts() {
+			add(a.credential, client, 1)
+		}
 	}
 	return nil
 }
@@ -235,7 +245,9 @@ func (t *Ticket) Release() {
 	}
 	add(a.address, network(t.of.Address), -1)
 	if t.counted {
-		add(a.credential, t.of.Credential, -1)
+		for _, client := range t.of.counts() {
+			add(a.credential, client, -1)
+		}
 	}
 	for _, name := range t.granted {
 		add(a.channel, name, -1)

@@ -191,7 +191,7 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, to *mounted, a *As
 	}
 	client := s.Auth.Client(r, credential)
 	client.Address, client.Foreign = s.Address(r), to.origins.OtherSite(r)
-	candidate := stream.Candidate{Address: client.Address, Channels: len(a.Channels), Credential: credential.Who(), Asking: true}
+	candidate := stream.Candidate{Address: client.Address, Channels: len(a.Channels), Credential: credential.Who(), Proofs: credential.Proofs(), Asking: true}
 	ticket, err := s.Hub.Admit(candidate)
 	if err != nil {
 		return nil, refusalOfLimit(err)

@@ -88,7 +88,7 @@ func (j *judgement) shown() *values {
 // a redirect.
 func byStatus(status int, t *Trace) (access.Outcome, access.Cause) {
 	switch {
-	case status == http.StatusUnauthorized, status == http.StatusProxyAuthRequired:
+	case status == http.StatusUnauthorized:
 		t.step("status %d: the credentials are not accepted", status)
 		return access.Denied, access.BadCredential
 	case status == http.StatusForbidden:

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -308,5 +309,40 @@ func TestOnlyWhatIsSentTellsClientsApart(t *testing.T) {
 		if (asked == 1) != x.same {
 			t.Errorf("%s: %d questions", name, asked)
 		}
+	}
+}
+
+// What a browser's other cookies hold makes nobody another client.
+func TestEachCookieIsAProof(t *testing.T) {
+	a, err := New(Config{URI: "/r/{channel}", Cookies: []string{"session", "remember", "theme"}}, "", nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proofs := func(cookie string) []string {
+		r := stranger(t, "/flows")
+		r.Header.Set("Cookie", cookie)
+		c, err := a.Credential(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Proofs()
+	}
+	const session, remember = "session=0123456789abcdef", "remember=fedcba9876543210"
+	both := proofs(session + "; " + remember + "; theme=dark")
+	if len(both) != 2 || both[0] == both[1] {
+		t.Fatalf("%q", both)
+	}
+	for cookie, want := range map[string]string{
+		session + "; theme=light":                        both[0],
+		session + "; remember=1":                         both[0],
+		"session=xxxxxxxxxxxxxxxxxxxxx; " + remember:     both[1],
+		`session="0123456789abcdef"; remember=` + "1234": both[0],
+	} {
+		if got := proofs(cookie); !slices.Contains(got, want) {
+			t.Errorf("%s: is somebody else", cookie)
+		}
+	}
+	if got := proofs(session); got != nil {
+		t.Errorf("one cookie has %d proofs beside itself", len(got))
 	}
 }

@@ -63,6 +63,9 @@ func (v *vocabulary) placeholder(name string) error {
 		return errors.New("the client chooses the host that it asks for, and with it another virtual host or tenant of the app; " +
 			"give each tenant a site and a hub of its own")
 	}
+	if err := checkPlaceholder(name); err != nil {
+		return err
+	}
 	if !slices.Contains(v.placeholders, name) {
 		v.placeholders = append(v.placeholders, name)
 	}

@@ -52,7 +52,11 @@ func TestPresets(t *testing.T) {
 				}
 			}
 		}
-		v := a.judge(&reply{status: x.status, header: http.Header{}, body: []byte(x.body)}, r, new(Trace))
+		header := http.Header{}
+		if x.status == 302 {
+			header.Set("Location", "/session/new")
+		}
+		v := a.judge(&reply{status: x.status, header: header, body: []byte(x.body)}, r, new(Trace))
 		if v.Outcome != x.outcome || v.Cause != x.cause || v.User != x.user {
 			t.Errorf("%s %d %s: %v %v %q", x.preset, x.status, x.body, v.Outcome, v.Cause, v.User)
 		}

@@ -3,6 +3,7 @@ package forwardauth
 import (
 	"net/url"
 	"path"
+	"regexp"
 	"strings"
 
 	"github.com/seed-078801ba/sidestream/stream/access"
@@ -10,12 +11,18 @@ import (
 
 // redirect says what an answer means that leads elsewhere. Another page is a
 // login page: the credentials are not accepted. The same page with another
-// scheme, host or slash is an app that wants to be asked there, and says nothing
-// of anybody's credentials.
+// scheme, host, slash or language is an app that wants to be asked there, and
+// says nothing of anybody's credentials. Neither does an answer that leads
+// nowhere.
 func (j *judgement) redirect() (access.Outcome, access.Cause) {
 	status := j.answer.status
 	leads := j.location()
-	if leads == nil || !samePage(leads.Path, j.path()) {
+	if leads == nil {
+		j.trace.step("status %d says not where it leads, and so nothing of the credentials", status)
+		j.auth.reports.unclear(j.request, status, "it does not say where it leads")
+		return access.Unknown, access.Unavailable
+	}
+	if !samePage(leads.Path, j.path()) {
 		j.trace.step("status %d leads to another page, such as a login: the credentials are not accepted", status)
 		return access.Denied, access.BadCredential
 	}
@@ -61,7 +68,20 @@ func (r *request) host() string {
 	return ""
 }
 
-// samePage tells whether two paths are the same but for slashes and case.
+// samePage tells whether two paths are the same but for slashes, case, and the
+// language that many apps begin their paths with.
 func samePage(a, b string) bool {
-	return strings.EqualFold(path.Clean("/"+a), path.Clean("/"+b))
+	a, b = path.Clean("/"+a), path.Clean("/"+b)
+	return strings.EqualFold(a, b) || strings.EqualFold(withoutLanguage(a), withoutLanguage(b))
+}
+
+// language is a first segment such as /en, /pt-BR, /zh_Hans or /es-419.
+var language = regexp.MustCompile(`^/[A-Za-z]{2}([-_][A-Za-z0-9]{2,4}){0,2}(/|$)`)
+
+// withoutLanguage is a path behind its language, if it begins with one.
+func withoutLanguage(page string) string {
+	if prefix := language.FindString(page); prefix != "" {
+		return "/" + page[len(prefix):]
+	}
+	return page
 }

@@ -32,8 +32,13 @@ func TestRedirectsToTheSamePageAreNoAnswer(t *testing.T) {
 		"/login?return_to=%2Froom%2Fa%20b%2Fc.json":      false,
 		"https://sso.test/login":                         false,
 		"/room/other.json":                               false,
-		"":                                               false,
-		"%zz":                                            false,
+		"/en/room/a%20b%2Fc.json":                        true,
+		"https://chat.test/pt-BR/room/a%20b/c.json":      true,
+		"/zh_Hans/Room/a%20b%2Fc.json/":                  true,
+		"/login/room/a%20b%2Fc.json":                     false,
+		"/sso/room/a%20b%2Fc.json":                       false,
+		"/en/login":                                      false,
+		"/en/":                                           false,
 	} {
 		for _, status := range []int{301, 302, 303, 307, 308} {
 			trace, header := new(Trace), http.Header{}
@@ -55,5 +60,44 @@ func TestRedirectsToTheSamePageAreNoAnswer(t *testing.T) {
 	}
 	if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "location=") || strings.Contains(text, "s3cr3t") {
 		t.Errorf("the log says:\n%s", text)
+	}
+}
+
+// An answer that leads nowhere says nothing of a token: an app that has no login
+// page says 401, or sends to one.
+func TestRedirectsToNowhereAreNoAnswer(t *testing.T) {
+	var log bytes.Buffer
+	a, err := New(Config{URI: "/room/{channel}.json"}, "", nil, slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, _ := a.request("1", false, &Client{Credential: Credential{token: "s3cr3t"}})
+	for _, locations := range [][]string{nil, {""}, {"%zz"}, {"http://[::1"}} {
+		for _, status := range []int{300, 302, 304, 307, 399} {
+			trace := new(Trace)
+			v := a.judge(&reply{status: status, header: http.Header{"Location": locations}}, r, trace)
+			if v.Outcome != access.Unknown || v.Cause != access.Unavailable {
+				t.Errorf("%d to %q: %s (%s)", status, locations, v.Outcome, v.Cause)
+			}
+			if text := strings.Join(trace.Steps, " "); !strings.Contains(text, "not where it leads") {
+				t.Errorf("%q is explained by: %s", locations, text)
+			}
+		}
+	}
+	if text := log.String(); strings.Count(text, "level=WARN") != 1 {
+		t.Errorf("the log says:\n%s", text)
+	}
+}
+
+// A proxy between Sidestream and the app that wants a password of its own says
+// nothing of a client's token.
+func TestProxyThatWantsALoginIsNoAnswer(t *testing.T) {
+	a, err := New(Config{URI: "/room/{channel}.json"}, "", nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, _ := a.request("1", false, &Client{Credential: Credential{token: "s3cr3t"}})
+	if v := a.judge(&reply{status: 407, header: http.Header{}}, r, new(Trace)); v.Outcome != access.Unknown || v.Cause != access.Unavailable {
+		t.Errorf("407: %s (%s)", v.Outcome, v.Cause)
 	}
 }

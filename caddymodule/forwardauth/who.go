@@ -27,10 +27,38 @@ func (c *Credential) Who() string {
 	if c.IsZero() {
 		return ""
 	}
+	return digest(c.who())
+}
+
+// Proofs are digests of each of several cookies by itself, for limits by client: any
+// of them may be the one that the app goes by, and what a client puts into the others
+// must not make it another client. Short ones are no secrets, and may be the same for
+// many. They are empty where one thing proves who the client is.
+func (c *Credential) Proofs() (proofs []string) {
+	who := c.who()
+	if len(who) != 2 || who[0] != "cookie" {
+		return nil
+	}
+	pairs := strings.Split(who[1], "; ")
+	if len(pairs) < 2 {
+		return nil
+	}
+	for _, pair := range pairs {
+		if _, value, _ := strings.Cut(pair, "="); len(value) >= shortestProof {
+			proofs = append(proofs, digest([]string{"cookie", pair}))
+		}
+	}
+	return proofs
+}
+
+// shortestProof is how long a cookie is at least that may be a secret.
+const shortestProof = 16
+
+func digest(parts []string) string {
 	h := hmac.New(sha256.New, digestKey())
 	var size [8]byte
 	// Every part is written with its length, so that no two make the same bytes.
-	for _, part := range c.who() {
+	for _, part := range parts {
 		binary.BigEndian.PutUint64(size[:], uint64(len(part)))
 		h.Write(size[:])
 		io.WriteString(h, part)
