@@ -181,7 +181,14 @@ func (p *parser) backend(tokens []caddyfile.Token) error {
 
 // endpoint reads the optional prefix of an endpoint, and its options.
 func (p *parser) endpoint(name string, kind endpoint.Kind) error {
-	if prefix := &kind.Where().Prefix; p.NextArg() {
+	prefix := &kind.Where().Prefix
+	if pathed, ok := kind.(endpoint.Pathed); ok {
+		for p.NextArg() {
+			if err := pathed.AddPath(p.Val()); err != nil {
+				return p.WrapErr(err)
+			}
+		}
+	} else if p.NextArg() {
 		switch p.Val() {
 		case "on", "off", "yes", "no", "true", "false":
 			return p.Errf("%s is on where it is named, and off where only others are; what may follow is a prefix, as in: %[1]s /stream", name)

@@ -23,3 +23,11 @@ func drainOnExit(srv *caddyhttp.Server, hub *stream.Hub) {
 		}
 	})
 }
+
+// ending is done when the server shuts down, in a reload as well: requests that are
+// held would keep it waiting.
+func ending(srv *caddyhttp.Server) context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	srv.RegisterOnShutdown(cancel)
+	return ctx
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/seed-078801ba/sidestream/caddymodule/endpoint"
+	"github.com/seed-078801ba/sidestream/caddymodule/endpoint/bayeux"
 	"github.com/seed-078801ba/sidestream/caddymodule/suggest"
 	"github.com/seed-078801ba/sidestream/stream/event"
 )
@@ -24,6 +25,8 @@ type Endpoints struct {
 	Campfire *endpoint.Campfire `json:"campfire,omitempty"`
 	// Flowdock turns on the streams of Flowdock.
 	Flowdock *endpoint.Flowdock `json:"flowdock,omitempty"`
+	// Bayeux turns on the endpoint for clients of Faye and CometD.
+	Bayeux *bayeux.Bayeux `json:"bayeux,omitempty"`
 }
 
 // fields are the settings of all kinds by name, nil for those that are off.
@@ -122,6 +125,11 @@ func (s *Sidestream) provisionEndpoints() error {
 	for name, kind := range s.Endpoints.kinds() {
 		if err := endpoint.CheckPrefix(name, kind.Where().Prefix); err != nil {
 			return err
+		}
+		if checked, ok := kind.(endpoint.Checked); ok {
+			if err := checked.Check(); err != nil {
+				return err
+			}
 		}
 		every := kind.Heartbeat()
 		if configured, ok := s.Heartbeat[name]; ok {

@@ -118,6 +118,9 @@ func (noHub) ShowNothing([]string) *stream.Shown { return nil }
 
 func (noHub) RightEnded(string, string) {}
 
+// NewReader is not called: sessions are not explained.
+func (noHub) NewReader(*stream.Ticket) *stream.Reader { return nil }
+
 // recorder keeps what was asked. Safe for concurrent use.
 type recorder struct {
 	mu        sync.Mutex

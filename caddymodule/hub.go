@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap/exp/zapslog"
 
+	"github.com/seed-078801ba/sidestream/caddymodule/endpoint"
 	"github.com/seed-078801ba/sidestream/stream"
 	"github.com/seed-078801ba/sidestream/stream/bus"
 	"github.com/seed-078801ba/sidestream/stream/event"
@@ -46,6 +47,7 @@ type pooledHub struct {
 
 	webhooks sync.Map // *webhookCounts by the webhook's path
 	origins  origins
+	lasting  endpoint.Lasting // sessions
 
 	// locked is set if another process has the history: then nothing goes in or
 	// out of this hub, and a configuration with it does not start.

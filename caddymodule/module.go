@@ -182,6 +182,7 @@ func (s *Sidestream) joinHub(ctx caddy.Context, repl *caddy.Replacer) error {
 	s.server.Hub, s.server.Gate, s.server.Names = roomyHub{s.hub, processDescriptors}, s.gate.Gate, s.names
 	s.server.Attach, s.server.UpgradeTo = to(s.hub, attach), to(s.hub, upgrade)
 	s.server.Roster, s.server.Bus = t.hub.roster, t.hub.bus
+	s.server.Lasting = &t.hub.lasting
 	gate := s.gate
 	s.server.Refused = func(re *endpoint.Refusal) { gate.refusals.add(re.Status) }
 	t.gate = s.gate
@@ -200,6 +201,7 @@ func (s *Sidestream) joinHub(ctx caddy.Context, repl *caddy.Replacer) error {
 	}
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
 		drainOnExit(server, s.hub)
+		s.server.Ending = ending(server)
 	}
 	return nil
 }

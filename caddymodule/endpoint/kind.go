@@ -29,6 +29,21 @@ type Kind interface {
 // Namer is a Kind that says how the channels of its hub are named.
 type Namer interface{ ChannelNames() event.Names }
 
+// Pathed is a Kind that is at paths of its own, any number of them, instead of behind a
+// prefix.
+type Pathed interface {
+	Kind
+	// AddPath takes one of them.
+	AddPath(path string) error
+}
+
+// Checked is a Kind whose settings can be wrong in ways that only show when all are
+// there.
+type Checked interface {
+	Kind
+	Check() error
+}
+
 // Place says where an endpoint is.
 type Place struct {
 	// Prefix stands before the paths, as in `/stream`. Default: none; then the

@@ -42,6 +42,11 @@ type Server struct {
 	Bus bus.Bus
 	// UpgradeTo is Attach for a WebSocket, see Upgrade.
 	UpgradeTo Attach
+	// Lasting keeps the sessions of endpoints that have some, with the hub.
+	Lasting *Lasting
+	// Ending is done when the HTTP server ends that the requests come from, in a
+	// reload or at the end: what is held is answered then. Nil: it never does.
+	Ending context.Context
 	// Address is who sends a request, by the rules for trusted proxies; invalid
 	// if it has no address.
 	Address func(*http.Request) netip.Addr
@@ -58,6 +63,7 @@ type Server struct {
 // Hub is what a Server needs of a stream.Hub.
 type Hub interface {
 	Admit(stream.Candidate) (*stream.Ticket, error)
+	NewReader(*stream.Ticket) *stream.Reader
 	Resolve(channels []string, from stream.From) (stream.Start, error)
 	Preview(channels []string, from stream.From) (stream.Start, error)
 	ShowSince(ctx context.Context, user string, channels []string) (*stream.Shown, error)
@@ -121,6 +127,10 @@ func (c Claimed) Serve(w http.ResponseWriter, r *http.Request) (wait func(contex
 	case Sessions:
 		if re := screenLine(r, c.claim); re != nil {
 			http.Error(w, re.Message, re.Status)
+			return nil
+		}
+		if c.server.Trace != nil {
+			http.Error(w, "a session begins here; what it may listen to is asked as it subscribes", http.StatusNotImplemented)
 			return nil
 		}
 		return e.Serve(w, r, c.line, c.server)

@@ -1,6 +1,8 @@
 package forwardauth
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"crypto/tls"
 	"net/http"
 	"net/netip"
@@ -88,4 +90,13 @@ func (c *Client) Inputs() access.Credential {
 		}
 	}
 	return access.NewCredential(inputs...)
+}
+
+// Digest stands for all that tells the client apart, see Inputs, under a key that is
+// secret: it is the same on every machine, and nobody can learn from it what the
+// client presents.
+func (c *Client) Digest(key string) string {
+	h := hmac.New(sha256.New, []byte(key))
+	c.Inputs().WriteTo(h)
+	return string(h.Sum(nil))
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
+	"io"
 	"log/slog"
 	"net/netip"
 )
@@ -35,6 +36,17 @@ func (c Credential) Value(name string) (value string, ok bool) {
 
 // IsZero tells whether the client presented nothing.
 func (c Credential) IsZero() bool { return len(c.inputs) == 0 }
+
+// WriteTo writes all inputs, each part with its length, so that whoever keys a digest
+// with a secret can tell two credentials apart.
+func (c Credential) WriteTo(w io.Writer) (int64, error) {
+	var text []byte
+	for _, in := range c.inputs {
+		text = appendPart(appendPart(text, in.Name), in.Value)
+	}
+	n, err := w.Write(text)
+	return int64(n), err
+}
 
 const redacted = "[credential]"
 
