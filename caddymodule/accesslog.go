@@ -26,6 +26,7 @@ type accessLog struct {
 	logger *zap.Logger
 	server *caddyhttp.ServerLogConfig // nil: this server has no access log
 	mask   forwardauth.Mask           // of every place that the configuration names
+	leads  func(path string) bool     // to an address with a secret in its path, or holds a secret
 }
 
 // httpApp names the logger of the http app, below which access logs are.
@@ -35,8 +36,8 @@ func (httpApp) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http", New: func() caddy.Module { return httpApp{} }}
 }
 
-func newAccessLog(ctx caddy.Context, mask forwardauth.Mask) *accessLog {
-	l := &accessLog{mask: mask}
+func newAccessLog(ctx caddy.Context, mask forwardauth.Mask, leads func(path string) bool) *accessLog {
+	l := &accessLog{mask: mask, leads: leads}
 	if server, _ := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); server != nil && server.Logs != nil {
 		l.logger, l.server = ctx.Logger(httpApp{}).Named("log.access"), server.Logs
 	}
@@ -72,12 +73,11 @@ func (l *accessLog) maskedAs(w http.ResponseWriter, r *http.Request, uri string)
 func (l *accessLog) secretFree(r *http.Request) string {
 	full := originalURI(r)
 	path, query, found := strings.Cut(full, "?")
-	shown := withoutUser(path)
+	shown := l.mask.Path(withoutUser(path))
 	if found {
 		shown += "?" + l.mask.Query(query)
 	}
-	inReferer := slices.ContainsFunc(r.Header["Referer"], func(referer string) bool { return referer != l.maskedReferer(referer) })
-	if shown == full && !inReferer && !l.hidesHeader(r) {
+	if shown == full && !slices.ContainsFunc(r.Header["Referer"], l.hidesReferer) && !l.hidesHeader(r) {
 		return ""
 	}
 	return shown
@@ -112,8 +112,14 @@ func withoutUser(target string) string {
 	return target
 }
 
+// hidesReferer tells whether something of a Referer is hidden.
+func (l *accessLog) hidesReferer(referer string) bool { return referer != l.maskedReferer(referer) }
+
 func (l *accessLog) maskedReferer(referer string) string {
 	page, query, found := strings.Cut(referer, "?")
+	if l.leads(referer) || l.mask.Path(page) != page {
+		return forwardauth.Masked
+	}
 	page = withoutUser(page)
 	if found {
 		page += "?" + l.mask.Query(query)
@@ -126,7 +132,7 @@ func (l *accessLog) maskedReferer(referer string) string {
 // we do, so that it is hidden there as well. What else the app has in its addresses
 // is the app's.
 func (l *accessLog) passing(r *http.Request) string {
-	if l.server == nil || !l.mask.Concerns(r) {
+	if l.server == nil || !l.mask.Concerns(r) && !slices.ContainsFunc(r.Header["Referer"], l.leads) {
 		return ""
 	}
 	return l.secretFree(r)

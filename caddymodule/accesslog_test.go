@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"encoding/json"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
@@ -184,6 +185,20 @@ func TestSecretsStayOutOfTheLogsWhereverTheyAre(t *testing.T) {
 		want(200, "POST", target)
 	}
 	want(200, "POST", "/api/messages?passing", "X-Api-Key: s3cr3t-key")
+	// The page that a browser was on may have been such an address.
+	for _, referer := range []string{
+		"https://chat.test/hooks/a/in/" + pathSecret, "https://chat.test/HOOKS/a/in//old-" + strings.ToUpper(pathSecret) + "?x=1", "/hooks/a/in/" + pathSecret,
+		"https://chat.test/hooks/query?tok=" + hookSecret, "https://page.test/x%3Fk=s3cr3t-key", "https://page.test/?x=1;k=s3cr3t-key", "https://page.test/" + hookSecret,
+	} {
+		want(200, "POST", "/api/messages?passing", "Referer: "+referer)
+		s.get("/flows?filter=1", "Referer: "+referer)
+		requests++
+	}
+	// A query that cannot be read, and a question mark that was escaped.
+	for _, target := range []string{"/flows?filter=1;k=s3cr3t-key", "/flows?filter=1&k%3Ds3cr3t-key", "/flows?%zz&k=s3cr3t-key", "/flows%3Fpassing&k=s3cr3t-key"} {
+		s.get(target)
+		requests++
+	}
 	s.open("/room/1/live.json?n=1", "X-Api-Key: s3cr3t-key")
 	s.open("/room/1/live.json?n=2&k=s3cr3t-key", "Referer: https://page.test/?k=s3cr3t-key")
 	requests += 2
@@ -210,6 +225,136 @@ func TestSecretsStayOutOfTheLogsWhereverTheyAre(t *testing.T) {
 	}
 	if got := s.entries("/room/1/live.json?n=2&k=REDACTED"); len(got) != 1 || got[0]["status"] != 200.0 {
 		t.Errorf("the stream with a key in the query: %v", got)
+	}
+}
+
+// Where handle_path takes a part of the path away, an escaped slash may be left at the
+// front: a webhook's secret behind it is as much a secret.
+func TestSecretsBehindHandlePath(t *testing.T) {
+	s := newSite(t)
+	const pathSecret = "a-secret-in-the-path-0123456789abcdef"
+	if err := s.run(s.of(`log {
+		output file DIR/access.log
+	}
+	handle_path /chat/* {
+		route {
+		sidestream {
+			auth none
+			history {
+				store memory
+			}
+			webhook /hooks/campfire {
+				preset campfire
+				secret ` + pathSecret + `
+			}
+		}
+		respond {http.request.uri} 200
+		}
+	}`)); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]int{
+		"/chat/hooks/campfire/" + pathSecret:       204, // Caddy has put these in order
+		"/chat%2Fhooks/campfire/" + pathSecret:     204,
+		"/chat%2Fhooks%2Fcampfire/" + pathSecret:   204,
+		"/chat//hooks/campfire/" + pathSecret:      204,
+		"/chat/%2Fhooks/campfire/" + pathSecret:    404,
+		"/chat/hooks/campfire%2F" + pathSecret:     404,
+		"/chat%2fHooks/campfire/old-" + pathSecret: 404,
+		"/chat%2F%2Fhooks/campfire/" + pathSecret:  404,
+		"/chat%5Chooks/campfire/" + pathSecret:     200,
+		"/chat/room/a%2Fb":                         200,
+		"/chat%2Froom/1":                           200,
+	} {
+		resp := s.request("POST", path, "{}", "Content-Type: application/json")
+		if resp.StatusCode != want {
+			t.Errorf("%s: %d, want %d", path, resp.StatusCode, want)
+		}
+	}
+	if logs := s.logs(); strings.Contains(logs, pathSecret) {
+		for line := range strings.SplitSeq(logs, "\n") {
+			if strings.Contains(line, pathSecret) && !strings.Contains(line, "adjusted config") {
+				t.Errorf("the log says: %s", line)
+			}
+		}
+	}
+}
+
+// Caddy's own logs of errors, of rewrites and of reverse_proxy have a client's token as
+// it came, in requests that go on to the app. The filter that the documentation
+// recommends hides it there.
+func TestFilterOfCaddysOwnLogs(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, filter, found := strings.Cut(string(readme), "\t\tformat filter {\n")
+	filter, _, end := strings.Cut(filter, "\n\t\t}\n")
+	if !found || !end {
+		t.Fatal("the documentation has no filter")
+	}
+	for _, filtered := range []bool{false, true} {
+		s := newSite(t)
+		caddyfile := s.of("route {\nSTREAM\nrewrite /old* /new?{query}\nreverse_proxy unix/DIR/nobody.sock\n}")
+		caddyfile = strings.Replace(caddyfile, "{\n", "{\n\tdebug\n", 1)
+		if filtered {
+			caddyfile = strings.Replace(caddyfile, "log {\n", "log {\n\t\tformat filter {\n"+filter+"\n\t\t}\n", 1)
+		}
+		if err := s.run(strings.ReplaceAll(caddyfile, "DIR", s.dir)); err != nil {
+			t.Fatal(err)
+		}
+		if resp := s.get("/old/messages?access_token=s3cr3t-token&x=1", "Referer: https://page.test/?access_token=s3cr3t-token"); resp.StatusCode != 502 {
+			t.Fatal(resp.StatusCode)
+		}
+		logs := s.logs()
+		for _, line := range []string{"http.log.error", "rewrote request", "upstream roundtrip"} {
+			if !strings.Contains(logs, line) {
+				t.Errorf("the log has no %s", line)
+			}
+		}
+		if strings.Contains(logs, "s3cr3t-token") == filtered {
+			t.Errorf("filtered %t: the log is\n%s", filtered, logs)
+		}
+	}
+}
+
+// The app is asked about the very channel that is served, also where handle_path has
+// taken a part of an escaped path away.
+func TestChannelsBehindHandlePath(t *testing.T) {
+	s := newSite(t)
+	if err := s.run(s.of(`handle_path /chat/* {
+		route {
+			sidestream unix/DIR/app.sock {
+				auth GET /room/{channel}.json
+				campfire
+				history {
+					store memory
+				}
+			}
+			respond 418
+		}
+	}`)); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"/chat/room/a%2Fb/live.json":         "/room/a%2Fb.json",
+		"/chat/room/a%2F%2Fc/live.json":      "/room/a%2F%2Fc.json",
+		"/chat/room/caf%C3%A9%2F1/live.json": "/room/caf%C3%A9%2F1.json",
+		"/chat/./room/d%2Fe/live.json":       "/room/d%2Fe.json",
+		"/chat/room/f%252Fg/live.json":       "",
+		"/chat/room/x%2F..%2Fy/live.json":    "/room/y.json", // Caddy has resolved it
+		"/chat/room/a/b/live.json":           "",
+		"/chat%2Froom/h/live.json":           "/room/h.json",
+	} {
+		s.app.forget()
+		s.request("HEAD", path, "", asBasic)
+		asked := ""
+		for _, q := range s.app.questions() {
+			asked = q.uri
+		}
+		if asked != want {
+			t.Errorf("%s: the app was asked %q, want %q", path, asked, want)
+		}
 	}
 }
 

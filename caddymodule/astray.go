@@ -32,8 +32,11 @@ func (s *Sidestream) places() forwardauth.Mask {
 // app's own log, must not get the secret.
 func (s *Sidestream) astray(r *http.Request) (shown string, refuse bool) {
 	escaped := r.URL.EscapedPath()
-	if !strings.HasPrefix(escaped, "/") {
+	if !strings.HasPrefix(r.URL.Path, "/") {
 		return "", false // CONNECT, OPTIONS *: nobody's path
+	}
+	if !strings.HasPrefix(escaped, "/") { // handle_path has left an escaped slash
+		escaped = "/" + escaped
 	}
 	var readings [][]string
 	for _, h := range s.Webhooks {
@@ -60,6 +63,31 @@ func (s *Sidestream) astray(r *http.Request) (shown string, refuse bool) {
 		}
 	}
 	return shown, refuse
+}
+
+// leadsToSecret tells whether an address that a request has beside its own, such as
+// the page that a browser was on, has a webhook's secret in it.
+func (s *Sidestream) leadsToSecret(address string) bool {
+	var readings [][]string
+	for _, h := range s.Webhooks {
+		if h.holds(address, forwardauth.DecodeLoosely(address)) {
+			return true
+		}
+		if len(h.places.Path) == 0 {
+			continue
+		}
+		if readings == nil {
+			page, _, _ := strings.Cut(address, "?")
+			if _, rest, absolute := strings.Cut(page, "://"); absolute {
+				_, page, _ = strings.Cut(rest, "/")
+			}
+			readings = endpoint.Readings(page)
+		}
+		if slices.ContainsFunc(readings, h.resembles) {
+			return true
+		}
+	}
+	return false
 }
 
 // isAddress tells whether a reading of a path is the webhook's address.

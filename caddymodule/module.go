@@ -148,7 +148,7 @@ func (s *Sidestream) Provision(ctx caddy.Context) error {
 			return err
 		}
 	}
-	s.log = newAccessLog(ctx, s.places())
+	s.log = newAccessLog(ctx, s.places(), s.leadsToSecret)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/seed-078801ba/sidestream/caddymodule/forwardauth"
 	"github.com/seed-078801ba/sidestream/stream/event"
 )
 
@@ -115,28 +116,9 @@ func Readings(escaped string) [][]string {
 				strings.Split(strings.Trim(reading, "/"), "/"),
 				strings.Split(strings.Trim(path.Clean("/"+reading), "/"), "/"))
 		}
-		escaped = decodeLoosely(escaped)
+		escaped = forwardauth.DecodeLoosely(escaped)
 	}
 	return readings
-}
-
-// decodeLoosely decodes what is a percent escape and leaves what is none.
-func decodeLoosely(s string) string {
-	if !strings.Contains(s, "%") {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '%' && i+2 < len(s) {
-			if c, err := url.PathUnescape(s[i : i+3]); err == nil {
-				b.WriteString(c)
-				i += 2
-				continue
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
 }
 
 // under returns what follows a prefix in segments.
