@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Sentinel is a master with one replica, watched by three sentinels.
@@ -82,11 +83,20 @@ func (s *Sentinel) Lag() {
 }
 
 // UntilMaster waits until all sentinels take a server for the master, and it
-// does so itself.
+// does so itself. A sentinel that the machine kept from running does nothing for half
+// a minute (its tilt mode), maybe more than once; and each look starts processes.
 func (s *Sentinel) UntilMaster(master *Server) {
 	s.t.Helper()
 	_, port, _ := net.SplitHostPort(master.Addr)
-	Until(s.t, "there is a new master", func() bool {
+	defer func() {
+		if s.t.Failed() { // what the sentinels thought
+			for _, sentinel := range s.Sentinels {
+				log, _ := os.ReadFile(filepath.Join(sentinel.Dir, "redis.log"))
+				s.t.Logf("%s: %s", sentinel.Addr, log[max(0, len(log)-4000):])
+			}
+		}
+	}()
+	until(s.t, "there is a new master", 100*time.Millisecond, 2*patience, func() bool {
 		for _, sentinel := range s.Sentinels {
 			out, err := sentinel.Try("SENTINEL", "GET-MASTER-ADDR-BY-NAME", s.Name)
 			if err != nil || !strings.HasSuffix(out, "\n"+port) {

@@ -181,12 +181,18 @@ func (s *Server) Try(args ...string) (string, error) {
 // it does not come true.
 func Until(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(patience)
-	tick := time.NewTicker(5 * time.Millisecond)
+	until(t, what, 5*time.Millisecond, patience, is)
+}
+
+// until is Until that looks every so often, for so long.
+func until(t testing.TB, what string, every, long time.Duration, is func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(long)
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for !is() {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited %v in vain: %s", patience, what)
+			t.Fatalf("waited %v in vain: %s", long, what)
 		}
 		<-tick.C
 	}
