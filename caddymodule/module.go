@@ -169,6 +169,7 @@ func (s *Sidestream) joinHub(ctx caddy.Context, repl *caddy.Replacer) error {
 	}
 	if s.hub, err = app.join(s.Hub, *s.History, s.hubConfig(), func() {
 		s.gate.activate(app, s)
+		s.server.Run()
 		s.interrupted()
 	}); err != nil {
 		return err
@@ -182,7 +183,7 @@ func (s *Sidestream) joinHub(ctx caddy.Context, repl *caddy.Replacer) error {
 	s.server.Hub, s.server.Gate, s.server.Names = roomyHub{s.hub, processDescriptors}, s.gate.Gate, s.names
 	s.server.Attach, s.server.UpgradeTo = to(s.hub, attach), to(s.hub, upgrade)
 	s.server.Roster, s.server.Bus = t.hub.roster, t.hub.bus
-	s.server.Lasting = &t.hub.lasting
+	s.server.Lasting, s.server.Scope = &t.hub.lasting, s.scope
 	gate := s.gate
 	s.server.Refused = func(re *endpoint.Refusal) { gate.refusals.add(re.Status) }
 	t.gate = s.gate

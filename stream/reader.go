@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sort"
 	"sync"
+	"sync/atomic"
 
 	"github.com/seed-078801ba/sidestream/stream/event"
 )
@@ -26,6 +27,7 @@ type Reader struct {
 	epoch  event.Epoch // of all positions
 	subs   []readerSub
 	closed bool
+	ready  atomic.Pointer[func()]
 }
 
 // readerSub is how far a Reader has got in one channel.
@@ -191,8 +193,31 @@ func (r *Reader) Start() Start {
 	return start
 }
 
+// OnReady has f called whenever there may be something new, for those who do not wait
+// in a Take: also where there is nothing. It is called under locks: it must not wait,
+// and not call the Reader. nil ends it.
+func (r *Reader) OnReady(f func()) {
+	if f == nil {
+		r.ready.Store(nil)
+		return
+	}
+	r.ready.Store(&f)
+}
+
 // stir wakes a Take that waits.
 func (r *Reader) stir() {
+	if f := r.ready.Load(); f != nil {
+		(*f)()
+		return
+	}
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// again is stir for other Takes alone.
+func (r *Reader) again() {
 	select {
 	case r.wake <- struct{}{}:
 	default:
@@ -206,7 +231,7 @@ func (r *Reader) Take(ctx context.Context, limit int) (Taken, error) {
 	for {
 		t, err := r.take(limit)
 		if err != nil || len(t.Entries) > 0 || len(t.Missing) > 0 {
-			r.stir() // there may be a second Take
+			r.again() // there may be a second Take
 			return t, err
 		}
 		select {

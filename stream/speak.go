@@ -12,6 +12,7 @@ type act struct {
 	after event.Cursor // its turn comes when everything up to here was given to the connection
 	word  []byte       // in its frame
 	gap   *event.Missing
+	then  func()
 
 	join  *channel
 	start Start
@@ -36,6 +37,13 @@ func (s *Stream) SendRaw(frame []byte) {
 	if len(frame) > 0 {
 		s.shard.post(func() { s.shard.act(s, act{word: frame}) })
 	}
+}
+
+// Then has f called when the connection has taken everything that the stream was
+// asked for before: never if the stream ends first. It is called by the shard, so it
+// must not wait. It may call the stream's methods.
+func (s *Stream) Then(f func()) {
+	s.shard.post(func() { s.shard.act(s, act{then: f}) })
 }
 
 // Join has the stream listen to one more channel, from where Resolve said for
@@ -108,6 +116,8 @@ func (sh *shard) nextAct(s *Stream) bool {
 	switch {
 	case a.join != nil:
 		sh.joined(s, a.join, a.start)
+	case a.then != nil:
+		a.then()
 	case a.gap != nil:
 		if a.gap.At = a.after; s.cursor != a.after.Seq { // a reset came in between, and was told
 			return true

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/seed-078801ba/sidestream/caddymodule/forwardauth"
 	"github.com/seed-078801ba/sidestream/stream"
@@ -21,6 +22,32 @@ func (s *Server) OriginsOf(e Endpoint) *Origins {
 		}
 	}
 	return new(Origins)
+}
+
+// HeartbeatOf is how often an idle connection of an endpoint is written to.
+func (s *Server) HeartbeatOf(e Endpoint) time.Duration {
+	for i := range s.mounted {
+		if s.mounted[i].Endpoint == e {
+			return s.mounted[i].heartbeat
+		}
+	}
+	return time.Minute
+}
+
+// Running is an endpoint that outlives its configuration with something. It is told
+// that its configuration begins to run, with the server that it belongs to.
+type Running interface {
+	Endpoint
+	Run(s *Server)
+}
+
+// Run says that the server's configuration begins to run.
+func (s *Server) Run() {
+	for i := range s.mounted {
+		if e, ok := s.mounted[i].Endpoint.(Running); ok {
+			e.Run(s)
+		}
+	}
 }
 
 // Caller reads who sends a request to an endpoint with sessions. Unlike a stream, a

@@ -42,6 +42,8 @@ type Server struct {
 	Bus bus.Bus
 	// UpgradeTo is Attach for a WebSocket, see Upgrade.
 	UpgradeTo Attach
+	// Scope names the site, and how its backend is asked, over reloads.
+	Scope string
 	// Lasting keeps the sessions of endpoints that have some, with the hub.
 	Lasting *Lasting
 	// Ending is done when the HTTP server ends that the requests come from, in a

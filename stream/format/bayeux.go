@@ -34,3 +34,36 @@ func AppendBayeuxGap(dst []byte, name string, gap event.Missing) []byte {
 	gap.Channel = name
 	return append(appendMissing(dst, gap), "}}}"...)
 }
+
+// BayeuxSocket is what the server pushes to a client of Bayeux over a WebSocket: whole
+// arrays of messages, which its session writes. So the format itself writes nothing.
+type BayeuxSocket struct{ pushed }
+
+// Name is "bayeux-websocket".
+func (BayeuxSocket) Name() string { return "bayeux-websocket" }
+
+// ContentType is that of the messages.
+func (BayeuxSocket) ContentType() string { return "application/json" }
+
+// Heartbeat appends nothing: WebSockets have pings.
+func (BayeuxSocket) Heartbeat(dst []byte, _ event.Cursor) []byte { return dst }
+
+// BayeuxEvents is the same as server-sent events, Faye's transport eventsource.
+type BayeuxEvents struct{ pushed }
+
+// Name is "bayeux-eventsource".
+func (BayeuxEvents) Name() string { return "bayeux-eventsource" }
+
+// ContentType is text/event-stream.
+func (BayeuxEvents) ContentType() string { return "text/event-stream; charset=utf-8" }
+
+// Heartbeat appends an empty comment.
+func (BayeuxEvents) Heartbeat(dst []byte, _ event.Cursor) []byte { return append(dst, ":\n\n"...) }
+
+// pushed is what formats have in common whose messages a session writes.
+type pushed struct{}
+
+func (pushed) Event(dst []byte, _ *event.Entry, _ event.Cursor) []byte { return dst }
+func (pushed) Gap(dst []byte, _ event.Missing) []byte                  { return dst }
+func (pushed) Farewell(dst []byte, _ Farewell) []byte                  { return dst }
+func (pushed) Resumable() bool                                         { return true }

@@ -137,6 +137,7 @@ func (b *Bayeux) New(site endpoint.Site) endpoint.Endpoint {
 	if len(channels) == 0 {
 		channels = []string{defaultChannels}
 	}
+	e.key = strings.Join(paths, " ")
 	for _, path := range paths {
 		e.places = append(e.places, &endpoint.Place{Prefix: strings.TrimSuffix(path, "/")})
 	}

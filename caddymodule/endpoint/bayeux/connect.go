@@ -24,7 +24,15 @@ func (x *exchange) meetConnect(m *message) {
 		x.fail(m, errConnectionTypes(kind))
 		return
 	}
-	c := &connect{s: s, id: m.id, hold: x.holds(m), acked: readAck(extOf(m, "ack")), sync: x.timesyncOf(m)}
+	c := &connect{s: s, id: m.id, hold: x.holds(m), acked: readAck(extOf(m, "ack")), sync: x.timesyncOf(m), advice: x.again()}
+	switch {
+	case x.socket != nil:
+		x.pending = c
+		return
+	case kind == eventSource:
+		x.meetEvents(c)
+		return
+	}
 	x.connect = func(ctx context.Context) { x.wait(ctx, c) }
 }
 
@@ -35,6 +43,29 @@ type connect struct {
 	hold  time.Duration
 	acked func(*given) bool
 	sync  *timesync
+	// advice of the reply.
+	advice *advice
+}
+
+// meetEvents answers a connect of a client that has an EventSource: the events come
+// there, and the client is to come back later.
+func (x *exchange) meetEvents(c *connect) {
+	if !c.s.alive() {
+		x.replies.add(reply{channel: "/meta/connect", id: c.id, err: errUnknownClient(c.s.id), advice: anew()})
+		return
+	}
+	c.advice.interval, c.advice.timeout = x.timeout, 0
+	a := reply{channel: "/meta/connect", id: c.id, client: c.s.id, advice: c.advice}
+	a.ext = c.sync.append(a.ext, time.Now())
+	x.replies.add(a)
+}
+
+// alive puts off the end of a session; false if that has come.
+func (s *Session) alive() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.await(s.expire)
+	return !s.closed
 }
 
 // holds is how long a connect is held: as long as the client wants, but no longer than
@@ -69,7 +100,7 @@ func (x *exchange) wait(ctx context.Context, c *connect) {
 		p.cancel(errTime)
 	}
 	taken, err := c.s.take(ctx, p)
-	a := reply{channel: "/meta/connect", id: c.id, client: c.s.id, advice: x.again()}
+	a := reply{channel: "/meta/connect", id: c.id, client: c.s.id, advice: c.advice}
 	if err != nil {
 		a.advice.interval = time.Second // the hub ends; another one may begin
 	}

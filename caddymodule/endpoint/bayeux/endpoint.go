@@ -12,6 +12,7 @@ import (
 
 // bayeux is the endpoint of one site.
 type bayeux struct {
+	key         string // of the paths
 	places      []*endpoint.Place
 	resolvers   []Resolver
 	extensions  []Extension
@@ -40,6 +41,11 @@ func (e *bayeux) Claims(line endpoint.Line, _ *http.Request) endpoint.Claim {
 		}
 	}
 	return endpoint.NotOurs
+}
+
+// Run implements endpoint.Running.
+func (e *bayeux) Run(s *endpoint.Server) {
+	sessionsOf(s).site(e, s).live.Store(&live{e, s})
 }
 
 // below is what the client has appended to the path.
@@ -76,8 +82,12 @@ func (e *bayeux) Serve(w http.ResponseWriter, r *http.Request, line endpoint.Lin
 	switch {
 	case r.Method == http.MethodOptions:
 		e.preflight(w, r, s)
+	case endpoint.WantsWebSocket(r):
+		return x.webSocket(s)
 	case r.Method == http.MethodPost:
 		return x.post()
+	case wantsEvents(r) && len(below) > 0:
+		return x.eventSource(below[len(below)-1])
 	case r.Method == http.MethodGet && strings.Contains(r.URL.RawQuery, "message="):
 		return x.jsonp()
 	default:

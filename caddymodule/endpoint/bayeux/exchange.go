@@ -22,6 +22,8 @@ type exchange struct {
 	replies  replies
 	// together: the connect has company, and so does not keep its replies waiting.
 	together bool
+	socket   *socket  // that the messages came over, if it was one
+	pending  *connect // that waits there
 	// connect waits for what comes, and appends it and the reply; nil if there is
 	// nothing to wait for.
 	connect func(context.Context)

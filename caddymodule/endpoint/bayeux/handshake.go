@@ -12,7 +12,9 @@ import (
 )
 
 // connectionTypes are the transports, by their names in Bayeux and in Faye.
-var connectionTypes = []string{"long-polling", "cross-origin-long-polling", "callback-polling"}
+var connectionTypes = []string{"long-polling", "cross-origin-long-polling", "callback-polling", "websocket", eventSource}
+
+const eventSource = "eventsource"
 
 // handshake begins a session.
 func (x *exchange) handshake(ctx context.Context, m *message) {
@@ -54,7 +56,7 @@ func (x *exchange) newSession(ctx context.Context, m *message, a *reply) (*Error
 	}
 	s := &Session{
 		page: x.page, address: x.client.Address, client: x.client, ticket: ticket, memory: x.server.RemembersRights(),
-		anyPage: x.page == "" && x.r.Method == http.MethodGet,
+		anyPage: x.page == "" && x.socket == nil && x.r.Method == http.MethodGet,
 		reader:  x.server.Hub.NewReader(nil), expire: x.expire, otherID: m.id,
 	}
 	s.door = stream.NewDoor(x.server.Gate.Gate, ticket, s.rightEnded)

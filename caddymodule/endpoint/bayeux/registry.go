@@ -6,8 +6,12 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/seed-078801ba/sidestream/caddymodule/endpoint"
+	"github.com/seed-078801ba/sidestream/stream"
+	"github.com/seed-078801ba/sidestream/stream/format"
 )
 
 // registry has the sessions of a hub, over reloads.
@@ -15,12 +19,55 @@ type registry struct {
 	mu        sync.Mutex
 	sessions  map[string]*Session
 	byAddress map[netip.Addr]int
+	sites     map[string]*site
+	specs     map[stream.Spec]*stream.Spec
+}
+
+// site is an endpoint over reloads. What outlives a configuration, a WebSocket, holds
+// the site, and finds what counts now.
+type site struct {
+	registry *registry
+	live     atomic.Pointer[live]
+}
+
+// live is an endpoint with the server that it belongs to.
+type live struct {
+	bayeux *bayeux
+	server *endpoint.Server
+}
+
+// site finds the site of an endpoint.
+func (r *registry) site(e *bayeux, s *endpoint.Server) *site {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	key := e.key + " " + s.Scope
+	found := r.sites[key]
+	if found == nil {
+		found = &site{registry: r}
+		found.live.Store(&live{e, s})
+		r.sites[key] = found
+	}
+	return found
+}
+
+// spec is what all connections of a kind share, over reloads.
+func (r *registry) spec(f format.Format, heartbeat time.Duration) *stream.Spec {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	key := stream.Spec{Format: f, Heartbeat: heartbeat}
+	if r.specs[key] == nil {
+		r.specs[key] = &key
+	}
+	return r.specs[key]
 }
 
 // sessionsOf are the sessions of the hub that a server serves.
 func sessionsOf(s *endpoint.Server) *registry {
 	return s.Lasting.Keep("bayeux", func() any {
-		return &registry{sessions: map[string]*Session{}, byAddress: map[netip.Addr]int{}}
+		return &registry{
+			sessions: map[string]*Session{}, byAddress: map[netip.Addr]int{},
+			sites: map[string]*site{}, specs: map[stream.Spec]*stream.Spec{},
+		}
 	}).(*registry)
 }
 

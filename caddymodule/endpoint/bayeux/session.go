@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-078801ba/sidestream/caddymodule/endpoint"
@@ -32,6 +33,9 @@ type Session struct {
 	address  netip.Addr
 	memory   endpoint.Hub // remembers when a right ended; nil where nobody needs that
 
+	pushing atomic.Bool // what has come is being looked for
+	again   atomic.Bool // and has to be once more
+
 	mu      sync.Mutex
 	client  *forwardauth.Client
 	user    string // as the backend calls it, once it has
@@ -46,6 +50,7 @@ type Session struct {
 	lastID  []byte   // of the last connect
 	otherID []byte   // of the last message that was none
 	held    *poll
+	push    *push       // the connection that is written to, if there is one
 	expiry  *time.Timer // while no connect is held
 	expire  time.Duration
 	closed  bool
@@ -63,6 +68,8 @@ type given struct {
 	taken stream.Taken
 	batch uint64
 	ended int // of the names in Session.ended
+	// pushed: it was written to a connection that has not taken it all.
+	pushed bool
 }
 
 // poll is a connect that is held.
@@ -158,8 +165,8 @@ func (s *Session) begin(ctx context.Context, id []byte, acked func(*given) bool)
 	if s.held != nil {
 		s.held.cancel(errReplaced)
 	}
-	repeated := id != nil && bytes.Equal(id, s.lastID) && !bytes.Equal(id, s.otherID)
-	if g := s.given; g != nil && (s.acks && acked != nil && acked(g) || (!s.acks || acked == nil) && !repeated) {
+	s.unbind()
+	if g := s.given; g != nil && !g.pushed && (s.acks && acked != nil && acked(g) || (!s.acks || acked == nil) && !s.repeats(id)) {
 		s.confirm(g)
 	}
 	s.held, s.lastID = p, id
@@ -168,6 +175,12 @@ func (s *Session) begin(ctx context.Context, id []byte, acked func(*given) bool)
 		s.expiry = nil
 	}
 	return ctx, p, true
+}
+
+// repeats tells whether a connect is the one before, sent again. Ids tell nothing where
+// a message that is none has the same. Called with mu held.
+func (s *Session) repeats(id []byte) bool {
+	return id != nil && bytes.Equal(id, s.lastID) && !bytes.Equal(id, s.otherID)
 }
 
 // confirm moves the session behind what its client has got. Called with mu held.
@@ -242,7 +255,7 @@ func (s *Session) await(long time.Duration) {
 	}
 	s.expiry = time.AfterFunc(long, func() {
 		s.mu.Lock()
-		idle := s.held == nil
+		idle := s.held == nil && (s.push == nil || s.push.connect == nil)
 		s.mu.Unlock()
 		if idle {
 			s.Close()
@@ -265,6 +278,9 @@ func (s *Session) Close() {
 	}
 	if s.held != nil {
 		s.held.cancel(errLeft)
+	}
+	if s.push != nil {
+		s.endPush()
 	}
 	s.subs = nil
 	s.mu.Unlock()
@@ -298,6 +314,7 @@ func (s *Session) rightEnded(channel string, cause access.Cause, _ int) {
 	if held != nil && len(gone) > 0 {
 		held.cancel(errTold)
 	}
+	s.ready()
 }
 
 // join adds subscriptions that the client may have; start is where they begin.
@@ -363,11 +380,16 @@ func (s *Session) rights(subs []subscription) []string {
 	return missing
 }
 
-// append writes what was taken as messages, each by the name that the client knows its
-// channel by.
+// append writes what was taken as messages.
 func (s *Session) append(r *replies, t *takenFor) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.appendTaken(r, t)
+}
+
+// appendTaken is append with mu held: each event by the name that the client knows its
+// channel by.
+func (s *Session) appendTaken(r *replies, t *takenFor) {
 	for _, name := range t.ended {
 		r.add(reply{channel: "/meta/subscribe", err: errForbidden(name), more: appendSubscription(nil, name)})
 	}

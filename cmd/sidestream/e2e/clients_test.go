@@ -26,7 +26,7 @@ func tool(t *testing.T, name, packages string) string {
 
 func ruby(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
-	return run(t, env, clientsFolder, tool(t, "ruby", "ruby ruby-twitter-stream ruby-yajl ruby-em-http-request"), args...)
+	return run(t, env, clientsFolder, tool(t, "ruby", "ruby ruby-twitter-stream ruby-yajl ruby-em-http-request ruby-faye"), args...)
 }
 
 func node(t *testing.T, env []string, args ...string) *process {
