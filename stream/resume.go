@@ -162,6 +162,9 @@ func (h *Hub) resolveMessage(channels []string, from From, head event.Cursor) (s
 	var first uint64
 	for _, name := range channels {
 		seq, ok, err := h.log.SeqOf(name, from.MessageID)
+		if err == nil && !ok {
+			seq, ok, err = h.versioned(name, from.MessageID, head)
+		}
 		if err != nil {
 			return Start{}, later, err
 		}
@@ -277,4 +280,44 @@ func (h *Hub) lost(c event.Cursor, from From, head event.Cursor, reason event.Re
 	}
 	start.Missing = []event.Missing{{From: c, To: to, Reason: reason}}
 	return start
+}
+
+// isVersioned tells whether an event is a new message that the log finds by its
+// version only, as one of CloudEvents, where a message is known by its source and id
+// together.
+func isVersioned(e *event.Event) bool {
+	return e.Op == event.Create && !e.ID.IsZero() && e.Version != ""
+}
+
+// versionedMark is the name of the mark that a channel has such messages.
+func versionedMark(channel string) string { return "versioned:" + channel }
+
+// versionedEntries bounds how many of a channel's entries are looked through
+// for such a message.
+const versionedEntries = 20_000
+
+// versioned finds a message of whatever version: the oldest one that is kept, so that
+// nothing is left out where several versions have the id.
+func (h *Hub) versioned(channel, id string, head event.Cursor) (seq uint64, ok bool, err error) {
+	if mark, err := h.log.Mark(versionedMark(channel)); mark == "" || err != nil {
+		return 0, false, err
+	}
+	after, more := uint64(0), true
+	for n := 0; more && n < versionedEntries; {
+		var entries []event.Entry
+		if entries, more, err = h.log.Read([]string{channel}, after, head.Seq, pageEvents, pageBytes); err != nil {
+			return 0, false, err
+		}
+		for i := range entries {
+			e := &entries[i]
+			if e.ID.Text == id && isVersioned(&e.Event) {
+				return e.Seq, true, nil
+			}
+			after = e.Seq
+		}
+		if n += len(entries); len(entries) == 0 {
+			break
+		}
+	}
+	return 0, false, nil
 }

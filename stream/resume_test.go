@@ -109,3 +109,26 @@ func TestResumeByTrimmedID(t *testing.T) {
 		t.Errorf("%+v, %v, %v", one, err1, err2)
 	}
 }
+
+// A message that is known by its id and a version together is found by its id: of
+// several with the id, the first one, so that nothing is left out. Of other messages,
+// nobody looks through the log.
+func TestMessagesWithAVersionAreFound(t *testing.T) {
+	h := newHub(t, Config{}, log.Retention{})
+	for i, v := range []string{"/one", "/two", "", "/one"} {
+		e := event.Event{Channel: event.String("a"), ID: event.String(fmt.Sprint(7 + i/2)), Version: v, Body: fmt.Sprint("body ", i)}
+		if _, err := h.Publish(t.Context(), event.Batch{Events: []event.Event{e}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	say(t, h, "b", "1")
+	for id, want := range map[string]uint64{"7": 1, "8": 3, "9": 0} {
+		start, err := h.Resolve([]string{"a"}, From{MessageID: id})
+		if err != nil || (want == 0) != (len(start.Missing) > 0) || want > 0 && start.Seq != want {
+			t.Errorf("%s: begins at %d, missing %v, %v", id, start.Seq, start.Missing, err)
+		}
+	}
+	if mark, err := h.Log().Mark(versionedMark("b")); mark != "" || err != nil {
+		t.Errorf("a channel whose messages have no version is marked: %q, %v", mark, err)
+	}
+}

@@ -22,7 +22,7 @@ const interruptions = "\x00interruptions"
 // is kept in the log; here is what spares looking it up there.
 type uncertainty struct {
 	mu          sync.Mutex
-	fed         map[string]struct{} // the marks of feeding that were written
+	fed         map[string]struct{} // the marks that were written with events
 	gaps        map[string]uint64   // by channel, where the last gap stands
 	gapsFrom    event.Cursor        // every gap behind it is in gaps
 	interrupted event.Cursor        // there was no interruption behind it
@@ -46,26 +46,34 @@ func feedsMark(way, channel string) string {
 
 func gapMark(channel string) string { return "gap:" + channel }
 
-// feeds are the marks to be stored with the events of a way in whose sender does
-// not repeat.
-func (u *uncertainty) feeds(marks []event.Mark, b *event.Batch) []event.Mark {
-	if b.Unrepeated == "" {
-		return marks
-	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
+// marks are the marks to be stored with events: into which channels a way in brings
+// events whose sender does not repeat, and which channels have new messages with a
+// version.
+func (u *uncertainty) marks(b *event.Batch) (marks []event.Mark) {
 	for i := range b.Events {
-		name := feedsMark(b.Unrepeated, b.Events[i].Channel.Text)
-		if _, known := u.fed[name]; known {
-			continue
+		e := &b.Events[i]
+		if b.Unrepeated != "" {
+			marks = u.mark(marks, feedsMark(b.Unrepeated, e.Channel.Text))
 		}
-		if len(u.fed) >= maxUncertain {
-			clear(u.fed)
+		if isVersioned(e) {
+			marks = u.mark(marks, versionedMark(e.Channel.Text))
 		}
-		u.fed[name] = struct{}{}
-		marks = append(marks, event.Mark{Source: name, Value: "yes"})
 	}
 	return marks
+}
+
+// mark adds a mark that was not written yet.
+func (u *uncertainty) mark(marks []event.Mark, name string) []event.Mark {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if _, known := u.fed[name]; known {
+		return marks
+	}
+	if len(u.fed) >= maxUncertain {
+		clear(u.fed)
+	}
+	u.fed[name] = struct{}{}
+	return append(marks, event.Mark{Source: name, Value: "yes"})
 }
 
 // isSure tells whether the log has all interruptions that there were.

@@ -59,7 +59,7 @@ func (h *Hub) Publish(ctx context.Context, b event.Batch) ([]event.Receipt, erro
 
 // publish is Publish of events whose channels are checked.
 func (h *Hub) publish(ctx context.Context, b event.Batch) ([]event.Receipt, error) {
-	marks := h.uncertain.feeds(nil, &b)
+	marks := h.uncertain.marks(&b)
 	if !h.log.Grouped() {
 		return h.publishAtOnce(b, marks)
 	}
