@@ -147,6 +147,12 @@ func (s *Sidestream) provisionAuth(ctx caddy.Context, repl *caddy.Replacer) erro
 	s.way = digestOf(text, backendText)
 	s.scope = digestOf([]byte(s.way), []byte(host))
 	config := s.Auth.With(func(text string) string { return repl.ReplaceKnown(text, "") })
+	s.askFor = func(request string) (*forwardauth.Auth, error) {
+		if config.None {
+			return s.auth, nil
+		}
+		return forwardauth.New(askAbout(config, request), digestOf([]byte(s.scope), []byte(request)), backend, s.logger)
+	}
 	s.auth, err = forwardauth.New(config, s.scope, backend, s.logger)
 	return err
 }

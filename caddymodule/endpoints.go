@@ -102,7 +102,7 @@ func endpointNames() []string {
 
 // provisionEndpoints sets up what serves the clients. Hub, gate and names come
 // later, when the hub is joined.
-func (s *Sidestream) provisionEndpoints() error {
+func (s *Sidestream) provisionEndpoints(repl *caddy.Replacer) error {
 	s.Endpoints.fill()
 	for _, name := range slices.Sorted(maps.Keys(s.Heartbeat)) {
 		if !slices.Contains(endpointNames(), name) {
@@ -135,8 +135,12 @@ func (s *Sidestream) provisionEndpoints() error {
 		if configured, ok := s.Heartbeat[name]; ok {
 			every = time.Duration(configured)
 		}
+		objects, err := s.provisionObjects(kind, repl)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
 		origins := s.origins(cookies)
-		e := kind.New(endpoint.Site{Realm: s.Realm, MaxChannels: s.Limits.Channels, Origins: origins, Heartbeat: every})
+		e := kind.New(endpoint.Site{Realm: s.Realm, MaxChannels: s.Limits.Channels, Origins: origins, Heartbeat: every, Objects: objects})
 		if streaming, ok := e.(endpoint.Streaming); ok && streaming.AnyOrigin() {
 			origins.AnyToken = s.CORS == nil && !cookies && !s.Auth.None && !s.Auth.Anonymous
 		}

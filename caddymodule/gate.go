@@ -119,7 +119,12 @@ func (p *pooledGate) leave(app *App, s *Sidestream) {
 
 // activate makes the handler's configuration the one that asks. It is called
 // when the configuration really runs, once for each of its handlers.
-func (p *pooledGate) activate(app *App, s *Sidestream) { p.Use(app, s.auth, s.Auth.gateConfig()) }
+func (p *pooledGate) activate(app *App, s *Sidestream) {
+	p.Use(app, s.auth, s.Auth.gateConfig())
+	for _, auth := range s.objectAuths {
+		p.Use(app, auth, s.Auth.gateConfig())
+	}
+}
 
 // activateFirst is activate for the first configuration of all, before it runs:
 // Caddy may start the servers before our app, and clients that come in between

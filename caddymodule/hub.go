@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap/exp/zapslog"
 
 	"github.com/seed-078801ba/sidestream/caddymodule/endpoint"
+	"github.com/seed-078801ba/sidestream/caddymodule/endpoint/signed"
 	"github.com/seed-078801ba/sidestream/stream"
 	"github.com/seed-078801ba/sidestream/stream/bus"
 	"github.com/seed-078801ba/sidestream/stream/event"
@@ -48,6 +49,7 @@ type pooledHub struct {
 	webhooks sync.Map // *webhookCounts by the webhook's path
 	origins  origins
 	lasting  endpoint.Lasting // sessions
+	epochs   signed.Kept      // of roots
 
 	// locked is set if another process has the history: then nothing goes in or
 	// out of this hub, and a configuration with it does not start.
@@ -190,6 +192,7 @@ func openHub(name string, history History, settings stream.Config) (*pooledHub, 
 		return nil, err
 	}
 	p := &pooledHub{Hub: h, bus: between, roster: presence.New(between, presence.Config{})}
+	p.keepEpochs()
 	openHubs.Store(p, nil)
 	return p, nil
 }
@@ -203,7 +206,9 @@ func closedHub(name string, locked error) (*pooledHub, error) {
 		return nil, err
 	}
 	alone := bus.NewMemory()
-	return &pooledHub{Hub: h, locked: locked, bus: alone, roster: presence.New(alone, presence.Config{})}, h.Close(context.Background())
+	p := &pooledHub{Hub: h, locked: locked, bus: alone, roster: presence.New(alone, presence.Config{})}
+	p.keepEpochs()
+	return p, h.Close(context.Background())
 }
 
 // runs tells whether some configuration has started with the hub.

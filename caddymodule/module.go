@@ -88,6 +88,11 @@ type Sidestream struct {
 	scope   string
 	// siteName is the name of the site that the app is asked under, if it is.
 	siteName string
+	// askFor makes a way to ask the backend about something else than channels, and
+	// objectAuths are those that were made.
+	askFor      func(request string) (*forwardauth.Auth, error)
+	objectAuths []*forwardauth.Auth
+	epochs      hubEpochs
 
 	hubIsDefault  bool
 	closesSockets atomic.Bool // a reload closes WebSockets that pass by here
@@ -137,7 +142,7 @@ func (s *Sidestream) Provision(ctx caddy.Context) error {
 	for _, provision := range []func() error{
 		s.Limits.provision,
 		func() error { return s.provisionAuth(ctx, repl) },
-		s.provisionEndpoints,
+		func() error { return s.provisionEndpoints(repl) },
 		func() error { return s.provisionWebhooks(repl) },
 		s.provisionPositions,
 		func() error { return s.refuseExampleSecret(ctx) },
@@ -175,8 +180,9 @@ func (s *Sidestream) joinHub(ctx caddy.Context, repl *caddy.Replacer) error {
 		return err
 	}
 	s.gate.activateFirst(app, s)
-	s.gate.hearRevocations(s.hub)
 	t := app.tenancies[s.Hub]
+	t.hub.hearWords(s.gate, s.hub)
+	s.epochs.Store(&t.hub.epochs)
 	if err := s.shareNames(t); err != nil {
 		return err
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/seed-078801ba/sidestream/caddymodule/endpoint"
 	"github.com/seed-078801ba/sidestream/caddymodule/forwardauth"
-	"github.com/seed-078801ba/sidestream/stream"
 	"github.com/seed-078801ba/sidestream/stream/access"
 )
 
@@ -59,6 +58,13 @@ func (s *Sidestream) provisionRevoke(repl *caddy.Replacer) error {
 		}
 		return left, err
 	})
+	s.revoker.Roll = func(ctx context.Context, kind, id string) error {
+		err := s.roll(ctx, kind, id)
+		if err != nil {
+			s.logger.Error("the signed name of an object was not made anew", "kind", kind, "error", err)
+		}
+		return err
+	}
 	return nil
 }
 
@@ -88,12 +94,10 @@ func (s *Sidestream) revoke(ctx context.Context, user, channel string) (*access.
 	return revocation, err
 }
 
-// hearRevocations has the gate act on what other nodes say.
-func (p *pooledGate) hearRevocations(hub *stream.Hub) {
-	hub.OnWord(func(text string) {
-		var word revocationWord
-		if err := json.Unmarshal([]byte(text), &word); err == nil && word.Node != "" && word.Node != nodeID {
-			p.Revoke(word.User, word.Channel)
-		}
-	})
+// hearRevocation has the gate act on what another node says.
+func (p *pooledGate) hearRevocation(text string) {
+	var word revocationWord
+	if err := json.Unmarshal([]byte(text), &word); err == nil && word.Node != "" && word.Node != nodeID {
+		p.Revoke(word.User, word.Channel)
+	}
 }

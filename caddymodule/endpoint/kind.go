@@ -74,6 +74,9 @@ type Site struct {
 	Origins *Origins
 	// Heartbeat is how often an idle stream is written to.
 	Heartbeat time.Duration
+	// Objects are the app's objects that clients know by signed names; nil if there
+	// are none.
+	Objects *Objects
 }
 
 // errSwitch is the error of an option that is a switch and got a value.

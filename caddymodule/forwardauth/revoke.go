@@ -29,6 +29,8 @@ const (
 type Revoker struct {
 	secrets [][sha256.Size]byte // their digests
 	revoke  Revoke
+	// Roll, if set, is called for objects.
+	Roll Roll
 }
 
 // Revoke has the backend asked again about whoever may be the user, in the
@@ -36,6 +38,9 @@ type Revoker struct {
 // done; left is how many questions are not answered then. The error says that
 // other nodes could not be told.
 type Revoke func(ctx context.Context, user, channel string) (left int, err error)
+
+// Roll makes the signed name of an object anew.
+type Roll func(ctx context.Context, kind, id string) error
 
 // NewRevoker takes posts with one of the secrets.
 func NewRevoker(secrets []string, revoke Revoke) *Revoker {
@@ -80,6 +85,10 @@ func (rv *Revoker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	user, channel, ok := readRevocation(body)
+	if kind, id, isObject := readObject(body); isObject && rv.Roll != nil {
+		rv.roll(w, r, kind, id)
+		return
+	}
 	if !ok {
 		w.WriteHeader(http.StatusBadRequest)
 		return
@@ -101,8 +110,35 @@ func (rv *Revoker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
+// roll answers 204 when the old name of an object is worth nothing any more.
+func (rv *Revoker) roll(w http.ResponseWriter, r *http.Request, kind, id string) {
+	if err := rv.Roll(r.Context(), kind, id); err != nil {
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// readObject reads whose signed name is to be made anew. Then nothing else may be
+// asked for.
+func readObject(body []byte) (kind, id string, ok bool) {
+	document, err := decode.ParseJSON(new(fastjson.Parser), body)
+	if err != nil || document.Type() != fastjson.TypeObject || document.GetObject().Len() != 1 {
+		return "", "", false
+	}
+	kindValue, err := objectKindPath.Find(document)
+	idValue, err2 := objectIDPath.Find(document)
+	kind, kindOK := kindValue.Text()
+	id, idOK := idValue.Text()
+	return kind, id, err == nil && err2 == nil && kindOK && idOK && kind != "" && decode.ValidName(id)
+}
+
 // Where a call says whose access has changed.
 var (
+	objectKindPath, _ = decode.ParsePath("object.kind")
+	objectIDPath, _   = decode.ParsePath("object.id")
+
 	userPath, _    = decode.ParsePath("user")
 	channelPath, _ = decode.ParsePath("channel")
 )

@@ -30,6 +30,8 @@ type Bayeux struct {
 	// 1,000.
 	SessionsPerAddress int `json:"sessions_per_address,omitempty"`
 
+	Signed
+
 	place endpoint.Place
 }
 
@@ -57,7 +59,7 @@ func (b *Bayeux) AddPath(path string) error {
 
 // Options implements endpoint.Kind.
 func (*Bayeux) Options() []string {
-	return []string{"channels", "expire", "sessions", "sessions_per_address", "timeout"}
+	return append([]string{"channels", "expire", "sessions", "sessions_per_address", "timeout"}, signedOptions...)
 }
 
 // Option implements endpoint.Kind.
@@ -65,6 +67,8 @@ func (b *Bayeux) Option(name string, args []string) (err error) {
 	switch name {
 	case "channels":
 		return b.addChannels(args)
+	case "signed", "object", "realtime":
+		return b.Signed.option(name, args)
 	case "timeout":
 		b.Timeout, err = endpoint.ParseDuration(args)
 	case "expire":
@@ -111,6 +115,9 @@ func (b *Bayeux) Check() error {
 			return fmt.Errorf("bayeux: channels: %w", err)
 		}
 	}
+	if err := b.Signed.check(); err != nil {
+		return err
+	}
 	if b.Timeout < 0 || b.Expire < 0 || b.Sessions < 0 || b.SessionsPerAddress < 0 {
 		return errors.New("bayeux: timeout, expire, sessions and sessions_per_address must not be negative")
 	}
@@ -128,7 +135,13 @@ func (b *Bayeux) New(site endpoint.Site) endpoint.Endpoint {
 	e := &bayeux{
 		timeout: orDefault(time.Duration(b.Timeout), defaultTimeout), expire: orDefault(time.Duration(b.Expire), defaultExpire),
 		sessions: orDefault(b.Sessions, defaultSessions), perAddress: orDefault(b.SessionsPerAddress, defaultSessionsPerAddress),
-		maxChannels: site.MaxChannels,
+		maxChannels: site.MaxChannels, objects: site.Objects,
+	}
+	if e.objects != nil {
+		e.resolvers = append(e.resolvers, signedNames{e.objects.Roots})
+	}
+	if b.Realtime != "" {
+		e.realtime = &realtime{place: endpoint.Place{Prefix: strings.TrimSuffix(b.Realtime, "/")}, url: b.RealtimeURL}
 	}
 	paths, channels := b.Paths, b.Channels
 	if len(paths) == 0 {

@@ -21,6 +21,8 @@ type bayeux struct {
 	sessions    int
 	perAddress  int
 	maxChannels int
+	objects     *endpoint.Objects // nil without signed names
+	realtime    *realtime         // nil where nobody is told of them
 }
 
 // maxDepth is how many parts clients append to the path at most: the name of a
@@ -34,6 +36,12 @@ func (e *bayeux) Claims(line endpoint.Line, _ *http.Request) endpoint.Claim {
 		if _, ok := line.Under(place); ok {
 			return endpoint.Ours
 		}
+	}
+	if _, ours := e.realtime.asked(line); ours {
+		return endpoint.Ours
+	}
+	if e.realtime != nil && len(line.LooselyUnder(&e.realtime.place)) > 0 {
+		return endpoint.Crooked
 	}
 	for _, place := range e.places {
 		if len(line.LooselyUnder(place)) > 0 {
@@ -63,6 +71,10 @@ func (e *bayeux) below(line endpoint.Line) (parts []string) {
 
 // Serve implements endpoint.Sessions: it finds the transport.
 func (e *bayeux) Serve(w http.ResponseWriter, r *http.Request, line endpoint.Line, s *endpoint.Server) func(context.Context) {
+	if parts, ours := e.realtime.asked(line); ours {
+		e.tellRealtime(w, r, s, parts)
+		return nil
+	}
 	origins := s.OriginsOf(e)
 	below := e.below(line)
 	h := w.Header()

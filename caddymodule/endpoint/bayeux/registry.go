@@ -62,8 +62,10 @@ func (r *registry) spec(f format.Format, heartbeat time.Duration) *stream.Spec {
 }
 
 // sessionsOf are the sessions of the hub that a server serves.
-func sessionsOf(s *endpoint.Server) *registry {
-	return s.Lasting.Keep("bayeux", func() any {
+func sessionsOf(s *endpoint.Server) *registry { return keptSessions(s.Lasting) }
+
+func keptSessions(kept *endpoint.Lasting) *registry {
+	return kept.Keep("bayeux", func() any {
 		return &registry{
 			sessions: map[string]*Session{}, byAddress: map[netip.Addr]int{},
 			sites: map[string]*site{}, specs: map[stream.Spec]*stream.Spec{},

@@ -291,28 +291,29 @@ func (s *Session) Close() {
 
 // rightEnded is told by the gate that the backend no longer lets the client listen.
 func (s *Session) rightEnded(channel string, cause access.Cause, _ int) {
-	s.mu.Lock()
-	user := s.user
-	var gone []subscription
-	s.subs = slices.DeleteFunc(s.subs, func(sub subscription) bool {
-		if sub.Right != channel {
-			return false
-		}
-		gone = append(gone, sub)
-		s.ended = append(s.ended, sub.name)
-		return true
-	})
-	held := s.held
-	for _, sub := range gone {
-		s.reader.Leave(sub.Channel)
-	}
-	s.mu.Unlock()
+	s.endChannels(func(sub *subscription) bool { return sub.Right == channel })
 	s.ticket.Return(channel)
 	if s.memory != nil && (cause == access.Forbidden || cause == access.NotFound) {
-		s.memory.RightEnded(user, channel)
+		s.memory.RightEnded(s.whose(), channel)
 	}
-	if held != nil && len(gone) > 0 {
-		held.cancel(errTold)
+}
+
+// endChannels ends subscriptions that the client may not have any more. It is told
+// which, and the session goes on.
+func (s *Session) endChannels(which func(*subscription) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	told := false
+	s.subs = slices.DeleteFunc(s.subs, func(sub subscription) bool {
+		if !which(&sub) {
+			return false
+		}
+		s.reader.Leave(sub.Channel)
+		s.ended, told = append(s.ended, sub.name), true
+		return true
+	})
+	if s.held != nil && told {
+		s.held.cancel(errTold)
 	}
 	s.ready()
 }

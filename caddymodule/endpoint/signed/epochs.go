@@ -6,6 +6,8 @@ import (
 	"errors"
 	"maps"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/seed-078801ba/sidestream/stream/event"
 )
@@ -71,4 +73,82 @@ func (t *Table) Next(o event.Object) (string, error) {
 		b = binary.BigEndian.AppendUint32(append(b, o[:]...), epoch)
 	}
 	return base64.RawStdEncoding.EncodeToString(b), nil
+}
+
+// Kept is a Table that stands in a hub's log. It is read again from time to time, so
+// that what another node has stored is known here soon.
+type Kept struct {
+	Table
+	// Load reads what is stored. Changed, if set, is told of objects whose roots
+	// were made anew. Both are set before the first use.
+	Load    func() (string, error)
+	Changed func([]event.Object)
+
+	reading sync.Mutex
+	text    string
+	read    atomic.Int64 // when, in nanoseconds since began
+	began   time.Time
+}
+
+// fresh is for how long what was read is taken for what is stored.
+const fresh = 5 * time.Second
+
+// Epoch implements Epochs.
+func (k *Kept) Epoch(o event.Object) uint32 {
+	if last := k.read.Load(); last == 0 || time.Since(k.began)-time.Duration(last) > fresh {
+		_ = k.Refresh() // what cannot be read now was read before, or is read later
+	}
+	return k.Table.Epoch(o)
+}
+
+// Refresh reads the table.
+func (k *Kept) Refresh() error {
+	k.reading.Lock()
+	defer k.reading.Unlock()
+	if k.began.IsZero() {
+		k.began = time.Now()
+	}
+	text, err := k.Load()
+	if err != nil {
+		return err
+	}
+	k.read.Store(max(int64(time.Since(k.began)), 1))
+	return k.take(text)
+}
+
+// Put is called when a table was stored.
+func (k *Kept) Put(text string) error {
+	k.reading.Lock()
+	defer k.reading.Unlock()
+	return k.take(text)
+}
+
+func (k *Kept) take(text string) error {
+	if text == k.text {
+		return nil
+	}
+	before := k.snapshot()
+	if err := k.Set(text); err != nil {
+		return err
+	}
+	k.text = text
+	if k.Changed == nil {
+		return nil
+	}
+	var changed []event.Object
+	for o, epoch := range k.snapshot() {
+		if epoch != before[o] {
+			changed = append(changed, o)
+		}
+	}
+	if len(changed) > 0 {
+		k.Changed(changed)
+	}
+	return nil
+}
+
+func (t *Table) snapshot() map[event.Object]uint32 {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return maps.Clone(t.epochs)
 }

@@ -1,0 +1,344 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// polling is a client of Bayeux over long-polling, as plain as can be: no library
+// stands between a test and the wire.
+type polling struct {
+	t      *testing.T
+	url    string
+	auth   string // of every request, if set
+	client string
+	n      int
+	got    []bayeuxMessage // events, in the order in which they came
+	ext    string          // of the next handshake
+	ack    bool            // acknowledges
+	acked  int
+	stray  []bayeuxMessage // replies to nothing that was asked, such as lost rights
+}
+
+// bayeuxMessage is a reply or an event.
+type bayeuxMessage struct {
+	Channel      string          `json:"channel"`
+	ID           string          `json:"id"`
+	ClientID     string          `json:"clientId"`
+	Successful   *bool           `json:"successful"`
+	Error        string          `json:"error"`
+	Subscription any             `json:"subscription"`
+	Data         json.RawMessage `json:"data"`
+	Advice       struct {
+		Reconnect string `json:"reconnect"`
+	} `json:"advice"`
+	Ext map[string]any `json:"ext"`
+}
+
+func (s *server) polling(t *testing.T) *polling { return &polling{t: t, url: s.url + "/faye"} }
+
+// send posts messages, and returns the replies.
+func (p *polling) send(messages ...string) []bayeuxMessage {
+	p.t.Helper()
+	replies, err := p.try(messages...)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return replies
+}
+
+func (p *polling) try(messages ...string) ([]bayeuxMessage, error) {
+	req, err := http.NewRequest(http.MethodPost, p.url, strings.NewReader("["+strings.Join(messages, ",")+"]"))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if p.auth != "" {
+		req.Header.Set("Authorization", p.auth)
+	}
+	client := http.Client{Timeout: 40 * time.Second}
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, err
+	}
+	var all []bayeuxMessage
+	if err := json.Unmarshal(body, &all); err != nil || resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("answered %d: %s: %v", resp.StatusCode, body, err)
+	}
+	var replies []bayeuxMessage
+	for _, m := range all {
+		switch {
+		case m.Successful == nil:
+			p.got = append(p.got, m)
+		case m.ID == "" && m.Channel == "/meta/subscribe":
+			p.stray = append(p.stray, m)
+		default:
+			replies = append(replies, m)
+		}
+	}
+	return replies, nil
+}
+
+func (p *polling) message(channel, more string) string {
+	p.n++
+	return fmt.Sprintf(`{"channel":%q,"id":"%d","clientId":%q%s}`, channel, p.n, p.client, more)
+}
+
+// handshake begins a session.
+func (p *polling) handshake() bayeuxMessage {
+	p.t.Helper()
+	p.client = ""
+	more := `,"version":"1.0","supportedConnectionTypes":["long-polling"]`
+	switch {
+	case p.ack:
+		more += `,"ext":{"ack":true}`
+	case p.ext != "":
+		more += `,"ext":` + p.ext
+	}
+	replies := p.send(p.message("/meta/handshake", more))
+	if len(replies) != 1 || !*replies[0].Successful {
+		p.t.Fatalf("handshake: %+v", replies)
+	}
+	p.client = replies[0].ClientID
+	return replies[0]
+}
+
+// subscribe asks for channels; ext is that of the message, if it is not empty.
+func (p *polling) subscribe(ext string, channels ...string) bayeuxMessage {
+	p.t.Helper()
+	names, _ := json.Marshal(channels)
+	more := `,"subscription":` + string(names)
+	if ext != "" {
+		more += `,"ext":` + ext
+	}
+	replies := p.send(p.message("/meta/subscribe", more))
+	if len(replies) != 1 || replies[0].Channel != "/meta/subscribe" {
+		p.t.Fatalf("subscribe: %+v", replies)
+	}
+	return replies[0]
+}
+
+// connect polls once.
+func (p *polling) connect() bayeuxMessage {
+	p.t.Helper()
+	reply, err := p.tryConnect(5000)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return reply
+}
+
+func (p *polling) tryConnect(timeout int) (bayeuxMessage, error) {
+	more := fmt.Sprintf(`,"connectionType":"long-polling","advice":{"timeout":%d}`, timeout)
+	if p.ack {
+		more += fmt.Sprintf(`,"ext":{"ack":%d}`, p.acked)
+	}
+	replies, err := p.try(p.message("/meta/connect", more))
+	if err != nil {
+		return bayeuxMessage{}, err
+	}
+	if len(replies) != 1 || replies[0].Channel != "/meta/connect" {
+		return bayeuxMessage{}, fmt.Errorf("connect: %+v", replies)
+	}
+	if n, ok := replies[0].Ext["ack"].(float64); ok {
+		p.acked = int(n)
+	}
+	return replies[0], nil
+}
+
+// until polls until there are so many events, and returns them all.
+func (p *polling) until(n int) []bayeuxMessage {
+	p.t.Helper()
+	eventually(p.t, fmt.Sprintf("%d events", n), func() bool {
+		if len(p.got) < n {
+			if r := p.connect(); !*r.Successful {
+				p.t.Fatalf("connect: %+v", r)
+			}
+		}
+		return len(p.got) >= n
+	})
+	return p.got
+}
+
+// texts are channel and text of events, a few letters each.
+func texts(messages []bayeuxMessage, names map[string]string) (all []string) {
+	for _, m := range messages {
+		var data struct {
+			Text, Content string
+		}
+		_ = json.Unmarshal(m.Data, &data)
+		all = append(all, names[m.Channel]+":"+data.Text+data.Content)
+	}
+	return all
+}
+
+// liveDirectives are a site with signed channels of live events.
+func (b *testBackend) liveDirectives(more string) string {
+	return fmt.Sprintf(`sidestream %[1]s {
+		webhook /hooks/own {
+			verify standardwebhooks %[2]s
+			map channel {json.live|object:live}/all_json
+			map also    {json.live|object:live}/promoted_json when {json.promoted} == true
+			map id      {json.id}
+			map data    {json.comment}
+		}
+		auth GET /may/{channel} {
+			allow json user_id exists
+			user  json user_id
+		}
+		%[3]s
+	}
+	reverse_proxy %[1]s`, b.address(), hookSecret, more)
+}
+
+const liveSecret = "a secret of signed channels"
+
+// comment posts a comment on a live event.
+func (s *server) comment(live string, id int, promoted bool) {
+	s.t.Helper()
+	body := fmt.Sprintf(`{"live":%q,"id":%d,"promoted":%v,"comment":{"text":"%d"}}`, live, id, promoted, id)
+	if status, answer := s.post("/hooks/own", []byte(body)); status/100 != 2 {
+		s.t.Fatalf("publishing %s: %d %s", body, status, answer)
+	}
+}
+
+// realtime asks for the signed name of an object.
+func (s *server) realtime(t *testing.T, path, token string) (status int, url, channel string) {
+	t.Helper()
+	req, err := http.NewRequest(http.MethodGet, s.url+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	status, answer := do(t, req)
+	var told struct {
+		URL     string `json:"realtime_url"`
+		Channel string `json:"realtime_channel"`
+	}
+	if err := json.Unmarshal([]byte(answer), &told); err != nil {
+		t.Fatalf("%s: %d %s", path, status, answer)
+	}
+	return status, told.URL, told.Channel
+}
+
+func TestSignedChannels(t *testing.T) {
+	b := newBackend(t)
+	const old = "an older secret of signed channels"
+	bayeux := func(signed string) string {
+		return b.liveDirectives(`revoke /revoke {
+			secret revoke-secret
+		}
+		history {
+			store file
+		}
+		bayeux {
+			signed ` + signed + `
+			object live GET /may/{id}
+			realtime /realtime
+			timeout 2s
+		}`)
+	}
+	s := start(t, bayeux(`"`+old+`"`))
+	b.decide(goodToken, "9", verdict{status: http.StatusForbidden})
+
+	if status, _, _ := s.realtime(t, "/realtime/live/5", ""); status != http.StatusUnauthorized {
+		t.Errorf("without a credential: %d", status)
+	}
+	for path, want := range map[string]int{"/realtime/live/9": 403, "/realtime/photo/5": 404, "/realtime/live": 404, "/realtime/live/5/a.b": 404} {
+		if status, _, name := s.realtime(t, path, goodToken); status != want || name != "" {
+			t.Errorf("%s: %d, %q", path, status, name)
+		}
+	}
+	status, url, root := s.realtime(t, "/realtime/live/5", goodToken)
+	if status != http.StatusOK || url != "//127.0.0.1:"+s.port+"/faye" || len(root) != 41 {
+		t.Fatalf("%d, url %q, channel %q", status, url, root)
+	}
+	if _, _, name := s.realtime(t, "/realtime/live/5/all_json", goodToken); name != root+"/all_json" {
+		t.Errorf("with a name behind it: %q", name)
+	}
+
+	p := s.polling(t)
+	p.handshake()
+	for _, channel := range []string{"/" + strings.Repeat("0", 40) + "/all_json", root, strings.ToUpper(root) + "/all_json", "/*/all_json", "/**", "/*"} {
+		if r := p.subscribe("", channel); *r.Successful {
+			t.Errorf("%s: %+v", channel, r)
+		}
+	}
+	if r := p.subscribe("", root+"/all_json", root+"/promoted_json"); !*r.Successful {
+		t.Fatalf("subscribe: %+v", r)
+	}
+	wild := s.polling(t)
+	wild.handshake()
+	if r := wild.subscribe("", root+"/*", root+"/**"); !*r.Successful {
+		t.Fatalf("subscribe: %+v", r)
+	}
+	names := map[string]string{root + "/all_json": "all", root + "/promoted_json": "promoted"}
+	s.comment("6", 1, true) // another event's
+	s.comment("5", 2, false)
+	s.comment("5", 3, true)
+	for name, client := range map[string]*polling{"by name": p, "by wildcard": wild} {
+		if got, want := texts(client.until(3), names), []string{"all:2", "all:3", "promoted:3"}; !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+
+	// A secret is replaced: both roots are good, and lead to one channel.
+	s.reload(bayeux(`"` + liveSecret + `" "` + old + `"`))
+	_, _, newRoot := s.realtime(t, "/realtime/live/5", goodToken)
+	if newRoot == root {
+		t.Error("the root is still made with the older secret")
+	}
+	q := s.polling(t)
+	q.handshake()
+	if r := q.subscribe("", newRoot+"/all_json"); !*r.Successful {
+		t.Fatalf("subscribe: %+v", r)
+	}
+	s.comment("5", 4, false)
+	if got := texts(p.until(4), names)[3]; got != "all:4" {
+		t.Errorf("by the older root: %s", got)
+	}
+	if got := texts(q.until(1), map[string]string{newRoot + "/all_json": "new"}); !slices.Equal(got, []string{"new:4"}) {
+		t.Errorf("by the newer root: %s", got)
+	}
+
+	// An object's root is made anew: who listens by an old one is told, and the session lives on.
+	req, err := http.NewRequest(http.MethodPost, s.url+"/revoke", bytes.NewReader([]byte(`{"object":{"kind":"live","id":"5"}}`)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer revoke-secret")
+	if status, answer := do(t, req); status != http.StatusNoContent {
+		t.Fatalf("making a root anew: %d %s", status, answer)
+	}
+	eventually(t, "the end of a subscription", func() bool { return *q.connect().Successful && len(q.stray) == 1 })
+	if m := q.stray[0]; *m.Successful || m.Subscription != newRoot+"/all_json" || !strings.HasPrefix(m.Error, "403:") {
+		t.Errorf("told %+v", m)
+	}
+	_, _, third := s.realtime(t, "/realtime/live/5", goodToken)
+	for root, want := range map[string]bool{root: false, newRoot: false, third: true} {
+		if r := q.subscribe("", root+"/all_json"); *r.Successful != want {
+			t.Errorf("%s: %+v", root, r)
+		}
+	}
+	s.restart(9)
+	q.handshake()
+	for root, want := range map[string]bool{root: false, newRoot: false, third: true} {
+		if r := q.subscribe("", root+"/all_json"); *r.Successful != want {
+			t.Errorf("after a restart, %s: %+v", root, r)
+		}
+	}
+}
