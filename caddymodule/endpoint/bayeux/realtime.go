@@ -8,7 +8,6 @@ import (
 	"github.com/seed-078801ba/sidestream/caddymodule/endpoint"
 	"github.com/seed-078801ba/sidestream/stream/event"
 	"github.com/seed-078801ba/sidestream/stream/format"
-	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
 
 // realtime tells clients the signed names of objects that they may see, in the words
@@ -46,7 +45,7 @@ func (e *bayeux) tellRealtime(w http.ResponseWriter, r *http.Request, s *endpoin
 	case !origins.Admits(r):
 		tellError(w, http.StatusForbidden, "pages of this origin may not ask; list it in cors")
 		return
-	case len(parts) < 2 || !decode.ValidName(parts[1]):
+	case len(parts) < 2 || parts[1] == "":
 		tellError(w, http.StatusNotFound, "an object is asked for by its kind and id")
 		return
 	}
