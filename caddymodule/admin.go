@@ -29,7 +29,10 @@ func (admin) CaddyModule() caddy.ModuleInfo {
 
 // Routes implements caddy.AdminRouter.
 func (admin) Routes() []caddy.AdminRoute {
-	return []caddy.AdminRoute{{Pattern: LastPath, Handler: caddy.AdminHandlerFunc(serveLast)}}
+	return []caddy.AdminRoute{
+		{Pattern: LastPath, Handler: caddy.AdminHandlerFunc(serveLast)},
+		{Pattern: CoveragePath, Handler: caddy.AdminHandlerFunc(serveCoverage)},
+	}
 }
 
 // LastDelivery is one delivery, and where it came.

@@ -36,6 +36,9 @@ func init() {
 //	    webhook <path> { ... }          # see (*parser).webhook
 //	    redis   <url>  { ... }          # see (*parser).redis
 //	    position GET <path>             # see (*parser).position
+//	    tap     <method> <path> <statuses...> { ... } # see (*parser).tap
+//	    tap     preset <name> { ... }
+//	    revoke  tap <method> <path> <statuses...> { ... }
 //
 //	    auth none
 //	    auth preset <name> { ... }
@@ -96,12 +99,12 @@ type parser struct {
 
 // subdirectives lists what may stand in the block.
 var subdirectives = slices.Sorted(slices.Values(append([]string{
-	"auth", "backend", "cors", "drain", "health", "heartbeat", "history", "hub", "lag", "limits", "position", "realm", "redis", "revoke",
+	"auth", "backend", "cors", "drain", "health", "heartbeat", "history", "hub", "lag", "limits", "position", "realm", "redis", "revoke", "tap",
 	"webhook",
 }, endpointNames()...)))
 
 // repeatable are the subdirectives that may stand there more than once.
-var repeatable = []string{"heartbeat", "position", "redis", "webhook"}
+var repeatable = []string{"heartbeat", "position", "redis", "revoke", "tap", "webhook"}
 
 // line reads one subdirective.
 func (p *parser) line() error {
@@ -127,6 +130,8 @@ func (p *parser) line() error {
 		return p.position()
 	case "auth":
 		return p.auth()
+	case "tap":
+		return p.tap()
 	case "revoke":
 		return p.revoke()
 	case "health":

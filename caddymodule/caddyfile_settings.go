@@ -281,11 +281,17 @@ func resolveSecrets(repl *caddy.Replacer, secrets []string) ([]string, error) {
 //	    secret <secrets...>
 //	}
 func (p *parser) revoke() error {
-	rv := new(Revoke)
-	p.s.Revoke = rv
-	if err := p.oneArg(&rv.Path); err != nil {
-		return err
+	args := p.RemainingArgs()
+	switch {
+	case len(args) > 0 && args[0] == "tap":
+		return p.revokeTap(args[1:])
+	case p.s.Revoke != nil:
+		return p.Errf("revoke is given twice")
+	case len(args) != 1:
+		return p.Errf("revoke needs a path, as in revoke /hooks/revoke, or tap and an answer of the app, as in revoke tap POST /logout 200")
 	}
+	rv := &Revoke{Path: args[0]}
+	p.s.Revoke = rv
 	if err := endpoint.CheckPath("revoke", rv.Path); err != nil {
 		return p.WrapErr(err)
 	}

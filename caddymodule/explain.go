@@ -19,6 +19,7 @@ import (
 
 	"github.com/seed-078801ba/sidestream/webhook"
 	"github.com/seed-078801ba/sidestream/webhook/decode"
+	"github.com/seed-078801ba/sidestream/webhook/tap"
 )
 
 // Explainer tells what a configuration would do with a request, and why. It puts
@@ -195,6 +196,7 @@ func (s *Sidestream) provisionForExplaining(ctx caddy.Context, x *Explainer) err
 		func() error { return s.provisionEndpoints(caddy.NewReplacer()) },
 		func() error { return s.provisionWebhooks(repl) },
 		s.provisionPositions,
+		s.provisionTaps,
 	} {
 		if err := provision(); err != nil {
 			return err
@@ -225,6 +227,24 @@ func (x *Explainer) Webhook(r *http.Request) (path string, e webhook.Explanation
 	}
 	_, _, err = x.find(r)
 	return path, e, err
+}
+
+// Tap explains what becomes of the app's answer to a request: which rule of a tap is
+// for it, and what it brings. The user is whose credential the client has.
+func (x *Explainer) Tap(r *http.Request, status int, header http.Header, body []byte, user string) (e tap.Explanation, err error) {
+	x.takes = func(s *Sidestream, _ http.ResponseWriter, r *http.Request) bool {
+		if s.taps == nil {
+			return false
+		}
+		route := s.taps.Find(r)
+		if route == nil {
+			return false
+		}
+		e = route.Explain(r, status, header, body, user)
+		return true
+	}
+	_, _, err = x.find(r)
+	return e, err
 }
 
 // maxExplained bounds what is kept of an answer, in bytes.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -51,6 +52,12 @@ type pooledHub struct {
 	lasting  endpoint.Lasting // sessions
 	epochs   signed.Kept      // of roots
 
+	untapped shapes // requests that no tap is for
+
+	tap     atomic.Pointer[hubTap] // nil until a configuration has taps
+	tapOnce sync.Once
+	poker   atomic.Pointer[event.Poker] // who reads the app when poked; nil if nobody does
+
 	// locked is set if another process has the history: then nothing goes in or
 	// out of this hub, and a configuration with it does not start.
 	locked error
@@ -84,6 +91,7 @@ func (p *pooledHub) end() error {
 	defer openHubs.Delete(p)
 	ctx, cancel := context.WithTimeout(context.Background(), closeWait)
 	defer cancel()
+	p.closeTap(ctx)
 	err := p.Close(ctx)
 	p.roster.Close()
 	p.bus.Close()

@@ -10,6 +10,7 @@ import (
 	"github.com/seed-078801ba/sidestream/stream/access"
 	"github.com/seed-078801ba/sidestream/webhook"
 	"github.com/seed-078801ba/sidestream/webhook/redis"
+	"github.com/seed-078801ba/sidestream/webhook/tap"
 )
 
 // webhookCounts count what came to one webhook. They live as long as the hub.
@@ -93,6 +94,12 @@ var (
 	descGaps       = desc("redis_gaps_total", "Times that events may have been missed, and listeners were told.", "source")
 	descReconnects = desc("redis_reconnects_total", "Connections to Redis that were made anew.", "source")
 	descConnected  = desc("redis_connected", "1 while what is published in Redis is heard.", "source")
+	descTapped     = desc("tap_answers_total", "Answers of the app, and messages in them, by the rule of a tap and what became of them.", "rule", "outcome")
+	descTapGaps    = desc("tap_gaps_total", "Times that listeners were told that a tap may have missed a message.")
+	descTapWaiting = desc("tap_waiting", "Answers that wait to be read by a tap.")
+	descFirst      = desc("way_first_total", "Messages, by the way in that was the first to bring them.", "way")
+	descSeen       = desc("way_seen_total", "Messages that a way in has brought, whoever was first.", "way")
+	descAlone      = desc("way_alone", "Messages that no other way in has brought.", "way")
 	descHealthy    = desc("healthy", "1 if the hub takes events and delivers them.")
 )
 
@@ -104,6 +111,7 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 		descHistory, descHistoryB, descFile, descHealthy, descBehind, descWebhooks, descUnmapped, descDropped, descUntimed,
 		descAsked, descRechecked, descUnanswered, descGivenUp, descBlocked, descOverload, descNoStream, descRemembered, descWatched, descRechkBack,
 		descReceived, descTaken, descUnmappedR, descLost, descGaps, descReconnects, descConnected,
+		descTapped, descTapGaps, descTapWaiting, descFirst, descSeen, descAlone,
 	} {
 		ch <- d
 	}
@@ -119,6 +127,14 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 			m.webhook(path.(string), counts.(*webhookCounts))
 			return true
 		})
+		if st, ok := t.hub.tapStats(); ok {
+			m.tap(st)
+		}
+		for _, way := range t.hub.origins.coverage() {
+			m.counter(descFirst, way.First, way.Way)
+			m.counter(descSeen, way.Seen, way.Way)
+			m.gauge(descAlone, float64(way.Alone), way.Way)
+		}
 		if t.gate != nil {
 			m.gate(t.gate.Stats())
 			for status, n := range t.gate.refusals.counts() {
@@ -201,6 +217,16 @@ func (m measured) webhook(path string, c *webhookCounts) {
 	}
 	m.counter(descDropped, c.dropped, path)
 	m.counter(descUntimed, c.untimed, path)
+}
+
+func (m measured) tap(st tap.Stats) {
+	for rule, outcomes := range st.Rules {
+		for outcome, n := range outcomes {
+			m.counter(descTapped, n, rule, outcome)
+		}
+	}
+	m.counter(descTapGaps, st.Gaps)
+	m.gauge(descTapWaiting, float64(st.Waiting))
 }
 
 func (m measured) gate(st access.Stats) {

@@ -18,6 +18,7 @@ import (
 	"github.com/seed-078801ba/sidestream/caddymodule/forwardauth"
 	"github.com/seed-078801ba/sidestream/stream"
 	"github.com/seed-078801ba/sidestream/stream/event"
+	"github.com/seed-078801ba/sidestream/webhook/tap"
 )
 
 func init() {
@@ -50,6 +51,11 @@ type Sidestream struct {
 
 	// Positions name the app's own pages whose answers say where a stream goes on.
 	Positions []*Position `json:"positions,omitempty"`
+	// Taps are ways in that need nothing of the app: what it answers to its clients
+	// says what was created.
+	Taps []tap.Config `json:"taps,omitempty"`
+	// RevokeTaps are answers of the app after which somebody may have lost access.
+	RevokeTaps []tap.Revocation `json:"revoke_taps,omitempty"`
 
 	// Auth says how the backend is asked. Required.
 	Auth *Auth `json:"auth,omitempty"`
@@ -93,6 +99,8 @@ type Sidestream struct {
 	askFor      func(request string) (*forwardauth.Auth, error)
 	objectAuths []*forwardauth.Auth
 	epochs      hubEpochs
+	taps        *tap.Rules // nil if there are none
+	hubTap      *hubTap
 
 	hubIsDefault  bool
 	closesSockets atomic.Bool // a reload closes WebSockets that pass by here
@@ -146,6 +154,7 @@ func (s *Sidestream) Provision(ctx caddy.Context) error {
 		func() error { return s.provisionWebhooks(repl) },
 		s.provisionPositions,
 		func() error { return s.refuseExampleSecret(ctx) },
+		s.provisionTaps,
 		func() error { return s.provisionRevoke(repl) },
 		func() error { return s.joinHub(ctx, repl) },
 	} {
@@ -176,6 +185,7 @@ func (s *Sidestream) joinHub(ctx caddy.Context, repl *caddy.Replacer) error {
 		s.gate.activate(app, s)
 		s.server.Run()
 		s.interrupted()
+		s.startTaps()
 	}); err != nil {
 		return err
 	}
@@ -193,6 +203,7 @@ func (s *Sidestream) joinHub(ctx caddy.Context, repl *caddy.Replacer) error {
 	gate := s.gate
 	s.server.Refused = func(re *endpoint.Refusal) { gate.refusals.add(re.Status) }
 	t.gate = s.gate
+	s.joinTaps(t.hub)
 	for _, h := range s.Webhooks {
 		h.counts, h.in = t.hub.counts(h.shownPath()), t.hub.wayIn("webhook "+h.shownPath())
 		if h.hook.NeverRetries() {

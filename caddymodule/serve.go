@@ -33,7 +33,7 @@ func (s *Sidestream) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 		shown = s.log.passing(r)
 	}
 	if shown == "" {
-		return next.ServeHTTP(w, r)
+		return s.pass(w, r, next)
 	}
 	w, logged := s.log.maskedAs(w, r, shown)
 	defer logged()
@@ -42,7 +42,7 @@ func (s *Sidestream) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 		w.WriteHeader(http.StatusNotFound)
 		return nil
 	}
-	err := next.ServeHTTP(w, r)
+	err := s.pass(w, r, next)
 	var failed caddyhttp.HandlerError
 	if counted, ok := w.(*countedWriter); ok && errors.As(err, &failed) && counted.status == 0 {
 		counted.status = failed.StatusCode // what Caddy will answer

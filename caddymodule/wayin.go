@@ -3,18 +3,21 @@ package caddymodule
 import (
 	"context"
 	"hash/maphash"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/seed-078801ba/sidestream/stream/event"
 )
 
-// wayIn publishes for one way in, and tells when a message of it contradicts one
-// that another way in brought: whoever may post to one can take ids in the
-// channels of the other, unless each is bound to channels of its own.
+// wayIn publishes for one way in. It counts what each of them has brought, and tells
+// when a message of it contradicts one that another way in brought: whoever may post
+// to one can take ids in the channels of the other, unless each is bound to channels
+// of its own.
 type wayIn struct {
 	event.Publisher
 	name    string // as an operator knows it
+	index   int    // in origins.ways
 	origins *origins
 	// unrepeated: what the sender got no answer to, it does not send again.
 	unrepeated bool
@@ -22,7 +25,7 @@ type wayIn struct {
 
 // wayIn gives a way in its place in the hub.
 func (p *pooledHub) wayIn(name string) *wayIn {
-	return &wayIn{Publisher: p, name: name, origins: &p.origins}
+	return &wayIn{Publisher: p, name: name, index: p.origins.way(name), origins: &p.origins}
 }
 
 // Publish implements event.Publisher.
@@ -31,12 +34,12 @@ func (w *wayIn) Publish(ctx context.Context, b event.Batch) ([]event.Receipt, er
 		b.Unrepeated = w.name
 	}
 	receipts, err := w.Publisher.Publish(ctx, b)
-	if err != nil || !w.origins.several(w.name) {
+	if err != nil {
 		return receipts, err
 	}
 	for i := range receipts {
-		if i < len(b.Events) {
-			w.origins.note(w.name, &b.Events[i], &receipts[i])
+		if i < len(b.Events) && b.Events[i].Op != event.Gap {
+			w.origins.note(w.index, &b.Events[i], &receipts[i])
 		}
 	}
 	return receipts, nil
@@ -46,58 +49,136 @@ func (w *wayIn) Publish(ctx context.Context, b event.Batch) ([]event.Receipt, er
 // and those before them.
 const maxOrigins = 1 << 15
 
-// origins remember which way in brought the latest messages of a hub, as soon as it
+// maxWays bounds the ways in that are told apart.
+const maxWays = 64
+
+// origins remember which ways in brought the latest messages of a hub, as soon as it
 // has several ways in. The zero value is ready. Safe for concurrent use.
 type origins struct {
 	mu            sync.Mutex
-	first         string // the only way in so far
-	more          bool   // there are others
-	newest, older map[uint64]string
+	ways          []WayCoverage
+	newest, older map[uint64]origin
 	told          occasional
+}
+
+// origin is which ways in brought a message.
+type origin struct {
+	first int
+	all   uint64 // a bit for each way
+}
+
+// WayCoverage is what one way in has brought since the hub was opened. Messages without
+// an id of their own are new whoever brings them.
+type WayCoverage struct {
+	// Way is the way in, as an operator knows it.
+	Way string `json:"way"`
+	// First is how many messages it was the first to bring.
+	First uint64 `json:"first"`
+	// Seen is how many messages it has brought at all, each counted once.
+	Seen uint64 `json:"seen"`
+	// Alone is how many messages no other way has brought so far.
+	Alone uint64 `json:"alone"`
 }
 
 var originSeed = maphash.MakeSeed()
 
-// several tells whether more than one way in has published.
-func (o *origins) several(name string) bool {
+// way is the number of a way in.
+func (o *origins) way(name string) int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.first == "" {
-		o.first = name
+	i := slices.IndexFunc(o.ways, func(w WayCoverage) bool { return w.Way == name })
+	if i < 0 {
+		i = len(o.ways)
+		o.ways = append(o.ways, WayCoverage{Way: name})
 	}
-	o.more = o.more || name != o.first
-	return o.more
+	return i
 }
 
-// note remembers who brought an event, or tells that it contradicts an earlier one
-// of another way in.
-func (o *origins) note(name string, e *event.Event, r *event.Receipt) {
-	key := event.Names{Flows: true}.Canonical(e.Channel.Text) + "\x00" + e.Key()
-	if e.Key() == "" || r.Duplicate && !r.Conflict {
+// coverage is a copy of what is counted.
+func (o *origins) coverage() []WayCoverage {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.ways)
+}
+
+// note counts an event for the way that brought it, or tells that it contradicts an
+// earlier one of another way in.
+func (o *origins) note(way int, e *event.Event, r *event.Receipt) {
+	key, alone := "", o.countAlone(way, r)
+	if !alone {
+		key = e.Key()
+	}
+	if key == "" {
+		if !alone && !r.Duplicate {
+			o.countNew(way)
+		}
 		return
 	}
-	hash := maphash.String(originSeed, key)
 	o.mu.Lock()
-	other, known := o.newest[hash]
-	if !known {
-		other, known = o.older[hash]
-	}
+	hash := maphash.String(originSeed, event.Names{Flows: true}.Canonical(e.Channel.Text)+"\x00"+key)
+	known, ok := o.known(hash)
+	bit := uint64(1) << way
 	switch {
-	case r.Conflict:
-	case len(o.newest) < maxOrigins && o.newest != nil:
-		o.newest[hash] = name
-	default:
-		o.older, o.newest = o.newest, map[uint64]string{hash: name}
+	case ok && known.all&bit == 0:
+		o.ways[way].Seen++
+		if known.all&(known.all-1) == 0 {
+			o.ways[known.first].Alone--
+		}
+		o.remember(hash, origin{known.first, known.all | bit})
+	case !ok && !r.Duplicate:
+		o.ways[way].countNew()
+		o.remember(hash, origin{way, bit})
+	}
+	name, other := o.ways[way].Way, "(not known any more)"
+	if ok {
+		other = o.ways[known.first].Way
 	}
 	o.mu.Unlock()
-	if !r.Conflict || other == name {
+	if !r.Conflict || ok && known.first == way {
 		return
-	}
-	if !known {
-		other = "(not known any more)"
 	}
 	if times, ok := o.told.turn(time.Second); ok {
 		hubLogger().Warn("a message has the id of an earlier one that another way in brought, and other content; the earlier one stands: bind each way in to its channels with `channels`",
 			"from", name, "earlier_from", other, "channel", e.Channel.Text, "id", e.ID.Text, "times", times)
 	}
+}
+
+// countAlone counts an event where there is no other way in to compare with.
+func (o *origins) countAlone(way int, r *event.Receipt) (alone bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	alone = len(o.ways) == 1 || way >= maxWays
+	if alone && !r.Duplicate {
+		o.ways[way].countNew()
+	}
+	return alone
+}
+
+func (o *origins) countNew(way int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.ways[way].countNew()
+}
+
+func (c *WayCoverage) countNew() {
+	c.First++
+	c.Seen++
+	c.Alone++
+}
+
+// known is which ways brought a message. Called with o.mu held.
+func (o *origins) known(hash uint64) (origin, bool) {
+	if known, ok := o.newest[hash]; ok {
+		return known, true
+	}
+	known, ok := o.older[hash]
+	return known, ok
+}
+
+// remember notes which ways brought a message. Called with o.mu held.
+func (o *origins) remember(hash uint64, by origin) {
+	if _, known := o.newest[hash]; !known && len(o.newest) >= maxOrigins || o.newest == nil {
+		o.older, o.newest = o.newest, map[uint64]origin{}
+	}
+	o.newest[hash] = by
 }

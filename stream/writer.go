@@ -98,6 +98,24 @@ func (h *Hub) publish(ctx context.Context, b event.Batch) ([]event.Receipt, erro
 	}
 }
 
+// PublishLate is Publish while the hub closes, for a way in that cannot have its
+// sender repeat what came too late. The events are stored; streams that are left may
+// not be told. It must not be called once Close was.
+func (h *Hub) PublishLate(b event.Batch) ([]event.Receipt, error) {
+	events, err := h.named(b.Events)
+	if err != nil {
+		return nil, err
+	}
+	marks := h.uncertain.marks(&b)
+	if b.Mark != nil {
+		marks = append(marks, *b.Mark)
+	}
+	h.writing.Lock()
+	defer h.writing.Unlock()
+	_, receipts, err := h.store(events, marks, 1)
+	return receipts, err
+}
+
 // publishAtOnce is Publish without the writer.
 func (h *Hub) publishAtOnce(b event.Batch, marks []event.Mark) ([]event.Receipt, error) {
 	receipts, shown, err := h.storeAtOnce(b, marks)

@@ -33,14 +33,15 @@ import (
 // explainFlags are the flags of the explain command.
 type explainFlags struct {
 	config, adapter, token, bearer, webhook, address string
+	tap, request, user                               string
 	headers                                          []string
-	last                                             bool
+	last, coverage                                   bool
 }
 
 func explainCommand() caddycmd.Command {
 	return caddycmd.Command{
 		Name:  "explain",
-		Usage: "--config <file> [--token <token>] [-H <header>]... <url> | --config <file> --webhook <path> [-H <header>]... < sample | --config <file> --webhook [<path>] --last",
+		Usage: "--config <file> [--token <token>] [-H <header>]... <url> | --config <file> --webhook <path> [-H <header>]... < sample | --config <file> --webhook [<path>] --last | --config <file> --tap '<method> <path> <status>' < answer | --coverage",
 		Short: "Shows why a client is let in or refused, or what becomes of a webhook",
 		Long: `
 Tells what the configuration makes of a request, step by step. Nothing is
@@ -55,6 +56,15 @@ With --webhook it reads a payload from standard input, and shows the messages
 that it becomes, or why it becomes none: what is wrong with its signature, which
 rule drops it, which field is missing. Give the headers that the app sends with
 -H. Nothing is published.
+
+With --tap it reads an answer of the app from standard input, for a request and a
+status such as 'POST /rooms/1/messages.json 201', and shows which rule of a tap is for
+it and what it brings. Give the headers of the answer with -H (default: Content-Type:
+application/json), and what the client had posted in a file, with --request. Nothing is
+published.
+
+With --coverage it asks the running server, over Caddy's admin API, which way in has
+brought which part of the messages, and which requests no tap is for.
 
 With --webhook and --last it asks the running server, over Caddy's admin API, for the
 last deliveries that were refused or could not be mapped, and shows them: what your
@@ -71,14 +81,20 @@ The exit code is 0 if a stream would be opened (or the webhook taken), 1 if not,
 			cmd.Example = `  sidestream explain --config Caddyfile --token alice-token https://chat.example.com/room/1/live.json
   sidestream explain --config Caddyfile -H 'Cookie: chat_session=...' '/flows?filter=1,2'
   sidestream explain --config Caddyfile --webhook /hooks/mm -H 'Content-Type: application/json' < sample.json
-  sidestream explain --config Caddyfile --webhook /hooks/mm --last`
+  sidestream explain --config Caddyfile --webhook /hooks/mm --last
+  sidestream explain --config Caddyfile --tap 'POST /rooms/1/messages.json 201' < answer.json
+  sidestream explain --config Caddyfile --coverage`
 			cmd.Flags().StringVarP(&f.config, "config", "c", "", "Configuration file (default: Caddyfile)")
 			cmd.Flags().StringVarP(&f.adapter, "adapter", "a", "", "Its format, if its name does not say")
 			cmd.Flags().StringVarP(&f.token, "token", "t", "", "API token, sent as the user of Basic authentication (default $"+tokenEnv+")")
 			cmd.Flags().StringVar(&f.bearer, "bearer", "", "OAuth token, sent as Bearer")
 			cmd.Flags().StringVar(&f.webhook, "webhook", "", "Path or URL of a webhook, whose payload is on standard input")
 			cmd.Flags().BoolVar(&f.last, "last", false, "Show the last deliveries to the webhook that were refused or could not be mapped")
-			cmd.Flags().StringVar(&f.address, "address", "", "Admin API of the running server, for --last (default: that of the configuration)")
+			cmd.Flags().StringVar(&f.tap, "tap", "", "Method, path and status of an answer of the app, which is on standard input")
+			cmd.Flags().StringVar(&f.request, "request", "", "File with what the client had posted, for --tap")
+			cmd.Flags().StringVar(&f.user, "user", "", "Whose credential the client has, for --tap")
+			cmd.Flags().BoolVar(&f.coverage, "coverage", false, "Show which way in brings which part of the messages")
+			cmd.Flags().StringVar(&f.address, "address", "", "Admin API of the running server, for --last and --coverage (default: that of the configuration)")
 			cmd.Flags().StringArrayVarP(&f.headers, "header", "H", nil, "Header of the request, as in 'Name: value'; may be repeated")
 			cmd.Args = cobra.MaximumNArgs(1)
 			cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -119,6 +135,15 @@ func exitWith(cmd *cobra.Command, code int, err error) error {
 }
 
 func runExplain(args []string, f explainFlags, in io.Reader, out io.Writer) (code int, err error) {
+	if f.coverage {
+		if err := showCoverage(out, f); err != nil {
+			return cannotSay, err
+		}
+		return isStream, nil
+	}
+	if f.tap != "" {
+		return runExplainTap(args, f, in, out)
+	}
 	if f.webhook == "--last" { // of all webhooks
 		f.webhook, f.last = "", true
 	}
@@ -353,8 +378,16 @@ func showWebhook(w io.Writer, path string, e *webhook.Explanation) {
 	if e.Challenge {
 		show(w, "", "challenge", "the app asks whether somebody is there, and is answered what it wants to hear")
 	}
-	for i := range e.Messages {
-		m := &e.Messages[i]
+	showMessages(w, e.Messages)
+	fmt.Fprintf(w, "\nthe app gets %d %s\n", e.Status, http.StatusText(e.Status))
+	show(w, "  ", "Content-Type", e.ContentType)
+	showText(w, e.Body)
+}
+
+// showMessages shows what a payload holds.
+func showMessages(w io.Writer, messages []decode.Message) {
+	for i := range messages {
+		m := &messages[i]
 		fmt.Fprintf(w, "\nmessage %d\n", i+1)
 		for _, field := range m.Fields {
 			if field.Value == "" {
@@ -381,9 +414,6 @@ func showWebhook(w io.Writer, path string, e *webhook.Explanation) {
 			fmt.Fprintf(w, "  the access of user %s to %s is asked for again\n", tail.Printable(r.User), tail.Printable(r.Channel))
 		}
 	}
-	fmt.Fprintf(w, "\nthe app gets %d %s\n", e.Status, http.StatusText(e.Status))
-	show(w, "  ", "Content-Type", e.ContentType)
-	showText(w, e.Body)
 }
 
 // showEvent shows an event, and what clients get of it.

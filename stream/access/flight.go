@@ -100,7 +100,7 @@ func (g *Gate) join(key digest, q *Question) (f, pushed *flight, ok bool) {
 	}
 	// An answer to a question that was put before a revocation may be wrong
 	// now; then it is put once more.
-	if f := a.flights[key]; f != nil && (f.asked.tick == 0 || f.era == a.era && !g.revoked.outdated("", q.Channel, f.asked.tick)) {
+	if f := a.flights[key]; f != nil && (f.asked.tick == 0 || f.era == a.era && !g.outdated(q, "", f.asked.tick)) {
 		f.waiters++
 		f.wants(q.source())
 		g.counts.shared++
@@ -282,7 +282,7 @@ func (g *Gate) learn(f *flight, now time.Time) {
 func (g *Gate) remember(f *flight, now time.Time) {
 	v := f.verdict
 	if v.Outcome == Unknown {
-		if _, ok := g.remembered(f.key, f.question.Channel); !ok {
+		if _, ok := g.remembered(f.key, &f.question); !ok {
 			g.cache.put(f.key, f.question.Client, v, now.Add(pause))
 		}
 		return

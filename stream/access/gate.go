@@ -156,7 +156,7 @@ func (g *Gate) Close() {
 func (g *Gate) Check(ctx context.Context, q Question) Verdict {
 	key := g.key.question(&q)
 	g.mu.Lock()
-	v, ok := g.remembered(key, q.Channel)
+	v, ok := g.remembered(key, &q)
 	if !ok || v.Outcome != Allowed {
 		if wait, blocked := g.blocked(&q, time.Now()); blocked {
 			g.counts.blocked++
@@ -194,12 +194,21 @@ func (g *Gate) Check(ctx context.Context, q Question) Verdict {
 }
 
 // remembered finds a verdict that may still be believed. The gate is locked.
-func (g *Gate) remembered(key digest, channel string) (Verdict, bool) {
+func (g *Gate) remembered(key digest, q *Question) (Verdict, bool) {
 	e, ok := g.cache.get(key, time.Now())
-	if !ok || g.closed || g.revoked.outdated(e.verdict.User, channel, e.verdict.asked.tick) {
+	if !ok || g.closed || g.outdated(q, e.verdict.User, e.verdict.asked.tick) {
 		return Verdict{}, false
 	}
 	return e.verdict, true
+}
+
+// outdated tells whether something was revoked after the tick at which a question
+// was asked, of the user that its verdict named. The gate is locked.
+func (g *Gate) outdated(q *Question, user string, tick uint64) bool {
+	if g.revoked.outdated(user, q.Channel, tick) {
+		return true
+	}
+	return len(g.revoked.credentials) > 0 && g.revoked.credentials[g.key.credential(q.Credential)].tick > tick
 }
 
 // blocked tells whether the question is not put, because of what else came from

@@ -11,6 +11,8 @@ const maxRevocations = 4096
 // use: the gate's lock guards it.
 type revocations struct {
 	latest map[revoked]revocation
+	// credentials are those of which something was revoked, whosoever they are.
+	credentials map[digest]revocation
 	// users is the tick of the latest one that was for a user in all channels.
 	users uint64
 	// floor outdates everything before it.
@@ -34,7 +36,7 @@ type revocation struct {
 func (r *revocations) add(user, channel string, now stamp, keep time.Duration) {
 	if user == "" && channel == "" {
 		r.floor = now.tick
-		r.latest = nil
+		r.latest, r.credentials = nil, nil
 		return
 	}
 	if len(r.latest)+2 > maxRevocations {
@@ -52,6 +54,17 @@ func (r *revocations) add(user, channel string, now stamp, keep time.Duration) {
 	}
 }
 
+// addCredential remembers a revocation of what a credential is allowed.
+func (r *revocations) addCredential(credential digest, now stamp, keep time.Duration) {
+	if len(r.credentials) >= maxRevocations {
+		r.forget(now)
+	}
+	if r.credentials == nil {
+		r.credentials = map[digest]revocation{}
+	}
+	r.credentials[credential] = revocation{now.tick, now.at.Add(keep)}
+}
+
 // forget makes room: first what no longer matters, else everything, at the
 // price of outdating all verdicts so far.
 func (r *revocations) forget(now stamp) {
@@ -60,9 +73,14 @@ func (r *revocations) forget(now stamp) {
 			delete(r.latest, what)
 		}
 	}
-	if len(r.latest) > maxRevocations/2 {
+	for credential, entry := range r.credentials {
+		if !now.at.Before(entry.until) {
+			delete(r.credentials, credential)
+		}
+	}
+	if len(r.latest) > maxRevocations/2 || len(r.credentials) > maxRevocations/2 {
 		r.floor = now.tick
-		r.latest = nil
+		r.latest, r.credentials = nil, nil
 	}
 }
 

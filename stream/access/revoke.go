@@ -22,11 +22,8 @@ type Revocation struct {
 // asked about as well.
 func (g *Gate) Revoke(user, channel string) *Revocation {
 	g.mu.Lock()
-	// A verdict from before lives no longer than the longest lifetime, and
-	// that begins when the question is put.
-	keep := max(g.config.Allowed, g.config.Denied, g.config.BadCredential) + 2*g.config.Timeout
 	now := g.stamp()
-	g.revoked.add(user, channel, now, keep)
+	g.revoked.add(user, channel, now, g.keepRevocations())
 	r := &Revocation{gate: g, tick: now.tick}
 	ask := func(w *watch) {
 		g.hasten(w)
@@ -54,6 +51,32 @@ func (g *Gate) Revoke(user, channel string) *Revocation {
 	g.mu.Unlock()
 	g.nudge()
 	return r
+}
+
+// RevokeCredential says that something changed for who has the credential: it has
+// signed out, or left a channel. It is Revoke for one credential, whosoever it is.
+func (g *Gate) RevokeCredential(c Credential) *Revocation {
+	credential := g.key.credential(c)
+	g.mu.Lock()
+	now := g.stamp()
+	g.revoked.addCredential(credential, now, g.keepRevocations())
+	r := &Revocation{gate: g, tick: now.tick}
+	for _, w := range g.watches.byKey {
+		if w.credential == credential {
+			g.hasten(w)
+			r.watches = append(r.watches, w)
+		}
+	}
+	g.mu.Unlock()
+	g.nudge()
+	return r
+}
+
+// keepRevocations is how long a verdict from before a revocation may live: no longer
+// than the longest lifetime, and that begins when the question is put. The gate is
+// locked.
+func (g *Gate) keepRevocations() time.Duration {
+	return max(g.config.Allowed, g.config.Denied, g.config.BadCredential) + 2*g.config.Timeout
 }
 
 // Questions is how many questions are put to the backend because of it.

@@ -308,3 +308,31 @@ func TestRevocationGoesFirst(t *testing.T) {
 		}
 	})
 }
+
+// Who signs out has one credential, and it need not be known whose it is: what that
+// credential was allowed counts no more, and other credentials are not asked about.
+func TestRevokedCredential(t *testing.T) {
+	inGate(t, Config{Cadence: time.Hour, Allowed: time.Hour}, func(t *testing.T, g *Gate, b *backend) {
+		b.says(Verdict{Outcome: Allowed})
+		e := &ends{}
+		open(t, g, question("ann", "1"), e)
+		open(t, g, question("ann", "2"), e)
+		open(t, g, question("bob", "1"), e)
+		b.count()
+		b.says(denied())
+		revocation := g.RevokeCredential(question("ann", "").Credential)
+		if left := revocation.Wait(t.Context()); left != 0 || len(e.told()) != 2 {
+			t.Errorf("%d questions are open, %d streams ended, want 0 and 2", left, len(e.told()))
+		}
+		wantAsked(t, b, 2)
+		b.says(Verdict{Outcome: Allowed})
+		check(t, g, question("bob", "1"), Allowed, NoCause) // from memory
+		wantAsked(t, b, 0)
+		g.RevokeCredential(question("bob", "").Credential)
+		check(t, g, question("bob", "3"), Allowed, NoCause)
+		check(t, g, question("carl", "1"), Allowed, NoCause)
+		b.says(denied())
+		check(t, g, question("bob", "1"), Denied, Forbidden)
+		check(t, g, question("carl", "1"), Allowed, NoCause)
+	})
+}

@@ -101,7 +101,7 @@ func (g *Gate) Watch(q Question, v Verdict, onEnd func(Cause)) *Watcher {
 	// Between the verdict and now somebody may have learnt better.
 	newer, ok := g.cache.get(key, time.Now())
 	switch {
-	case g.revoked.outdated(user, q.Channel, v.asked.tick),
+	case g.outdated(&q, user, v.asked.tick),
 		ok && newer.verdict.asked.tick > v.asked.tick && newer.verdict.forChannel(&q).Outcome == Denied,
 		v.User != w.named && v.User != "":
 		g.hasten(w)

@@ -11,6 +11,13 @@ import (
 // address appends the event once for each user that it is for, or for each of
 // its channels.
 func (d *Decoder) address(s *Payload, out *Decoded, e *event.Event) error {
+	if d.nowhere {
+		if d.hashes {
+			d.digest(s, e)
+		}
+		out.Events = append(out.Events, *e)
+		return nil
+	}
 	to, err := d.get(s, fieldTo)
 	if err != nil {
 		return err
@@ -37,6 +44,9 @@ func (d *Decoder) addressChannels(s *Payload, out *Decoded, e *event.Event, reas
 	r, v, err := d.find(s, fieldChannel)
 	if err != nil {
 		return "", err
+	}
+	if s.trace != nil {
+		s.trace.found(fieldChannel, r, v)
 	}
 	reason = d.send(s, out, e, v, r.kindOfAddress(), reason)
 	for i := range d.rules[fieldAlso] {
@@ -104,6 +114,25 @@ func (d *Decoder) send(s *Payload, out *Decoded, e *event.Event, v Value, kind a
 		return len(out.Events) <= d.maxBatch
 	})
 	return reason
+}
+
+// Channel is the channel that a message goes to, as far as it can be told by what is
+// there of the payload: the first of several, and none for a private message. It is
+// for those who have no answer, and must tell where one is missing.
+func (d *Decoder) Channel(s *Payload) (channel event.Scalar, ok bool) {
+	if to, err := d.get(s, fieldTo); err != nil || to.kind != missing {
+		return event.Scalar{}, false
+	}
+	v, err := d.get(s, fieldChannel)
+	if err != nil {
+		return event.Scalar{}, false
+	}
+	v.elements(func(name Value) bool {
+		channel, ok = name.identity()
+		ok = ok && !channel.IsZero() && unaddressable(name, channelAddress) == "" && d.channels.takes(channel.Text)
+		return false
+	})
+	return channel, ok
 }
 
 // unaddressable says, in a constant text, why an event cannot go to a channel or

@@ -152,6 +152,24 @@ func (v *Vocabulary) Compare(document, path, op, text string) (*Condition, error
 	return c, nil
 }
 
+// Uses tells whether the condition reads one of these documents, groups or variables.
+func (c *Condition) Uses(names ...string) bool {
+	return slices.ContainsFunc(c.terms, func(t term) bool {
+		return t.left.Uses(names...) || slices.ContainsFunc(t.right, func(r *Template) bool { return r.Uses(names...) })
+	})
+}
+
+// Names are the names that the condition reads of a group.
+func (c *Condition) Names(group string) (names []string) {
+	for _, t := range c.terms {
+		names = append(names, t.left.Names(group)...)
+		for _, r := range t.right {
+			names = append(names, r.Names(group)...)
+		}
+	}
+	return names
+}
+
 // String is the condition as it was written.
 func (c *Condition) String() string { return c.text }
 

@@ -88,7 +88,7 @@ type MapRule struct {
 	// a source (`json`, `item`, `form`, `query`, `header`, `path`, `body`,
 	// `match`, `redis`) and a place in it; alternatives follow behind `??`,
 	// filters behind `|`: `json`, `json:PATH`, `base64url`, `last:TEXT`,
-	// `re:PATTERN`, `split:TEXT`, `html_text`, `lower`, `trim`, `prefix:TEXT`,
+	// `re:PATTERN`, `split:TEXT`, `html_text`, `lower`, `trim`, `number`, `prefix:TEXT`,
 	// `object:KIND`, which begins the name of a channel of an object.
 	// For `id` and `version` it may be the word `hash`: a digest of the
 	// message.

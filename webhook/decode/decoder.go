@@ -11,6 +11,7 @@ import (
 // Decoder turns payloads into events. It does not know how a payload came. It is
 // safe for concurrent use.
 type Decoder struct {
+	words       *Vocabulary
 	format      Format // empty: by Content-Type
 	usualFormat Format
 	each        *Template
@@ -27,6 +28,7 @@ type Decoder struct {
 	document    string   // the field of a form that holds the JSON
 	idRequired  bool
 	hashes      bool // an id or version may be a digest
+	nowhere     bool // events have no channel: whoever publishes them finds it
 }
 
 type revokeRule struct {
@@ -34,14 +36,22 @@ type revokeRule struct {
 	when          *Condition
 }
 
-// NewDecoder compiles a configuration. Errors say what would be right.
-func NewDecoder(cfg Config) (*Decoder, error) {
+// NewDecoder compiles a configuration for what is delivered to a way in. Errors say
+// what would be right.
+func NewDecoder(cfg Config) (*Decoder, error) { return newDecoder(cfg, deliveries) }
+
+// NewAnswerDecoder compiles a configuration for what an app answers to its clients.
+// The rules read {res...}, the answer's JSON; {header.NAME}, the answer's headers;
+// {path.NAME}; {req...}, the client's request as JSON; and {auth.user}.
+func NewAnswerDecoder(cfg Config) (*Decoder, error) { return newDecoder(cfg, answers) }
+
+func newDecoder(cfg Config, words *Vocabulary) (*Decoder, error) {
 	p, err := findPreset(cfg.Preset)
 	if err != nil {
 		return nil, err
 	}
 	d := &Decoder{
-		format: cfg.Format, usualFormat: p.usual, whole: p.whole, maxBody: cfg.MaxBody, maxBatch: cfg.MaxBatch, document: p.document,
+		words: words, format: cfg.Format, usualFormat: p.usual, whole: p.whole, maxBody: cfg.MaxBody, maxBatch: cfg.MaxBatch, document: p.document,
 	}
 	if d.format == "" {
 		d.format = p.format
@@ -123,7 +133,7 @@ func (d *Decoder) compileDrop(cfg *Config, p *preset) error {
 		if text == dropNone {
 			continue
 		}
-		c, err := deliveries.Condition(text)
+		c, err := d.words.Condition(text)
 		if err != nil {
 			return fmt.Errorf("drop: %w", err)
 		}
@@ -157,12 +167,12 @@ func (d *Decoder) compileEach(each string) error {
 	if each == "" {
 		return nil
 	}
-	t, err := ParseTemplate(each)
+	t, err := d.words.Template(each)
 	switch {
 	case err != nil:
 		return fmt.Errorf("each %w", err)
 	case t.single() == nil, t.Uses("item"):
-		return fmt.Errorf("each %q: write the place of the array in the payload, as in {json.events}", each)
+		return fmt.Errorf("each %q: write the place of the array in the payload, as in {%s.events}", each, d.words.Documents[0])
 	}
 	d.each = t
 	return nil
@@ -187,7 +197,7 @@ func (d *Decoder) compileRules(own []MapRule, p *preset) error {
 		if i >= len(own) && given[f] {
 			continue
 		}
-		compiled, err := compileRule(f, r)
+		compiled, err := compileRule(d.words, f, r)
 		if err != nil {
 			return fmt.Errorf("map %s: %w", r.Field, err)
 		}
@@ -195,10 +205,22 @@ func (d *Decoder) compileRules(own []MapRule, p *preset) error {
 		d.hashes = d.hashes || compiled.hash
 	}
 	if len(d.rules[fieldChannel])+len(d.rules[fieldTo]) == 0 {
-		return fmt.Errorf("nothing says which channel an event goes to; write for example: map channel {json.room.id}")
+		if d.nowhere = d.words == answers && d.onlyChanges(); d.nowhere {
+			return nil
+		}
+		return fmt.Errorf("nothing says which channel an event goes to; write for example: map channel {%s.room.id}", d.words.Documents[0])
 	}
 	d.idRequired = len(d.rules[fieldID]) > 0 && (!p.anonymous || given[fieldID])
 	return nil
+}
+
+// onlyChanges tells whether every message edits or deletes an earlier one, which
+// says where it belongs.
+func (d *Decoder) onlyChanges() bool {
+	return len(d.rules[fieldID]) > 0 && slices.ContainsFunc(d.rules[fieldOp], func(r rule) bool {
+		op, constant := r.value.Constant()
+		return constant && r.when == nil && op != event.Create.String()
+	})
 }
 
 func parseField(name string) (field, error) {
@@ -212,16 +234,16 @@ func parseField(name string) (field, error) {
 	return 0, fmt.Errorf("map: unknown field %q%s; the fields are %s", name, hint, strings.Join(fieldNames[:], ", "))
 }
 
-func compileRule(f field, r MapRule) (rule, error) {
+func compileRule(words *Vocabulary, f field, r MapRule) (rule, error) {
 	out := rule{text: r.Value}
 	var err error
 	if r.When != "" {
 		out.text += " when " + r.When
-		if out.when, err = deliveries.Condition(r.When); err != nil {
+		if out.when, err = words.Condition(r.When); err != nil {
 			return out, err
 		}
 	}
-	if out.value, err = ParseTemplate(r.Value); err != nil {
+	if out.value, err = words.Template(r.Value); err != nil {
 		return out, err
 	}
 	if f != fieldBody && f != fieldUserName && f != fieldData && strings.HasPrefix(r.Value, "${") {
@@ -249,8 +271,8 @@ func compileRule(f field, r MapRule) (rule, error) {
 			}
 		}
 	case !fixed:
-	case deliveries.literally(constant) != nil:
-		return out, deliveries.literally(constant)
+	case words.literally(constant) != nil:
+		return out, words.literally(constant)
 	case (f == fieldID || f == fieldVersion) && constant == hashWord:
 		out.hash = true
 	case f == fieldID:
@@ -271,31 +293,79 @@ func compileRule(f field, r MapRule) (rule, error) {
 
 func (d *Decoder) compileRevoke(r RevokeRule) (err error) {
 	var out revokeRule
-	if out.user, err = ParseTemplate(r.User); err != nil {
+	if out.user, err = d.words.Template(r.User); err != nil {
 		return err
 	}
 	if user, fixed := out.user.Constant(); fixed {
-		if err := deliveries.literally(user); err != nil {
+		if err := d.words.literally(user); err != nil {
 			return err
 		}
 		return fmt.Errorf("%q is no user of the payload; write for example {json.user.id}", r.User)
 	}
 	if r.Channel != "" {
-		if out.channel, err = ParseTemplate(r.Channel); err != nil {
+		if out.channel, err = d.words.Template(r.Channel); err != nil {
 			return err
 		}
-		if err := deliveries.literally(r.Channel); err != nil {
+		if err := d.words.literally(r.Channel); err != nil {
 			return err
 		}
 	}
 	if r.When != "" {
-		if out.when, err = deliveries.Condition(r.When); err != nil {
+		if out.when, err = d.words.Condition(r.When); err != nil {
 			return err
 		}
 	}
 	d.revoke = append(d.revoke, out)
 	return nil
 }
+
+// Uses tells whether a rule of any kind reads one of these documents, groups or
+// variables.
+func (d *Decoder) Uses(names ...string) bool {
+	uses := func(t *Template, when *Condition) bool {
+		return t != nil && t.Uses(names...) || when != nil && when.Uses(names...)
+	}
+	for _, rules := range d.rules {
+		if slices.ContainsFunc(rules, func(r rule) bool { return uses(r.value, r.when) }) {
+			return true
+		}
+	}
+	return uses(d.each, nil) || slices.ContainsFunc(d.drop, func(c *Condition) bool { return uses(nil, c) }) ||
+		slices.ContainsFunc(d.revoke, func(r revokeRule) bool { return uses(r.user, r.when) || uses(r.channel, nil) })
+}
+
+// FindsNoChannel tells whether its events have no channel, because they edit or delete
+// messages that are known by their id.
+func (d *Decoder) FindsNoChannel() bool { return d.nowhere }
+
+// Names are the names that rules read of a group.
+func (d *Decoder) Names(group string) (names []string) {
+	note := func(t *Template, when *Condition) {
+		if t != nil {
+			names = append(names, t.Names(group)...)
+		}
+		if when != nil {
+			names = append(names, when.Names(group)...)
+		}
+	}
+	for _, rules := range d.rules {
+		for _, r := range rules {
+			note(r.value, r.when)
+		}
+	}
+	note(d.each, nil)
+	for _, c := range d.drop {
+		note(nil, c)
+	}
+	for _, r := range d.revoke {
+		note(r.user, r.when)
+		note(r.channel, nil)
+	}
+	return names
+}
+
+// PassesOn tells whether JSON of the payload reaches clients as it is.
+func (d *Decoder) PassesOn() bool { return d.passesOn() }
 
 // MaxBody is the size of the largest body, in bytes. The caller enforces it.
 func (d *Decoder) MaxBody() int64 { return d.maxBody }

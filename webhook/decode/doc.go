@@ -19,6 +19,7 @@
 //	split:TEXT        several values            html_text    text of HTML
 //	lower, trim       as they say               prefix:TEXT  TEXT before it
 //	object:KIND       the object with this id
+//	number            a whole number, as JSON has it, of its digits
 //
 // A Condition compares values as text: ==, !=, in, contains, exists, matches,
 // each but the first two also with not before it, joined by and.

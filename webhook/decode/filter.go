@@ -22,7 +22,7 @@ type filter struct {
 	re   *regexp.Regexp // of re
 }
 
-var filterNames = []string{"json", "base64url", "last:", "re:", "split:", "html_text", "lower", "trim", "prefix:", "object:"}
+var filterNames = []string{"json", "base64url", "last:", "re:", "split:", "html_text", "lower", "trim", "number", "prefix:", "object:"}
 
 // objectFilter makes of an id what the names of its object's channels begin with.
 const objectFilter = "object"
@@ -69,13 +69,16 @@ func parseFilter(s string) (filter, error) {
 // loses tells whether a filter may make one text of two that are not the same name.
 func (f *filter) loses() bool {
 	switch f.name {
-	case "lower", "trim", "prefix", objectFilter:
+	case "lower", "trim", "number", "prefix", objectFilter:
 		return false
 	case "re":
 		return !isWrapped(f.arg)
 	}
 	return true
 }
+
+// wholeNumber is what the filter number takes: an id as JSON writes numbers.
+var wholeNumber = regexp.MustCompile(`^(?:0|[1-9][0-9]*)$`)
 
 // isWrapped tells whether a regular expression is one group between fixed texts, from
 // the beginning of the text to its end, as in ^room-([0-9]+)$: then what the group
@@ -156,6 +159,11 @@ func (f *filter) apply(v Value) (Value, error) {
 		s = strings.ToLower(s)
 	case "trim":
 		s = strings.TrimSpace(s)
+	case "number":
+		if len(s) > 18 || !wholeNumber.MatchString(s) {
+			return Value{}, nil
+		}
+		return Value{kind: number, text: s}, nil
 	case "prefix":
 		s = f.arg + s
 	case objectFilter:

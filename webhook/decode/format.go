@@ -227,7 +227,7 @@ func (d *Decoder) split(s *Payload) error {
 // needs no copy.
 func (h *hole) endsWithDocument(s *Payload) (bool, error) {
 	last := &h.refs[len(h.refs)-1]
-	if last.document != "json" || len(last.path) > 0 || len(h.filters) > 0 || !isObject(s.doc) {
+	if last.document != "json" && last.document != "res" || len(last.path) > 0 || len(h.filters) > 0 || !isObject(s.doc) {
 		return false, nil
 	}
 	r, _, err := h.find(s)

@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"bytes"
 	"unicode/utf8"
 
 	"github.com/valyala/fastjson"
@@ -53,6 +54,15 @@ func readJSON(b []byte) (doc []byte, f facts, err error) {
 		b = mendHalves(b)
 	}
 	return b, f, nil
+}
+
+// Document is b as a document that can be read in one way only, nil if it is none.
+func Document(b []byte) []byte {
+	doc, _, err := readJSON(bytes.TrimPrefix(b, byteOrderMark))
+	if err != nil {
+		return nil
+	}
+	return doc
 }
 
 // setDocument makes b, if it is JSON of ours, the payload's document.

@@ -320,11 +320,11 @@ func (d *Decoder) fillNames(s *Payload, e *event.Event) (reason string, err erro
 	if err != nil {
 		return "", err
 	}
-	version, ok := v.identity()
+	version, ok := v.version()
 	if !ok {
 		return "the version is no id", nil
 	}
-	e.Version = version.Text
+	e.Version = version
 	return "", nil
 }
 

@@ -26,6 +26,12 @@ type Input struct {
 	// Redis says where a payload comes from, {redis.NAME}: "channel" for
 	// publish/subscribe, "id" and "field.NAME" for an entry of a stream.
 	Redis map[string]string
+	// Request is what the client had asked, as JSON, of an answer: {req}; nil if
+	// that is not known.
+	Request []byte
+	// User is whose credential the client had, of an answer: {auth.user}; empty if
+	// that is not known.
+	User string
 	// Delivery is the id of the delivery, if it has one. The sender uses the same
 	// id when it sends the delivery again.
 	Delivery string
@@ -47,8 +53,8 @@ type Payload struct {
 	query url.Values
 	item  []byte // the item as JSON; the document itself without each
 
-	rootParser, itemParser, freshParser fastjson.Parser
-	root, itemValue                     *fastjson.Value // parsed on first use
+	rootParser, itemParser, requestParser, freshParser fastjson.Parser
+	root, itemValue, requestValue                      *fastjson.Value // parsed on first use
 
 	items  []byte // the elements of each, one after the other
 	bounds []int  // where each of them ends
@@ -105,7 +111,7 @@ func (s *Payload) Release() {
 		return
 	}
 	s.input, s.event = Input{}, event.Event{}
-	s.In, s.doc, s.form, s.query, s.item, s.root, s.itemValue = nil, nil, nil, nil, nil, nil, nil
+	s.In, s.doc, s.form, s.query, s.item, s.root, s.itemValue, s.requestValue = nil, nil, nil, nil, nil, nil, nil, nil
 	s.read, s.text, s.values, s.halves = false, "", 0, false
 	s.items, s.bounds, s.list, s.whole, s.cloudEvent, s.queryErr = s.items[:0], s.bounds[:0], false, false, false, nil
 	payloads.Put(s)
@@ -119,7 +125,8 @@ var (
 	errQuery           = malformed("a malformed query")
 )
 
-// JSON implements Source: "json" is the body, "item" the current message.
+// JSON implements Source: "json" and "res" are the body, "item" the current message,
+// "req" what was asked.
 func (s *Payload) JSON(document string, path Path) (Value, error) {
 	root, err := s.tree(document, false)
 	if root == nil || err != nil {
@@ -168,7 +175,10 @@ func (s *Payload) exact(h *hole) (v Value, err error) {
 // Text implements Source.
 func (s *Payload) Text(group, name string) (text string, ok bool, err error) {
 	switch group {
-	case "": // the only variable
+	case "":
+		if name == authUser {
+			return s.In.User, s.In.User != "", nil
+		}
 		if s.text != "" {
 			return s.text, true, nil
 		}
@@ -197,11 +207,14 @@ func (s *Payload) Text(group, name string) (text string, ok bool, err error) {
 // tree is the parsed document or item, nil if the body is no JSON.
 func (s *Payload) tree(document string, fresh bool) (*fastjson.Value, error) {
 	b, parser, parsed := s.doc, &s.rootParser, &s.root
-	if document == "item" {
+	switch document {
+	case "item":
 		b = s.item
 		if len(s.bounds) > 0 {
 			parser, parsed = &s.itemParser, &s.itemValue
 		}
+	case "req":
+		b, parser, parsed = s.In.Request, &s.requestParser, &s.requestValue
 	}
 	if b == nil {
 		return nil, nil

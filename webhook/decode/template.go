@@ -63,6 +63,13 @@ func (v *Vocabulary) Template(s string) (*Template, error) {
 // ParseTemplate reads text with holes for what comes in a delivery.
 func ParseTemplate(s string) (*Template, error) { return deliveries.Template(s) }
 
+// ParseAnswerTemplate reads text with holes for what an app answers, see
+// NewAnswerDecoder.
+func ParseAnswerTemplate(s string) (*Template, error) { return answers.Template(s) }
+
+// ParseAnswerCondition reads a condition on what an app answers.
+func ParseAnswerCondition(s string) (*Condition, error) { return answers.Condition(s) }
+
 // String is the template as it was written.
 func (t *Template) String() string { return t.text }
 

@@ -28,6 +28,30 @@ func (v *Value) time() (time.Time, bool) {
 	return time.Time{}, false
 }
 
+// version is what tells edits of a message apart. One way in may bring the moment of
+// an edit as a date and another one as a number: where nothing is lost by it, all of
+// them become the same milliseconds. ok is false if it is no name.
+func (v *Value) version() (version string, ok bool) {
+	if v.kind == composite {
+		t, ok := v.time()
+		return strconv.FormatInt(t.UnixMilli(), 10), ok
+	}
+	id, ok := v.identity()
+	s := id.Text
+	switch {
+	case !ok || len(s) < len("1700000000") || len(s) > 64:
+	case strings.Trim(s, "0123456789") == "":
+		if len(s) == len("1700000000") {
+			return s + "000", true
+		}
+	default:
+		if t, err := time.Parse(time.RFC3339Nano, s); err == nil && t.Equal(t.Truncate(time.Millisecond)) {
+			return strconv.FormatInt(t.UnixMilli(), 10), true
+		}
+	}
+	return s, ok
+}
+
 func parseTime(s string) (time.Time, bool) {
 	if len(s) > 100 {
 		return time.Time{}, false

@@ -146,6 +146,13 @@ func ValidName(s string) bool {
 	})
 }
 
+// Name is the value as the name of a channel, message or user. ok is false if it is
+// missing, or cannot be one.
+func (v Value) Name() (name event.Scalar, ok bool) {
+	name, ok = v.identity()
+	return name, ok && !name.IsZero()
+}
+
 // Show is the value as JSON, for people; an object is not shown whole.
 func (v Value) Show() string {
 	switch v.kind {

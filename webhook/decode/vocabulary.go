@@ -42,6 +42,23 @@ var deliveries = &Vocabulary{
 	Variables: []string{"body"},
 }
 
+// answers is the vocabulary of what an app has answered to a client: the answer's
+// JSON and headers, and what the client had asked.
+var answers = &Vocabulary{
+	Documents: []string{"res", "item", "req"},
+	Groups:    []string{"path", "header"},
+	Variables: []string{"body"},
+	Other: func(name string) error {
+		if name == authUser {
+			return nil
+		}
+		return fmt.Errorf("unknown name; the names are res, req, item, path, header, body and %s", authUser)
+	},
+}
+
+// authUser is whose credential the client has, as the backend says.
+const authUser = "auth.user"
+
 // names are all names, for errors.
 func (v *Vocabulary) names() string {
 	return strings.Join(slices.Concat(v.Documents, v.Groups, v.Variables), ", ")

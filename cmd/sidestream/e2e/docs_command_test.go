@@ -47,7 +47,13 @@ func newDocsSite(t *testing.T) *docsSite {
 		}
 	}
 	text = strings.NewReplacer("chat.example.com", s.url, "localhost:3000", "127.0.0.1:"+app).Replace(text)
-	s.put("Caddyfile", text)
+	s.put("Caddyfile", strings.Replace(text, "\t\tauth ", `		tap POST /rooms/{room}/messages.json 201 {
+			map channel {path.room}
+			map id {res.id}
+			map body {res.text}
+		}
+		auth `, 1))
+	s.put("answer.json", `{"id":1,"text":"hello docs"}`)
 	s.put("sample.json", fmt.Sprintf(sampleMessage, 1))
 	example, err := os.ReadFile(exampleFile(t))
 	if err != nil {
@@ -125,6 +131,8 @@ var commandKinds = []struct {
 	{regexp.MustCompile(`^(\./|go run \./cmd/)?sidestream (run|demo|backend)\b`), serves},
 	{regexp.MustCompile(`^curl -N |sidestream tail `), streams},
 	{regexp.MustCompile(`sidestream explain .*--last`), explainsLast},
+	{regexp.MustCompile(`sidestream explain .*--coverage`), saysOf("webhook /hooks/chat/REDACTED: brought 100.0 %")},
+	{regexp.MustCompile(`sidestream explain .*--tap`), saysOf("becomes an event in channel 1: id 1, create")},
 	{regexp.MustCompile(`sidestream explain `), explains},
 	{regexp.MustCompile(`sidestream log `), looks},
 	{regexp.MustCompile(`^(export |go build |go run \./cmd/bench -list|(\./)?sidestream (version|validate|reload))`), ends},
@@ -264,6 +272,17 @@ func explains(t *testing.T, s *docsSite, line string) {
 	text, _, _ := p.out.state()
 	if !regexp.MustCompile(`the (client|app) gets \d\d\d`).MatchString(text) {
 		t.Errorf("%v\n%s\n%s", p.err, text, p.errOut.tail(4000))
+	}
+}
+
+// saysOf: the command says this.
+func saysOf(want string) func(t *testing.T, s *docsSite, line string) {
+	return func(t *testing.T, s *docsSite, line string) {
+		p := s.sh(line)
+		<-p.exited
+		if text, _, _ := p.out.state(); p.err != nil || !strings.Contains(text, want) {
+			t.Errorf("%v\n%s\n%s", p.err, text, p.errOut.tail(4000))
+		}
 	}
 }
 

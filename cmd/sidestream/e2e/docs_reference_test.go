@@ -135,6 +135,24 @@ var places = []struct {
 		page: "webhook/README.md", sections: []string{"Conditions"}, symbols: []string{"==", "!="},
 	},
 	{
+		name: "options of a tap", config: inDirective("tap POST /x 201 {\nmap channel {res.x}\n%s\n}"),
+		page: "webhook/README.md", sections: []string{"Options of a tap"},
+	},
+	{
+		name: "options of a tap with a preset", config: inDirective("tap preset mattermost {\n%s\n}"),
+		page: "webhook/README.md", sections: []string{"Options of a tap"},
+	},
+	{
+		name: "options of revoke tap", config: inDirective("revoke tap POST /x 200 {\n%s\n}"),
+		page: "webhook/README.md", sections: []string{"revoke tap"},
+	},
+	{name: "presets of tap", config: inDirective("tap preset %s"), page: "webhook/README.md", sections: []string{"Presets of tap"}},
+	{
+		name: "sources of a tap", config: inDirective("tap POST /x/{x} 201 {\nmap channel {res.x}\nmap body {%s.x}\nmap body {%[1]s}\n}"),
+		page: "webhook/README.md", sections: []string{"What a tap reads"},
+		elsewhere: []string{"dir", "file"}, // Caddy's own names for parts of a path
+	},
+	{
 		name: "options of redis", config: inDirective("redis redis://localhost {\n%s\n}"),
 		page: "webhook/README.md", sections: []string{"Options of redis"},
 	},
