@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/seed-078801ba/sidestream/caddymodule/operator"
 	"github.com/seed-078801ba/sidestream/webhook"
 )
 
@@ -29,10 +31,85 @@ func (admin) CaddyModule() caddy.ModuleInfo {
 
 // Routes implements caddy.AdminRouter.
 func (admin) Routes() []caddy.AdminRoute {
-	return []caddy.AdminRoute{
+	routes := []caddy.AdminRoute{
 		{Pattern: LastPath, Handler: caddy.AdminHandlerFunc(serveLast)},
 		{Pattern: CoveragePath, Handler: caddy.AdminHandlerFunc(serveCoverage)},
 	}
+	for _, path := range operators.Paths() {
+		routes = append(routes, caddy.AdminRoute{Pattern: path, Handler: caddy.AdminHandlerFunc(serveOperator)})
+	}
+	return routes
+}
+
+// operators is what operators ask.
+var operators = &operator.API{Hubs: hubsForOperators}
+
+func serveOperator(w http.ResponseWriter, r *http.Request) error {
+	err := operators.Serve(w, r)
+	var wrong *operator.Error
+	if errors.As(err, &wrong) {
+		return caddy.APIError{HTTPStatus: wrong.Status, Err: wrong}
+	}
+	return err
+}
+
+// hubsForOperators lists the hubs that are open, and what is known of them.
+func hubsForOperators() (hubs []operator.Hub) {
+	openHubs.Range(func(v, _ any) bool {
+		p := v.(*pooledHub)
+		h := operator.Hub{Hub: p.Hub, Live: &p.live, Unhealthy: p.unhealthy(), Sources: p.waysIn()}
+		p.mu.Lock()
+		if n := len(p.tenants); n > 0 {
+			t := p.tenants[n-1]
+			h.Store, h.Names = t.history.shown(), *t.names
+		}
+		p.mu.Unlock()
+		hubs = append(hubs, h)
+		return true
+	})
+	return hubs
+}
+
+// waysIn are the hub's sources and webhooks.
+func (p *pooledHub) waysIn() (ways []operator.Source) {
+	p.webhooks.Range(func(path, counts any) bool {
+		ways = append(ways, counts.(*webhookCounts).view("webhook "+path.(string)))
+		return true
+	})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, source := range p.running {
+		s := source.Load()
+		st := s.Stats()
+		ways = append(ways, operator.Source{
+			Name: "redis " + s.Name(), Connected: st.Connected, Received: st.Received, Stored: st.Published, Unmapped: st.Unmapped,
+			Refused: st.Refused, LastError: s.Trouble(),
+		})
+	}
+	slices.SortFunc(ways, func(a, b operator.Source) int { return strings.Compare(a.Name, b.Name) })
+	return ways
+}
+
+// view is the webhook as an operator sees it. What was refused last stands for its last
+// error, for an hour.
+func (c *webhookCounts) view(name string) operator.Source {
+	v := operator.Source{Name: name, Connected: true}
+	c.mu.Lock()
+	for status, n := range c.requests {
+		v.Received += n
+		if status >= 400 {
+			v.Refused += n
+		}
+	}
+	for _, n := range c.unmapped {
+		v.Unmapped += n
+	}
+	v.Stored = c.stored
+	c.mu.Unlock()
+	if last := c.last.Deliveries(); len(last) > 0 {
+		v.LastError = last[len(last)-1].Reason
+	}
+	return v
 }
 
 // LastDelivery is one delivery, and where it came.

@@ -139,6 +139,20 @@ func (h *History) place() string {
 	return fmt.Sprintf("%s %s unsafe=%t", h.Store, h.Path, h.UnsafeNoSync)
 }
 
+// shown is the same for people, without secrets.
+func (h *History) shown() string {
+	switch h.Store {
+	case storeMemory:
+		return storeMemory
+	case storeRedis:
+		if at, err := redisconn.Parse(caddy.NewReplacer().ReplaceKnown(h.URL, "")); err == nil {
+			return storeRedis + " " + at.String()
+		}
+		return storeRedis
+	}
+	return storeFile + " " + h.Path
+}
+
 // sharedName is the same on all nodes that share the history, and no secret;
 // empty if it is not shared.
 func (h *History) sharedName(hub string) string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/seed-078801ba/sidestream/caddymodule/endpoint"
 	"github.com/seed-078801ba/sidestream/caddymodule/endpoint/signed"
+	"github.com/seed-078801ba/sidestream/caddymodule/operator"
 	"github.com/seed-078801ba/sidestream/stream"
 	"github.com/seed-078801ba/sidestream/stream/bus"
 	"github.com/seed-078801ba/sidestream/stream/event"
@@ -44,13 +46,14 @@ type pooledHub struct {
 	roster *presence.Roster
 
 	mu      sync.Mutex
-	live    []*tenancy // newest last; that one's settings count
+	tenants []*tenancy // newest last; that one's settings count
 	running sourceSet
 
 	webhooks sync.Map // *webhookCounts by the webhook's path
 	origins  origins
 	lasting  endpoint.Lasting // sessions
 	epochs   signed.Kept      // of roots
+	live     operator.Live
 
 	untapped shapes // requests that no tap is for
 
@@ -223,7 +226,7 @@ func closedHub(name string, locked error) (*pooledHub, error) {
 func (p *pooledHub) runs() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.live) > 0
+	return len(p.tenants) > 0
 }
 
 // Start implements caddy.App: from now on this configuration's settings count.
@@ -235,7 +238,7 @@ func (a *App) Start() error {
 	}
 	for _, t := range a.tenancies {
 		t.hub.mu.Lock()
-		t.hub.live = append(t.hub.live, t)
+		t.hub.tenants = append(t.hub.tenants, t)
 		t.apply()
 		t.hub.mu.Unlock()
 	}
@@ -267,14 +270,14 @@ func (a *App) Stop() error {
 	for _, t := range a.tenancies {
 		p := t.hub
 		p.mu.Lock()
-		for i, other := range p.live {
+		for i, other := range p.tenants {
 			if other != t {
 				continue
 			}
-			last := i == len(p.live)-1
-			p.live = append(p.live[:i], p.live[i+1:]...)
-			if last && len(p.live) > 0 {
-				p.live[len(p.live)-1].apply()
+			last := i == len(p.tenants)-1
+			p.tenants = append(p.tenants[:i], p.tenants[i+1:]...)
+			if last && len(p.tenants) > 0 {
+				p.tenants[len(p.tenants)-1].apply()
 			}
 			break
 		}
@@ -299,7 +302,31 @@ func (t *tenancy) apply() {
 // whoever may listen.
 func (a *App) ready(name string) bool {
 	t := a.tenancies[name]
-	return t != nil && t.hub.Health() == nil && t.hub.connected() && processDescriptors.room()
+	return t != nil && len(t.hub.unhealthy()) == 0
+}
+
+// unhealthy says why the hub cannot have traffic, in sentences for an operator; empty
+// if it can.
+func (p *pooledHub) unhealthy() (reasons []string) {
+	if err := p.Health(); err != nil {
+		reasons = append(reasons, "the history does not take or give events: "+err.Error())
+	}
+	p.mu.Lock()
+	for _, source := range p.running {
+		if s := source.Load(); !s.Connected() {
+			reason := "the way in " + s.Name() + " is not connected"
+			if trouble := s.Trouble(); trouble != "" {
+				reason += ": " + trouble
+			}
+			reasons = append(reasons, reason)
+		}
+	}
+	p.mu.Unlock()
+	if !processDescriptors.room() {
+		reasons = append(reasons, "file descriptors are running out: give the process more, with LimitNOFILE of systemd or ulimit -n")
+	}
+	slices.Sort(reasons)
+	return reasons
 }
 
 // Cleanup implements caddy.CleanerUpper: gives the hubs back.

@@ -23,6 +23,7 @@ type webhookCounts struct {
 	requests         map[int]uint64    // by status
 	unmapped         map[string]uint64 // by reason
 	dropped, untimed uint64
+	stored           uint64 // events
 }
 
 // counts are the counts of a webhook, by the path in the configuration.
@@ -40,6 +41,7 @@ func (c *webhookCounts) add(o webhook.Outcome) {
 	}
 	c.dropped += uint64(o.Dropped)
 	c.untimed += uint64(o.Untimed)
+	c.stored += uint64(o.Events)
 }
 
 // collector puts the counts of a configuration's hubs into Caddy's metrics. It reads

@@ -16,6 +16,7 @@ import (
 
 	"github.com/seed-078801ba/sidestream/caddymodule/endpoint"
 	"github.com/seed-078801ba/sidestream/caddymodule/forwardauth"
+	"github.com/seed-078801ba/sidestream/caddymodule/operator"
 	"github.com/seed-078801ba/sidestream/stream"
 	"github.com/seed-078801ba/sidestream/stream/event"
 	"github.com/seed-078801ba/sidestream/webhook/tap"
@@ -86,6 +87,7 @@ type Sidestream struct {
 	server  *endpoint.Server
 	auth    *forwardauth.Auth
 	hub     *stream.Hub
+	live    *operator.Live
 	names   *event.Names // the hub's, for all of its handlers
 	gate    *pooledGate
 	revoker *forwardauth.Revoker
@@ -193,6 +195,8 @@ func (s *Sidestream) joinHub(ctx caddy.Context, repl *caddy.Replacer) error {
 	t := app.tenancies[s.Hub]
 	t.hub.hearWords(s.gate, s.hub)
 	s.epochs.Store(&t.hub.epochs)
+	s.live = &t.hub.live
+	s.gate.Watch(t.hub.tellQuestion)
 	if err := s.shareNames(t); err != nil {
 		return err
 	}

@@ -109,6 +109,7 @@ func (a *App) joinSource(hub string, rs *RedisSource, revoke func([]decode.Revoc
 		}
 		options := redis.Options{
 			Publisher: t.hub.wayIn("redis " + rs.sourceName()), Mark: t.hub.Log().Mark, SharedLog: t.history.sharedName(hub), Revoke: revoke,
+			Unused: t.hub.unusedBy("redis " + rs.sourceName()),
 			Logger: hubLogger(),
 		}
 		if shared, ok := t.hub.Log().(log.Shared); ok {
@@ -181,18 +182,6 @@ func (p *pooledHub) run(want sourceSet) {
 		}
 		return ready
 	})
-}
-
-// connected tells whether all ways in are open.
-func (p *pooledHub) connected() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, source := range p.running {
-		if !source.Load().Connected() {
-			return false
-		}
-	}
-	return true
 }
 
 // redisSources makes the handler's sources.

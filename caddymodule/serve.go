@@ -58,7 +58,9 @@ func (s *Sidestream) serveClaimed(w http.ResponseWriter, r *http.Request, claime
 	defer func() { logged() }()
 	open := func() {
 		w, logged = s.log.masked(w, r)
+		claimed, told := s.traced(claimed, r)
 		wait = claimed.Serve(w, r)
+		told()
 	}
 	if r.ProtoMajor == 1 {
 		open()

@@ -18,6 +18,7 @@ type wayIn struct {
 	event.Publisher
 	name    string // as an operator knows it
 	index   int    // in origins.ways
+	hub     *pooledHub
 	origins *origins
 	// unrepeated: what the sender got no answer to, it does not send again.
 	unrepeated bool
@@ -25,7 +26,7 @@ type wayIn struct {
 
 // wayIn gives a way in its place in the hub.
 func (p *pooledHub) wayIn(name string) *wayIn {
-	return &wayIn{Publisher: p, name: name, index: p.origins.way(name), origins: &p.origins}
+	return &wayIn{Publisher: p, name: name, index: p.origins.way(name), hub: p, origins: &p.origins}
 }
 
 // Publish implements event.Publisher.
@@ -34,6 +35,9 @@ func (w *wayIn) Publish(ctx context.Context, b event.Batch) ([]event.Receipt, er
 		b.Unrepeated = w.name
 	}
 	receipts, err := w.Publisher.Publish(ctx, b)
+	if w.hub != nil {
+		w.hub.tellArrival(w.name, b.Events, receipts, err)
+	}
 	if err != nil {
 		return receipts, err
 	}

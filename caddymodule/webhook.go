@@ -224,6 +224,7 @@ func (s *Sidestream) serveWebhook(w http.ResponseWriter, r *http.Request, h *Web
 	w.Header().Set("Cache-Control", "no-store")
 	outcome := h.hook.Serve(w, r, vars, h.in)
 	h.counts.add(outcome)
+	h.in.hub.tellOutcome(h.in.name, &outcome)
 	for _, revocation := range outcome.Revoke {
 		_, _ = s.revoke(r.Context(), revocation.User, revocation.Channel) // it has logged the error
 	}

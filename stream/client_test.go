@@ -135,6 +135,7 @@ type opening struct {
 	prelude  [][]byte
 	input    Input
 	sent     []byte
+	client   *Client
 }
 
 func listen(t *testing.T, h *Hub, o opening) (*listener, *Stream) {
@@ -164,7 +165,8 @@ func listen(t *testing.T, h *Hub, o opening) (*listener, *Stream) {
 		o.start = &start
 	}
 	st, err := h.Attach(Opening{
-		Conn: s, Spec: &Spec{Format: o.format, Heartbeat: o.beat}, Channels: o.channels, Start: *o.start, Ticket: ticket, OnClose: o.onClose,
+		Client: o.client,
+		Conn:   s, Spec: &Spec{Format: o.format, Heartbeat: o.beat}, Channels: o.channels, Start: *o.start, Ticket: ticket, OnClose: o.onClose,
 		Standing: o.standing, Prelude: o.prelude, Input: o.input, Sent: o.sent,
 	})
 	if err != nil {

@@ -24,19 +24,20 @@ const (
 	ShuttingDown  CloseReason = "shutting-down"  // the process ends
 	Unresumable   CloseReason = "unresumable"    // events are missing and the client knows no word for it
 	StoreFailed   CloseReason = "store-failed"   // what it has to be sent cannot be read
+	Kicked        CloseReason = "kicked"         // an operator has ended it
 	Unwatchable   CloseReason = "unwatchable"    // the system refused to watch the connection
 )
 
 // Reasons lists all of them, for metrics that must exist before the first one
 // happens.
-var Reasons = []CloseReason{ClientGone, ClientLeft, BadInput, Flooding, WriteFailed, SlowClient, Denied, AccessUnknown, ShuttingDown, Unresumable, StoreFailed, Unwatchable}
+var Reasons = []CloseReason{ClientGone, ClientLeft, BadInput, Flooding, WriteFailed, SlowClient, Denied, AccessUnknown, ShuttingDown, Unresumable, StoreFailed, Kicked, Unwatchable}
 
 // farewell is what a client is told: when to come back, not all at once; or not
 // to, if it may not listen.
 func (r CloseReason) farewell() format.Farewell {
 	f := format.Farewell{Reason: string(r)}
 	switch r {
-	case AccessUnknown, ShuttingDown, Unresumable, StoreFailed:
+	case AccessUnknown, ShuttingDown, Unresumable, StoreFailed, Kicked:
 		f.RetryMillis = 1000 + rand.IntN(4000)
 	}
 	return f

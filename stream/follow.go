@@ -67,7 +67,7 @@ func (h *Hub) follow(l log.Shared) {
 
 // Entries implements log.Follower.
 func (f *follower) Entries(entries []event.Entry, head event.Cursor) {
-	f.hub.tell(f.hub.show(f.hub.words.hear(entries), head), (*shard).notify)
+	f.hub.tell(f.hub.show(f.hub.hear(entries), head), (*shard).notify)
 	f.settle()
 }
 

@@ -203,6 +203,8 @@ type Opening struct {
 	// Ticket is what Admit gave. It may be nil if somebody else holds it who
 	// lives longer than the stream, a session.
 	Ticket *Ticket
+	// Client is who has the stream, for those who operate the server; may be nil.
+	Client *Client
 	// Prelude is this client's own: messages of the format, each without its
 	// frame, that come before everything else.
 	Prelude [][]byte
@@ -255,10 +257,13 @@ func (h *Hub) Attach(o Opening) (*Stream, error) {
 		o.Start = Start{Seq: head.Seq, Asked: o.Start.Asked, epoch: head.Epoch}
 	}
 	s := &Stream{
-		conn: o.Conn, spec: o.Spec, ticket: o.Ticket, input: o.Input, onClose: o.OnClose, standing: o.Standing,
+		conn: o.Conn, spec: o.Spec, client: o.Client, ticket: o.Ticket, input: o.Input, onClose: o.OnClose, standing: o.Standing,
 		enc: number, framing: o.Conn.Framing(),
 		began: o.Start.head, within: o.Start.epoch, cursor: o.Start.Seq, asked: o.Start.Asked || o.Spec.Format.Resumable(), oldest: o.Start.oldest, told: o.Start.told,
 		opened: now(), lastTaken: now(),
+	}
+	if s.client == nil {
+		s.client = &nobody
 	}
 	s.shard = h.shards[h.home(o.Channels)]
 	s.subs = make([]subscription, len(o.Channels))

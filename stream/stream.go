@@ -14,6 +14,7 @@ type Stream struct {
 	shard   *shard
 	conn    conn.Conn
 	spec    *Spec
+	client  *Client
 	ticket  *Ticket
 	input   Input
 	onClose func(Closed)

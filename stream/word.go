@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/seed-078801ba/sidestream/stream/event"
@@ -35,17 +36,19 @@ func (h *Hub) Word(ctx context.Context, text string) error {
 
 // hear passes on the words among entries of the shared log, and returns the
 // others, which are for channels.
-func (w *words) hear(entries []event.Entry) []event.Entry {
+func (h *Hub) hear(entries []event.Entry) []event.Entry {
 	isWord := func(e event.Entry) bool { return e.Channel.Text == wordsChannel }
 	if !slices.ContainsFunc(entries, isWord) {
 		return entries
 	}
 	others := make([]event.Entry, 0, len(entries))
-	f := w.heard.Load()
+	f := h.words.heard.Load()
 	for _, e := range entries {
 		switch {
 		case !isWord(e):
 			others = append(others, e)
+		case strings.HasPrefix(e.Body, clearedWord):
+			h.clearWindow(strings.TrimPrefix(e.Body, clearedWord))
 		case f != nil:
 			(*f)(e.Body)
 		}

@@ -119,6 +119,14 @@ func (s *Server) Claim(r *http.Request) (Claimed, bool) {
 	return Claimed{}, false
 }
 
+// Traced is the same request, which leaves a trace as it is served.
+func (c Claimed) Traced(t *Trace) Claimed {
+	traced := *c.server
+	traced.Trace = t
+	c.server = &traced
+	return c
+}
+
 // Serve answers the request. If it opens a stream and returns a function, the
 // handler must call that and stay until it returns.
 func (c Claimed) Serve(w http.ResponseWriter, r *http.Request) (wait func(context.Context)) {
@@ -254,7 +262,8 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, to *mounted, a *As
 		watch.rights, watch.user = s.Hub, admission.user
 	}
 	wait, err = s.Attach(w, r, stream.Opening{
-		Spec: to.specs[a.Format], Channels: admission.channels, Start: start, Ticket: ticket, OnClose: watch.close,
+		Spec: to.specs[a.Format], Channels: admission.channels, Start: start, Ticket: ticket,
+		Client: &stream.Client{Address: client.Address, User: admission.user}, OnClose: watch.close,
 	}, func(st *stream.Stream) { watch.begin(st, admission) })
 	if err != nil {
 		s.Logger.Debug("a stream ended as it was opened", "error", err)

@@ -14,6 +14,8 @@ type Trace struct {
 	Refusal *Refusal
 	// Listens are the channels of the stream.
 	Listens []string
+	// User is whose stream it is, if the backend has said so.
+	User string
 	// Opened: the client gets a stream.
 	Opened bool
 }
@@ -44,6 +46,6 @@ func (t *Trace) refused(re *Refusal) {
 
 func (t *Trace) opened(ad *admission) {
 	if t != nil {
-		t.Opened, t.Listens = true, ad.channels
+		t.Opened, t.Listens, t.User = true, ad.channels, ad.user
 	}
 }

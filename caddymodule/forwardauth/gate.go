@@ -3,6 +3,7 @@ package forwardauth
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/seed-078801ba/sidestream/stream/access"
 )
@@ -12,6 +13,8 @@ import (
 // for again in the ways of the one that runs. Safe for concurrent use.
 type Gate struct {
 	*access.Gate
+
+	watch atomic.Pointer[func(access.Question, *Verdict)]
 
 	mu      sync.Mutex
 	running any              // the configuration that counts
@@ -63,8 +66,16 @@ func (g *Gate) ask(ctx context.Context, q access.Question) access.Verdict {
 	if a == nil {
 		return access.Verdict{}
 	}
-	return a.Ask(ctx, q).Verdict
+	v := a.Ask(ctx, q)
+	if watch := g.watch.Load(); watch != nil {
+		(*watch)(q, &v)
+	}
+	return v.Verdict
 }
+
+// Watch has f told of every question that the backend was asked, with the verdict on
+// its answer. f must not wait.
+func (g *Gate) Watch(f func(access.Question, *Verdict)) { g.watch.Store(&f) }
 
 // auth finds the way to ask. If auth was changed by a reload, the streams from
 // before are asked about in the new way, where there is only one.

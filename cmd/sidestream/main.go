@@ -1,7 +1,8 @@
 // Command sidestream is Caddy with the standard modules and Sidestream, which
 // gives a chat backend a streaming API. It has Caddy's own sub-commands (run,
-// reload, validate, ...) and five more: demo and backend to try Sidestream, and
-// tail, explain and log to see what it does, and why.
+// reload, validate, ...) and more: demo and backend to try Sidestream; tail, explain and
+// log to see what it does, and why; hubs, streams, channels, events and kick to look
+// into the server that runs.
 package main
 
 import (
@@ -38,8 +39,11 @@ func main() {
 	if caddy.CustomVersion == "" { // unless the linker was told one
 		caddy.CustomVersion = version()
 	}
-	for _, command := range []caddycmd.Command{demoCommand(), backendCommand(), tailCommand(), explainCommand(), caddyCommand(logCommand())} {
+	for _, command := range []caddycmd.Command{demoCommand(), backendCommand(), tailCommand(), explainCommand()} {
 		caddycmd.RegisterCommand(command)
+	}
+	for _, command := range []*cobra.Command{logCommand(), hubsCommand(), streamsCommand(), channelsCommand(), kickCommand(), eventsCommand()} {
+		caddycmd.RegisterCommand(caddyCommand(command))
 	}
 	heap.Tune(context.Background(), caddymodule.OpenStreams)
 	if len(os.Args) > 1 && os.Args[1] == "run" {

@@ -14,7 +14,7 @@ import (
 )
 
 // Log is an append-only list of a hub's events with one order for all
-// channels. Append and Sweep are called by one goroutine at a time; everything
+// channels. Append, Sweep and Clear are called by one goroutine at a time; everything
 // else is safe for concurrent use, also beside them. Close comes last.
 type Log interface {
 	// Append stores the events, in order, and the marks, in one transaction:
@@ -93,6 +93,11 @@ type Log interface {
 	// step, and says whether there is more to do. The hub calls it between
 	// appends, from the goroutine that appends.
 	Sweep(now time.Time) (more bool, err error)
+
+	// Clear removes what the log keeps of a channel, as retention would have, in one
+	// bounded step, and says whether there is more. Keys stay: what comes again is
+	// known. It is called by the goroutine that appends.
+	Clear(channel string) (more bool, err error)
 
 	// Stats are the log's sizes now, cheap enough for every scrape.
 	Stats() Stats

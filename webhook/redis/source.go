@@ -38,6 +38,10 @@ type Options struct {
 	// the same message were published. It must not block for long.
 	Revoke func([]decode.Revocation)
 
+	// Unused, if set, is told of every message that cannot be read or mapped. It must
+	// not block.
+	Unused func(reason string)
+
 	// TLS is used instead of the system's roots where the URL asks for TLS.
 	TLS *tls.Config
 
@@ -253,3 +257,10 @@ func (s *Source) wanted(now time.Time) map[string]struct{} {
 
 // Name is the source's name, unique in its hub.
 func (s *Source) Name() string { return s.plan.Name }
+
+// unused tells whoever wants to know of a message that comes to nothing.
+func (s *Source) unused(reason string) {
+	if s.options.Unused != nil {
+		s.options.Unused(reason)
+	}
+}

@@ -75,3 +75,7 @@ func (s *Source) Stats() Stats {
 // Connected tells whether the subscription is proven to work: false as long as
 // a probe is overdue.
 func (s *Source) Connected() bool { return s.counts.connected.Load() }
+
+// Trouble is what went wrong last, if it is not over; otherwise empty. A message that
+// could not be read or mapped counts until the next trouble.
+func (s *Source) Trouble() string { return s.trouble.current() }

@@ -17,6 +17,15 @@ type trouble struct {
 
 	mu    sync.Mutex
 	kinds map[string]*troubleKind
+	last  string // what went wrong last and is not over
+	of    string // its kind
+}
+
+// current is what went wrong last and is not over; empty if all is well.
+func (t *trouble) current() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.last
 }
 
 type troubleKind struct {
@@ -43,6 +52,9 @@ func (t *trouble) say(text, cause string, args []any) {
 		t.kinds[text] = k
 	}
 	k.count++
+	if t.of, t.last = text, text; cause != "" {
+		t.last += ": " + cause
+	}
 	now := time.Now()
 	switch {
 	case k.logged.IsZero(), now.Sub(k.logged) >= troubleEvery:
@@ -64,6 +76,9 @@ func (t *trouble) over(text, good string) {
 	t.mu.Lock()
 	k := t.kinds[text]
 	told := k != nil && k.told
+	if t.of == text {
+		t.of, t.last = "", ""
+	}
 	if told {
 		k.told = false
 	}

@@ -241,6 +241,7 @@ func (w *worker) add(in decode.Input) {
 	if err != nil {
 		c.refused.Add(1)
 		w.s.trouble.report("a message from Redis cannot be read", "reason", err)
+		w.s.unused(err.Error())
 		return
 	}
 	c.addUnmapped(decoded.UnmappedFor)
@@ -251,6 +252,7 @@ func (w *worker) add(in decode.Input) {
 	}
 	if decoded.Unmapped > 0 {
 		w.s.trouble.report("a message from Redis cannot be mapped", "channel", in.Redis["channel"], "reason", decoded.Reason)
+		w.s.unused(decoded.Reason)
 	}
 	for _, e := range decoded.Events {
 		if gap, due := w.gaps.before(e.Channel); due {

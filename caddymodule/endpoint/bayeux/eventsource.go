@@ -41,6 +41,7 @@ func (x *exchange) eventSource(id string) func(context.Context) {
 	}}
 	wait, err := x.server.Attach(x.w, x.r, stream.Opening{
 		Spec: x.registry.spec(format.BayeuxEvents{}, x.server.HeartbeatOf(x.bayeux)), Standing: true, Ticket: ticket,
+		Client:  &stream.Client{Address: x.client.Address},
 		Prelude: [][]byte{[]byte("retry: 5000\n\n")},
 		OnClose: func(stream.Closed) { s.released(p) },
 	}, func(opened *stream.Stream) {

@@ -55,7 +55,8 @@ func (x *exchange) webSocket(line *endpoint.Server) func(context.Context) {
 	}
 	wait, re := line.Upgrade(x.w, x.r, stream.Opening{
 		Spec: x.registry.spec(format.BayeuxSocket{}, line.HeartbeatOf(x.bayeux)), Standing: true, Ticket: ticket,
-		Input: words.Input(k.hear), OnClose: k.closed,
+		Client: &stream.Client{Address: x.client.Address},
+		Input:  words.Input(k.hear), OnClose: k.closed,
 	}, func(s *stream.Stream) { k.stream.Store(s) })
 	if re != nil {
 		refuse(x.w, re.Status, re.Message)

@@ -134,8 +134,9 @@ var commandKinds = []struct {
 	{regexp.MustCompile(`sidestream explain .*--coverage`), saysOf("webhook /hooks/chat/REDACTED: brought 100.0 %")},
 	{regexp.MustCompile(`sidestream explain .*--tap`), saysOf("becomes an event in channel 1: id 1, create")},
 	{regexp.MustCompile(`sidestream explain `), explains},
+	{regexp.MustCompile(`sidestream events`), watches},
 	{regexp.MustCompile(`sidestream log `), looks},
-	{regexp.MustCompile(`^(export |go build |go run \./cmd/bench -list|(\./)?sidestream (version|validate|reload))`), ends},
+	{regexp.MustCompile(`^(export |go build |go run \./cmd/bench -list|(\./)?sidestream (version|validate|reload|hubs|streams|kick|channels))`), ends},
 }
 
 // Every command of every page does what it is there for, or stands in notRun.
@@ -248,6 +249,24 @@ func streams(t *testing.T, s *docsSite, line string) {
 		s.post()
 		text, _, _ := p.out.state()
 		return strings.Contains(text, "hello docs")
+	})
+}
+
+// watches: the command shows what happens after it has begun.
+func watches(t *testing.T, s *docsSite, line string) {
+	p := s.sh("exec " + line)
+	n := 0
+	eventually(t, "something to see", func() bool {
+		n++
+		s.post()
+		req, err := http.NewRequest(http.MethodGet, s.url+"/room/1/live.json", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.SetBasicAuth(fmt.Sprint("nobody-", n), "x")
+		do(t, req)
+		text, _, _ := p.out.state()
+		return strings.Contains(text, "hello docs") || strings.Contains(text, "refused")
 	})
 }
 

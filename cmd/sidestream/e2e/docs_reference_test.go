@@ -403,7 +403,7 @@ func TestDocsMetrics(t *testing.T) {
 func TestDocsFlags(t *testing.T) {
 	p := pageNamed(t, "cmd/sidestream/README.md")
 	flag := regexp.MustCompile(`--[a-z][a-z-]*`)
-	for _, name := range []string{"demo", "backend", "explain", "tail", "log"} {
+	for _, name := range []string{"demo", "backend", "explain", "tail", "hubs", "streams", "kick", "channels", "events", "log"} {
 		help := run(t, nil, "", command(t), name, "--help")
 		<-help.exited
 		said, _, _ := help.out.state()

@@ -58,6 +58,7 @@ var layers = []layer{
 	{packages: "webhook/pull", ours: []string{"stream/event", "webhook/decode"}, never: []string{caddy}},
 
 	// The module of Caddy.
+	{packages: "caddymodule/operator", ours: []string{"stream/event", "stream"}, never: []string{caddy}},
 	{packages: "caddymodule/suggest", never: []string{caddy, "net/..."}},
 	// Of Caddy, what it takes to put a request through its reverse proxy.
 	{packages: "caddymodule/forwardauth", ours: []string{"stream/event", "stream/access", "webhook/decode", "caddymodule/suggest"},

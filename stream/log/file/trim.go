@@ -17,11 +17,17 @@ func (w *commit) trimChannel(r *channelRow, most int) (n int, err error) {
 	if !w.retention.Over(r.events, r.bytes) || most <= 0 {
 		return 0, nil
 	}
+	return w.trimWhile(r, most, w.retention.Over)
+}
+
+// trimWhile removes the channel's oldest events as long as what is left is too much, at
+// most so many, and returns how many.
+func (w *commit) trimWhile(r *channelRow, most int, tooMuch func(events uint64, bytes int64) bool) (n int, err error) {
 	// The cursor must not see the deletions: collect, then delete.
 	var seqs []uint64
 	events, size := r.events, r.bytes
 	cursor := w.bucket(bucketEvents).Cursor()
-	for k, _ := cursor.Seek(w.number2(r.number, 0)); k != nil && len(seqs) < most && w.retention.Over(events, size); k, _ = cursor.Next() {
+	for k, _ := cursor.Seek(w.number2(r.number, 0)); k != nil && len(seqs) < most && tooMuch(events, size); k, _ = cursor.Next() {
 		number, seq, err := twoNumbers(k)
 		if err != nil || number != r.number {
 			return 0, errRecord
@@ -104,6 +110,37 @@ func (w *commit) removeKey(r *channelRow, seq uint64) error {
 		return nil
 	}
 	return w.delete(bucketKeys, appendText(w.key[:0], text))
+}
+
+// Clear implements Log. What is recent is settled first, so that it is gone from the
+// journal, too.
+func (f *Log) Clear(channel string) (more bool, err error) {
+	w, err := f.begin()
+	if err != nil {
+		return false, err
+	}
+	err = f.update(w, func(w *commit) error {
+		if !w.recent.isEmpty() {
+			if err := w.settle(); err != nil {
+				return err
+			}
+			if err := w.flush(); err != nil {
+				return err
+			}
+		}
+		number, ok, err := channelNumber(w.tx, channel)
+		if err != nil || !ok {
+			return err
+		}
+		r, err := w.row(number)
+		if err != nil {
+			return err
+		}
+		_, err = w.trimWhile(r, log.StepEvents, func(events uint64, _ int64) bool { return events > 0 })
+		more = r.events > 0
+		return err
+	})
+	return more, err
 }
 
 // Sweep implements Log. It settles what is recent, so that what is in the file

@@ -124,6 +124,7 @@ func Run(t *testing.T, s Store) {
 		{"changes of what is gone", testChangesLater},
 		{"odd names", testOddNames},
 		{"records", testRecords},
+		{"clearing a channel", testClear},
 		{"reads beside appends", testConcurrent},
 	}
 	for _, test := range tests {

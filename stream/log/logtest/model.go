@@ -187,6 +187,14 @@ func (m *model) trim(channel string) {
 	}
 }
 
+func (m *model) clear(channel string) {
+	entries := m.retained(channel)
+	for i := range entries {
+		m.all[entries[i].Seq-1].unsure = true // whether it is still known what they said
+		m.trimmed[channel] = entries[i].Seq
+	}
+}
+
 func (m *model) sweep(now time.Time) {
 	for _, e := range m.all {
 		if age := m.retention.Age; age > 0 && e.At < m.clock.Cutoff(now, age) && m.isRetained(e) {
@@ -267,6 +275,15 @@ func runModel(t *testing.T, rt *rapid.T, s Store) {
 	defer func() { l.Close() }()
 	epoch := l.Head().Epoch
 	m := &model{marks: map[string]string{}, retention: retention, clock: log.NewClock(now, 0), at: now.UnixMilli(), trimmed: map[string]uint64{}, latest: map[string]modelChange{}}
+	sweep := func(t *rapid.T) {
+		for more := true; more; {
+			var err error
+			if more, err = l.Sweep(now); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m.sweep(now)
+	}
 	actions := map[string]func(*rapid.T){
 		"append": func(t *rapid.T) {
 			events := genEvents(t)
@@ -295,14 +312,17 @@ func runModel(t *testing.T, rt *rapid.T, s Store) {
 		"time passes": func(t *rapid.T) {
 			now = now.Add(rapid.SampledFrom([]time.Duration{time.Second, 40 * time.Second, 10 * time.Hour, 25 * time.Hour, -time.Hour}).Draw(t, "by"))
 		},
-		"sweep": func(t *rapid.T) {
+		"sweep": sweep,
+		"clear a channel": func(t *rapid.T) {
+			channel := rapid.SampledFrom(modelChannels).Draw(t, "channel")
 			for more := true; more; {
 				var err error
-				if more, err = l.Sweep(now); err != nil {
+				if more, err = l.Clear(channel); err != nil {
 					t.Fatal(err)
 				}
 			}
-			m.sweep(now)
+			m.clear(channel)
+			sweep(t) // a store may forget the channel at once, or then
 		},
 		"change the retention": func(t *rapid.T) {
 			m.retention = genRetention(t)

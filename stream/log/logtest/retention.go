@@ -268,3 +268,52 @@ func testClockBack(t *testing.T, s Store) {
 		}
 	}
 }
+
+// testClear: what a channel had is gone, and told as trimmed; others and keys stay.
+func testClear(t *testing.T, s Store) {
+	l := s.Open(t, log.Retention{}, Fixed)
+	for i := range log.StepEvents/4 + 10 {
+		Put(t, l, Message("a", fmt.Sprint(4*i), "x"), Message("a", fmt.Sprint(4*i+1), "x"), Message("a", fmt.Sprint(4*i+2), "x"), Message("a", fmt.Sprint(4*i+3), "x"))
+	}
+	Put(t, l, Message("b", "1", "other"))
+	last := l.Head().Seq - 1
+	steps := 0
+	for more := true; more; steps++ {
+		var err error
+		if more, err = l.Clear("a"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if steps < 2 {
+		t.Errorf("%d events were removed in one step", last)
+	}
+	if more, err := l.Clear("nobody"); more || err != nil {
+		t.Errorf("a channel that is not there: %v, %v", more, err)
+	}
+	check := func() {
+		t.Helper()
+		if got := Read(t, l, 0, "a"); len(got) > 0 {
+			t.Errorf("it still has %s", Seqs(got))
+		}
+		if got := Read(t, l, 0, "b"); len(got) != 1 || got[0].Body != "other" {
+			t.Errorf("the other channel has %v", got)
+		}
+		if trimmed, err := l.Trimmed("a"); trimmed != last || err != nil {
+			t.Errorf("trimmed is %d, %v; not %d", trimmed, err, last)
+		}
+		if st := l.Stats(); st.Events != 1 || st.Channels != 1 {
+			t.Errorf("%+v", st)
+		}
+	}
+	check()
+	if s.Reopen != nil {
+		l = s.Reopen(t, l, log.Retention{}, Fixed)
+		check()
+	}
+	if again := Put(t, l, Message("a", "7", "x"))[0]; !again.Duplicate {
+		t.Errorf("a message that comes again: %+v", again)
+	}
+	if a := Put(t, l, Message("a", "new", "y"))[0]; a.Duplicate || Seqs(Read(t, l, 0, "a")) != fmt.Sprint(a.Entry.Seq) {
+		t.Errorf("a new one: %+v", a)
+	}
+}

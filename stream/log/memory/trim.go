@@ -82,6 +82,20 @@ func (m *Log) bury(ref *ref) {
 	m.remembered -= knownCost
 }
 
+// Clear implements Log.
+func (m *Log) Clear(channel string) (more bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := m.channels[channel]
+	for n := 0; c != nil && c.count() > 0; n++ {
+		if n == log.StepEvents {
+			return true, nil
+		}
+		m.trimFirst(c)
+	}
+	return false, nil
+}
+
 // Sweep implements Log.
 func (m *Log) Sweep(now time.Time) (more bool, err error) {
 	m.mu.Lock()

@@ -121,7 +121,7 @@ func (r *Log) appended(events []event.Event, s answer) ([]log.Appended, error) {
 	if len(s.rest) != 1+3*len(events) {
 		return nil, fmt.Errorf("redis answered with %d fields for %d events", len(s.rest), len(events))
 	}
-	if behind, _ := s.rest[0].AsBool(); behind && r.scan == "" {
+	if behind, _ := s.rest[0].AsInt64(); behind != 0 && r.scan == "" {
 		r.scan = "0"
 	}
 	results := make([]log.Appended, len(events))
@@ -202,6 +202,32 @@ func (r *Log) Sweep(now time.Time) (more bool, err error) {
 	if r.retention == retention { // else it begins again
 		r.scan = next
 	}
+	left, err := s.rest[0].AsInt64()
+	return left != 0, err
+}
+
+// Clear implements Log.
+func (r *Log) Clear(channel string) (more bool, err error) {
+	client, err := r.connected()
+	if err != nil {
+		return false, err
+	}
+	r.mu.Lock()
+	args := append(r.stateArgs(r.head), tokenOf(channel), strconv.Itoa(log.StepEvents))
+	r.mu.Unlock()
+	ctx, cancel := context.WithTimeout(r.life, r.options.Timeout)
+	defer cancel()
+	reply, err := clearScript.run(ctx, client, r.keys, args)
+	if err != nil {
+		return false, r.wrap("clearing a channel in Redis", err)
+	}
+	s, err := parseAnswer(reply)
+	if err != nil || !s.same || len(s.rest) != 1 {
+		return false, err // another epoch has nothing of it
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.learn(s)
 	left, err := s.rest[0].AsInt64()
 	return left != 0, err
 }

@@ -23,6 +23,8 @@ var (
 	luaAppend string
 	//go:embed sweep.lua
 	luaSweep string
+	//go:embed clear.lua
+	luaClear string
 	//go:embed probe.lua
 	luaProbe string
 	//go:embed look.lua
@@ -34,6 +36,7 @@ var (
 
 	appendScript = newScript(false, luaState, luaTrim, luaChange, luaAppend)
 	sweepScript  = newScript(true, luaState, luaTrim, luaSweep)
+	clearScript  = newScript(true, luaState, luaTrim, luaChange, luaClear)
 	probeScript  = newScript(false, luaState, luaProbe)
 	readScript   = newScript(true, luaLook, luaRead)
 	findScript   = newScript(true, luaLook, luaFind)
