@@ -11,6 +11,7 @@ import (
 	"github.com/seed-078801ba/sidestream/caddymodule/forwardauth"
 	"github.com/seed-078801ba/sidestream/stream"
 	"github.com/seed-078801ba/sidestream/stream/access"
+	"github.com/seed-078801ba/sidestream/stream/event"
 )
 
 // StreamExplanation is what becomes of a request for a stream, step by step.
@@ -117,6 +118,8 @@ func (noHub) ShowSince(context.Context, string, []string) (*stream.Shown, error)
 func (noHub) ShowNothing([]string) *stream.Shown { return nil }
 
 func (noHub) RightEnded(string, string) {}
+
+func (noHub) Head() event.Cursor { return event.Cursor{} }
 
 // NewReader is not called: sessions are not explained.
 func (noHub) NewReader(*stream.Ticket) *stream.Reader { return nil }

@@ -26,6 +26,7 @@ type Reader struct {
 	mu     sync.Mutex
 	epoch  event.Epoch // of all positions
 	subs   []readerSub
+	joins  uint64 // so far
 	closed bool
 	ready  atomic.Pointer[func()]
 }
@@ -34,6 +35,7 @@ type Reader struct {
 type readerSub struct {
 	ch      *channel
 	at      uint64
+	joined  uint64          // the how manieth it is
 	told    uint64          // what is missing up to here needs no signal
 	missing []event.Missing // that the client was not told of
 	since   uint64          // where a pattern joined
@@ -51,7 +53,8 @@ type Taken struct {
 	// More: there is more already.
 	More bool
 
-	pos uint64
+	pos   uint64
+	joins uint64 // channels that joined later are not in it
 }
 
 // takeBytes bounds what one Take gives, beside its count.
@@ -77,7 +80,7 @@ func (r *Reader) Join(channel string, start Start) {
 	ch := h.channel(channel)
 	h.listen(ch)
 	h.mu.Unlock()
-	p := readerSub{ch: ch, at: max(start.Seq, start.behind[channel]), told: start.told}
+	p := readerSub{ch: ch, at: start.At(channel), told: start.told}
 	for _, m := range start.Missing {
 		if m.Channel == "" || m.Channel == channel {
 			m.Channel = channel
@@ -114,6 +117,8 @@ func (r *Reader) join(p readerSub, epoch event.Epoch) {
 		head := r.hub.Head()
 		p.at, p.since, p.missing = head.Seq, head.Seq, []event.Missing{{Channel: p.ch.name, To: head, Reason: event.EpochChanged}}
 	}
+	r.joins++
+	p.joined = r.joins
 	r.subs = append(r.subs, p)
 	p.ch.addReader(r)
 	r.stir()
@@ -256,11 +261,14 @@ func (r *Reader) Done(t Taken) {
 		r.epoch = t.At.Epoch
 		for i := range r.subs {
 			p := &r.subs[i]
-			*p = readerSub{ch: p.ch, since: t.At.Seq}
+			*p = readerSub{ch: p.ch, since: t.At.Seq, joined: p.joined}
 		}
 	}
 	for i := range r.subs {
 		p := &r.subs[i]
+		if p.joined > t.joins {
+			continue // it may begin before what was taken of the others
+		}
 		p.at = max(p.at, t.pos)
 		for _, m := range t.Missing {
 			if m.Channel == p.ch.name && m.Reason != event.IngestUncertain {
@@ -292,10 +300,11 @@ func (r *Reader) take(limit int) (t Taken, err error) {
 	head := r.hub.Head()
 	if head.Epoch != r.epoch {
 		t.Missing = []event.Missing{{To: head, Reason: event.EpochChanged}}
-		t.At, t.pos = head, head.Seq
+		t.At, t.pos, t.joins = head, head.Seq, r.joins
 		return t, nil
 	}
 	rows := make([]row, 0, len(r.subs))
+	t.joins = r.joins
 	t.At, t.pos = head, head.Seq
 	for i := range r.subs {
 		p := &r.subs[i]

@@ -42,6 +42,9 @@ type Start struct {
 	behind map[string]uint64 // of channels that begin later than Seq
 }
 
+// At is where a channel begins: everything after it will be delivered.
+func (s Start) At(channel string) uint64 { return max(s.Seq, s.behind[channel]) }
+
 // begin has a channel begin at a position, which is not before Seq.
 func (s *Start) begin(channel string, at uint64) {
 	if at <= s.Seq {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-078801ba/sidestream/caddymodule/forwardauth"
 	"github.com/seed-078801ba/sidestream/stream"
+	"github.com/seed-078801ba/sidestream/stream/event"
 )
 
 // What endpoints with sessions need: who speaks, from which page, and whether that
@@ -155,6 +156,13 @@ func (s *Server) Join(ctx context.Context, client *forwardauth.Client, user stri
 		door.Enter(g.question.Channel, g.question, g.verdict)
 	}
 	return ad.user, nil
+}
+
+// Shown is how much of the past a client may be shown of channels, as far as the
+// backend shows it to a new member. Channels of objects have no members.
+func (s *Server) Shown(ctx context.Context, user string, channels []string) (*stream.Shown, error) {
+	rooms := slices.DeleteFunc(slices.Clone(channels), func(name string) bool { return strings.HasPrefix(name, event.ObjectPrefix) })
+	return s.shown(ctx, &admission{user: user, channels: rooms})
 }
 
 // RemembersRights is the hub if it bounds what is shown of the past by when rights

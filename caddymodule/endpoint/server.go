@@ -66,6 +66,7 @@ type Server struct {
 type Hub interface {
 	Admit(stream.Candidate) (*stream.Ticket, error)
 	NewReader(*stream.Ticket) *stream.Reader
+	Head() event.Cursor
 	Resolve(channels []string, from stream.From) (stream.Start, error)
 	Preview(channels []string, from stream.From) (stream.Start, error)
 	ShowSince(ctx context.Context, user string, channels []string) (*stream.Shown, error)

@@ -30,6 +30,10 @@ type Bayeux struct {
 	// 1,000.
 	SessionsPerAddress int `json:"sessions_per_address,omitempty"`
 
+	// CatchUp is how much of the past a client may ask for, with
+	// `<channel>/catchup/<count><h|m|s>`. Default: nothing.
+	CatchUp endpoint.Duration `json:"catchup,omitempty"`
+
 	Signed
 
 	place endpoint.Place
@@ -59,7 +63,7 @@ func (b *Bayeux) AddPath(path string) error {
 
 // Options implements endpoint.Kind.
 func (*Bayeux) Options() []string {
-	return append([]string{"channels", "expire", "sessions", "sessions_per_address", "timeout"}, signedOptions...)
+	return append([]string{"catchup", "channels", "expire", "sessions", "sessions_per_address", "timeout"}, signedOptions...)
 }
 
 // Option implements endpoint.Kind.
@@ -69,6 +73,8 @@ func (b *Bayeux) Option(name string, args []string) (err error) {
 		return b.addChannels(args)
 	case "signed", "object", "realtime":
 		return b.Signed.option(name, args)
+	case "catchup":
+		b.CatchUp, err = endpoint.ParseDuration(args)
 	case "timeout":
 		b.Timeout, err = endpoint.ParseDuration(args)
 	case "expire":
@@ -118,8 +124,8 @@ func (b *Bayeux) Check() error {
 	if err := b.Signed.check(); err != nil {
 		return err
 	}
-	if b.Timeout < 0 || b.Expire < 0 || b.Sessions < 0 || b.SessionsPerAddress < 0 {
-		return errors.New("bayeux: timeout, expire, sessions and sessions_per_address must not be negative")
+	if b.CatchUp < 0 || b.Timeout < 0 || b.Expire < 0 || b.Sessions < 0 || b.SessionsPerAddress < 0 {
+		return errors.New("bayeux: catchup, timeout, expire, sessions and sessions_per_address must not be negative")
 	}
 	return nil
 }
@@ -135,7 +141,7 @@ func (b *Bayeux) New(site endpoint.Site) endpoint.Endpoint {
 	e := &bayeux{
 		timeout: orDefault(time.Duration(b.Timeout), defaultTimeout), expire: orDefault(time.Duration(b.Expire), defaultExpire),
 		sessions: orDefault(b.Sessions, defaultSessions), perAddress: orDefault(b.SessionsPerAddress, defaultSessionsPerAddress),
-		maxChannels: site.MaxChannels, objects: site.Objects,
+		maxChannels: site.MaxChannels, objects: site.Objects, catchUp: time.Duration(b.CatchUp),
 	}
 	if e.objects != nil {
 		e.resolvers = append(e.resolvers, signedNames{e.objects.Roots})

@@ -23,6 +23,7 @@ type bayeux struct {
 	maxChannels int
 	objects     *endpoint.Objects // nil without signed names
 	realtime    *realtime         // nil where nobody is told of them
+	catchUp     time.Duration     // how much of the past may be asked for
 }
 
 // maxDepth is how many parts clients append to the path at most: the name of a

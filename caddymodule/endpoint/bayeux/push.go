@@ -142,7 +142,7 @@ func (s *Session) pushNext() {
 	ended := slices.Clone(s.ended)
 	s.mu.Unlock()
 	// Reading may take a while, if it is the log that is read.
-	taken, err := s.reader.Take(now, takeEntries)
+	taken, past, err := s.next(now)
 	if err != nil || len(ended) == 0 && len(taken.Entries) == 0 && len(taken.Missing) == 0 {
 		return
 	}
@@ -152,8 +152,8 @@ func (s *Session) pushNext() {
 		return
 	}
 	s.batch++
-	s.given = &given{taken: taken, batch: s.batch, ended: len(ended), pushed: !s.acks}
-	t := &takenFor{Taken: taken, ended: ended, batch: s.batch}
+	s.given = &given{taken: taken, past: past, batch: s.batch, ended: len(ended), pushed: !s.acks}
+	t := &takenFor{Taken: taken, past: past, ended: ended, batch: s.batch}
 	if s.acks {
 		s.answerConnect(p, t, s.given)
 		return

@@ -2,6 +2,8 @@ package bayeux
 
 import (
 	"context"
+	"strings"
+	"time"
 
 	"github.com/valyala/fastjson"
 
@@ -16,6 +18,9 @@ type Target struct {
 	// Pattern: it is for all channels that match. Then the name is a pattern, too,
 	// and both have the same ending.
 	Pattern bool
+	// Past is how much of the past is asked for, by a name of its own; 0 if it is the
+	// channel itself.
+	Past time.Duration
 	// Right is the channel of the hub that the backend is asked about, and that
 	// limits count. Empty if to know the name is the right.
 	Right string
@@ -40,12 +45,33 @@ func (e *bayeux) resolve(name string) (Target, *Error) {
 	case isMeta(name) || isService(name):
 		return Target{}, errForbidden(name)
 	}
+	channel, past := name, time.Duration(0)
+	if stem, _ := patternStem(name); pattern && strings.HasSuffix(stem+"/", catchUpPart) && e.catchesUp(name) {
+		return Target{}, errUnknownChannel(name) // nothing is ever said there
+	}
+	if base, long, asks := cutCatchUp(name); asks && e.catchesUp(base) {
+		if long == 0 || long > e.catchUp {
+			return Target{}, errUnknownChannel(name)
+		}
+		channel, past = base, long
+	}
 	for _, r := range e.resolvers {
-		if t, known, err := r.Resolve(name, pattern); known {
+		if t, known, err := r.Resolve(channel, pattern); known {
+			if err != nil && channel != name {
+				err = errForbidden(name)
+			}
+			t.Past = past
 			return t, err
 		}
 	}
 	return Target{}, errForbidden(name)
+}
+
+// catchesUp tells whether the past of a channel can be asked for: where that is
+// configured. For signed names that form is kept in any case.
+func (e *bayeux) catchesUp(channel string) bool {
+	root, _, _ := strings.Cut(channel[1:], "/")
+	return e.catchUp > 0 || e.objects != nil && isRoot(root)
 }
 
 // Caller is who sends a message, and by which site it came.

@@ -40,6 +40,7 @@ type Session struct {
 	client  *forwardauth.Client
 	user    string // as the backend calls it, once it has
 	reader  *stream.Reader
+	past    *past // is given first
 	ticket  *stream.Ticket
 	door    *stream.Door
 	subs    []subscription
@@ -60,12 +61,20 @@ type Session struct {
 type subscription struct {
 	name string
 	Target
+	// upto is up to where a subscription to the past has events; where the channel
+	// itself begins.
+	upto event.Cursor
+	// met: the channel itself was joined since.
+	met bool
+	// from is where the channel itself began.
+	from uint64
 }
 
 // given is what a client was sent and has not acknowledged: by ext.ack, or because it
 // asked for what comes next.
 type given struct {
 	taken stream.Taken
+	past  *past // that it is of; nil if it is of now
 	batch uint64
 	ended int // of the names in Session.ended
 	// pushed: it was written to a connection that has not taken it all.
@@ -185,7 +194,14 @@ func (s *Session) repeats(id []byte) bool {
 
 // confirm moves the session behind what its client has got. Called with mu held.
 func (s *Session) confirm(g *given) {
-	s.reader.Done(g.taken)
+	if g.past == nil {
+		s.reader.Done(g.taken)
+	} else if s.past == g.past {
+		g.past.reader.Done(g.taken)
+		if g.past.ends(g.taken.At.Seq) {
+			s.endPast()
+		}
+	}
 	s.ended = slices.Delete(s.ended, 0, min(g.ended, len(s.ended)))
 	s.given = nil
 }
@@ -193,6 +209,7 @@ func (s *Session) confirm(g *given) {
 // takenFor is what a connect is answered with.
 type takenFor struct {
 	stream.Taken
+	past  *past
 	ended []string
 	batch uint64
 }
@@ -213,7 +230,7 @@ func (s *Session) take(ctx context.Context, p *poll) (t takenFor, err error) {
 			cancel()
 			wait = done
 		}
-		t.Taken, err = s.reader.Take(wait, takeEntries)
+		t.Taken, t.past, err = s.next(wait)
 		t.ended = ended
 		if err != nil || len(ended) > 0 || len(t.Entries) > 0 || len(t.Missing) > 0 || context.Cause(ctx) != errTold || told {
 			break
@@ -227,7 +244,7 @@ func (s *Session) take(ctx context.Context, p *poll) (t takenFor, err error) {
 	}
 	if len(t.Entries) > 0 || len(t.Missing) > 0 || len(t.ended) > 0 {
 		s.batch++
-		s.given = &given{taken: t.Taken, batch: s.batch, ended: len(t.ended)}
+		s.given = &given{taken: t.Taken, past: t.past, batch: s.batch, ended: len(t.ended)}
 	}
 	t.batch = s.batch
 	return t, err
@@ -283,6 +300,7 @@ func (s *Session) Close() {
 		s.endPush()
 	}
 	s.subs = nil
+	s.endPast()
 	s.mu.Unlock()
 	s.door.Close()
 	s.reader.Close()
@@ -308,7 +326,11 @@ func (s *Session) endChannels(which func(*subscription) bool) {
 		if !which(&sub) {
 			return false
 		}
-		s.reader.Leave(sub.Channel)
+		if sub.Past > 0 {
+			s.leavePast(sub.Channel)
+		} else {
+			s.reader.Leave(sub.Channel)
+		}
 		s.ended, told = append(s.ended, sub.name), true
 		return true
 	})
@@ -318,27 +340,50 @@ func (s *Session) endChannels(which func(*subscription) bool) {
 	s.ready()
 }
 
-// join adds subscriptions that the client may have; start is where they begin.
-func (s *Session) join(subs []subscription, start stream.Start) bool {
+// join adds subscriptions that the client may have, each of which begins where its
+// start says.
+func (s *Session) join(hub readers, subs []subscription, starts []stream.Start) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return false
 	}
-	for _, sub := range subs {
-		if s.sub(sub.name) >= 0 {
-			continue
-		}
-		s.subs = append(s.subs, sub)
-		if sub.Pattern {
+	for i, sub := range subs {
+		switch {
+		case s.sub(sub.name) >= 0:
+		case sub.Past > 0:
+			sub.met = s.base(sub.Channel) != nil
+			s.subs = append(s.subs, sub)
+			s.joinPast(hub, &sub, starts[i])
+		case sub.Pattern:
+			s.subs = append(s.subs, sub)
 			if p, err := stream.ParsePattern(sub.Channel); err == nil { // whoever resolved it has seen to that
 				s.reader.JoinPattern(p)
 			}
-			continue
+		default:
+			sub.from = starts[i].At(sub.Channel)
+			s.subs = append(s.subs, sub)
+			s.reader.Join(sub.Channel, starts[i])
+			for j := range s.subs {
+				if of := &s.subs[j]; of.Past > 0 && of.Channel == sub.Channel {
+					of.met = true
+				}
+			}
 		}
-		s.reader.Join(sub.Channel, start)
 	}
+	s.ready()
 	return true
+}
+
+// base is the subscription to a channel itself; nil if there is none. Called with mu
+// held.
+func (s *Session) base(channel string) *subscription {
+	for i := range s.subs {
+		if sub := &s.subs[i]; sub.Channel == channel && sub.Past == 0 && !sub.Pattern {
+			return sub
+		}
+	}
+	return nil
 }
 
 func (s *Session) sub(name string) int {
@@ -356,7 +401,14 @@ func (s *Session) leave(names []string) {
 		}
 		gone := s.subs[i]
 		s.subs = slices.Delete(s.subs, i, i+1)
-		if !slices.ContainsFunc(s.subs, func(o subscription) bool { return o.Channel == gone.Channel && o.Pattern == gone.Pattern }) {
+		same := func(o subscription) bool {
+			return o.Channel == gone.Channel && o.Pattern == gone.Pattern && (o.Past > 0) == (gone.Past > 0)
+		}
+		switch {
+		case slices.ContainsFunc(s.subs, same):
+		case gone.Past > 0:
+			s.leavePast(gone.Channel)
+		default:
 			s.reader.Leave(gone.Channel)
 		}
 		if gone.Right != "" && !slices.ContainsFunc(s.subs, func(o subscription) bool { return o.Right == gone.Right }) {
@@ -395,7 +447,7 @@ func (s *Session) appendTaken(r *replies, t *takenFor) {
 		r.add(reply{channel: "/meta/subscribe", err: errForbidden(name), more: appendSubscription(nil, name)})
 	}
 	for _, m := range t.Missing {
-		for _, name := range s.names(m.Channel) {
+		for _, name := range s.names(m.Channel, t.past) {
 			r.next()
 			r.json = format.AppendBayeuxGap(r.json, name, m)
 		}
@@ -404,6 +456,9 @@ func (s *Session) appendTaken(r *replies, t *takenFor) {
 		e := &t.Entries[i]
 		cursor := event.Cursor{Epoch: t.At.Epoch, Seq: e.Seq, Tag: e.Tag}
 		name := s.nameOf(e.Channel.Text)
+		if t.past != nil {
+			name = t.past.nameOf(e)
+		}
 		if name == "" {
 			continue // left meanwhile
 		}
@@ -418,9 +473,9 @@ func (s *Session) appendTaken(r *replies, t *takenFor) {
 
 // names are the client's names for a channel in which something is missing; all that
 // it has if it is every channel.
-func (s *Session) names(channel string) (names []string) {
+func (s *Session) names(channel string, of *past) (names []string) {
 	for _, sub := range s.subs {
-		if channel == "" || sub.Channel == channel {
+		if (channel == "" || sub.Channel == channel) && (sub.Past > 0) == (of != nil) {
 			names = append(names, sub.name)
 		}
 	}
@@ -431,7 +486,7 @@ func (s *Session) names(channel string) (names []string) {
 // made of the pattern that matches.
 func (s *Session) nameOf(channel string) string {
 	for _, sub := range s.subs {
-		if !sub.Pattern && sub.Channel == channel {
+		if !sub.Pattern && sub.Channel == channel && sub.Past == 0 {
 			return sub.name
 		}
 	}

@@ -122,7 +122,7 @@ type signedNames struct{ roots *signed.Roots }
 // Resolve implements Resolver.
 func (n signedNames) Resolve(name string, pattern bool) (t Target, known bool, err *Error) {
 	root, rest, _ := strings.Cut(name[1:], "/")
-	if len(root) != signed.RootLen || strings.Trim(root, "0123456789abcdef") != "" {
+	if !isRoot(root) {
 		return t, false, nil
 	}
 	object, ok := n.roots.Open(root)
@@ -134,6 +134,11 @@ func (n signedNames) Resolve(name string, pattern bool) (t Target, known bool, e
 		return t, true, errForbidden(name)
 	}
 	return t, true, nil
+}
+
+// isRoot tells whether text looks like a root.
+func isRoot(text string) bool {
+	return len(text) == signed.RootLen && strings.Trim(text, "0123456789abcdef") == ""
 }
 
 // EndObjects ends the subscriptions to signed names of objects that are no longer

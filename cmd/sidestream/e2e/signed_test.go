@@ -342,3 +342,95 @@ func TestSignedChannels(t *testing.T) {
 		}
 	}
 }
+
+// What is asked of the past and what is said now make one row, whatever was subscribed
+// to first, over each transport that a session has, and in a new session that says what
+// it has.
+func TestCatchUp(t *testing.T) {
+	b := newBackend(t)
+	s := start(t, b.liveDirectives(`history {
+			store memory
+		}
+		bayeux {
+			signed "`+liveSecret+`"
+			object live GET /may/{id}
+			realtime /realtime
+			timeout 2s
+			catchup 12h
+		}`))
+	_, _, name := s.realtime(t, "/realtime/live/5/all_json", goodToken)
+	past := name + "/catchup/6h"
+	names := map[string]string{name: "now", past: "past"}
+	const before = 300 // more than one chunk
+	for i := range before {
+		s.comment("5", i, false)
+	}
+	want := func(kind string, from, to int) (all []string) {
+		for i := from; i < to; i++ {
+			all = append(all, fmt.Sprintf("%s:%d", kind, i))
+		}
+		return all
+	}
+	check := func(what string, p *polling, want []string) {
+		t.Helper()
+		if got := texts(p.until(len(want)), names); !slices.Equal(got, want) {
+			t.Errorf("%s: got %d events\n%q\nwant %d\n%q", what, len(got), got, len(want), want)
+		}
+	}
+	client := func() *polling { p := s.polling(t); p.handshake(); return p }
+
+	for _, name := range []string{name + "/catchup/13h", name + "/catchup/0h", name + "/catchup/6d", name + "/catchup/*", name + "/catchup/**"} {
+		if r := client().subscribe("", name); *r.Successful || !strings.HasPrefix(r.Error, "404:"+name+":") {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+	both, reversed, apart, alone, later, acking := client(), client(), client(), client(), client(), &polling{t: t, url: s.url + "/faye", ack: true}
+	acking.handshake()
+	both.subscribe("", name, past)
+	reversed.subscribe("", past, name)
+	acking.subscribe("", past, name)
+	alone.subscribe("", past)
+	apart.subscribe("", name)
+	later.subscribe("", past)
+	wild := client()
+	wild.subscribe("", strings.TrimSuffix(name, "all_json")+"**")
+	for i := range 3 {
+		s.comment("5", before+i, false)
+	}
+	later.subscribe("", name)
+	apart.subscribe("", past) // what it has had since is not given twice
+	for i := range 3 {
+		s.comment("5", before+3+i, false)
+	}
+	whole := append(want("past", 0, before), want("now", before, before+6)...)
+	check("both at once", both, whole)
+	check("both, the past first", reversed, whole)
+	check("with acknowledgements", acking, whole)
+	check("the past, and then the channel", later, whole)
+	check("the channel, and then the past", apart, whole)
+	check("the past alone", alone, want("past", 0, before))
+	s.comment("5", before+6, false)
+	if r := alone.connect(); !*r.Successful || len(alone.got) != before {
+		t.Errorf("the past alone got what was said later: %q", texts(alone.got[before:], names))
+	}
+	if got := texts(wild.until(7), names); !slices.Equal(got, want("now", before, before+7)) {
+		t.Errorf("a wildcard saw the past of others: %q", got)
+	}
+
+	// A new session that says where it was.
+	for _, at := range []int{10, before - 1, before + 4} {
+		again := client()
+		r := again.subscribe(fmt.Sprintf(`{"since":%q}`, both.got[at].Ext["cursor"]), name, past)
+		if r.Ext["resume"] != "complete" {
+			t.Errorf("since %d: %+v", at, r)
+		}
+		check(fmt.Sprintf("since %d", at), again, want("now", at+1, before+7))
+	}
+	lost := client()
+	if r := lost.subscribe(`{"since":"0000000000000000.5.000000"}`, name); !*r.Successful || r.Ext["resume"] != "gap;reason=epoch-changed" {
+		t.Errorf("a cursor of another life: %+v", r)
+	}
+	if got := lost.until(1)[0]; got.Channel != name || got.Ext["gap"] == nil {
+		t.Errorf("it was told %+v", got)
+	}
+}
