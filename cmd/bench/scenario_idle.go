@@ -73,10 +73,10 @@ var idleTLS = scenario{
 	rows: func(b *bench, m measured) []row {
 		return []row{{
 			what:   fmt.Sprintf("the same over TLS 1.3, %s streams", countText(float64(b.streams))),
-			bar:    "<= 12 KB, no goroutine",
+			bar:    "<= 8 KB, no goroutine",
 			figure: idleText(m, "sidestream"),
 			sticks: "plain handler in Caddy " + idleText(m, "caddy"),
-			met:    meets(m.median("sidestream") <= 12_000 && noGoroutine(m)),
+			met:    meets(m.median("sidestream") <= 8_000 && noGoroutine(m)),
 		}}
 	},
 }

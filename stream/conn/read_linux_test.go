@@ -24,6 +24,12 @@ func TestHearingTLSEndsItsGoroutine(t *testing.T) {
 	hears(t, p, c, 5)
 	client.(*tls.Conn).NetConn().Write([]byte{23, 3, 3, 0, 40, 1, 2, 3}) // a record begins
 	until(t, p, c, "readable", func(e Event) bool { return e.Readable })
+	untilUnread(t, c)
+}
+
+// untilUnread waits until no goroutine reads a connection over TLS.
+func untilUnread(t *testing.T, c Conn) {
+	t.Helper()
 	idle := func() bool {
 		a := c.(*tlsSocket).arrivals
 		a.mu.Lock()

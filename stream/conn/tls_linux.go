@@ -45,6 +45,7 @@ const (
 
 func newTLSSocket(tc *tls.Conn, raw syscall.RawConn, f Framing, o Options) (*tlsSocket, error) {
 	s := &tlsSocket{tc: tc, raw: raw, framing: f, options: o}
+	dropBuffers(tc)
 	err := raw.Control(func(fd uintptr) { o.apply(int(fd)) })
 	return s, err
 }
@@ -198,6 +199,7 @@ func (s *tlsSocket) readAll(a *arrivals) {
 			all = ok && timeout.Timeout()
 			ended = err != nil && !all
 		}
+		dropBuffers(s.tc)
 		if a.done(all, ended) {
 			s.p.report(Event{Token: s.token, Readable: true})
 			return
