@@ -21,6 +21,9 @@ func (s *Sidestream) places() forwardauth.Mask {
 			mask.AddHeader(name)
 		}
 	}
+	if s.Tambur != nil {
+		mask.AddQuery("data") // the commands of a client that polls, with its tokens
+	}
 	return mask
 }
 

@@ -31,6 +31,13 @@ func init() {
 //	    flowdock [<prefix>] {
 //	        opaque_ids
 //	    }
+//	    tambur [<prefix>] {
+//	        app     <id> <key> <secrets...>
+//	        channel <name>
+//	        open    <streams...>
+//	        clock   <duration>|off
+//	        colon_users
+//	    }
 //	    heartbeat <endpoint> <duration>
 //
 //	    webhook <path> { ... }          # see (*parser).webhook
@@ -160,7 +167,7 @@ func (p *parser) line() error {
 var blockOf = map[string]string{
 	"secret": "webhook", "preset": "webhook", "verify": "webhook", "map": "webhook", "drop": "webhook", "each": "webhook", "ack": "webhook",
 	"format": "webhook", "store": "history", "per_channel": "history", "keys": "history", "origins": "cors", "streams": "limits",
-	"per_address": "limits", "per_credential": "limits", "opaque_ids": "flowdock", "header": "auth", "cookies": "auth", "allow": "auth",
+	"per_address": "limits", "per_credential": "limits", "opaque_ids": "flowdock", "app": "tambur", "header": "auth", "cookies": "auth", "allow": "auth",
 	"deny": "auth", "user": "auth", "recheck": "auth", "cache": "auth", "subscribe": "redis", "psubscribe": "redis",
 }
 

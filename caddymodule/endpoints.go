@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-078801ba/sidestream/caddymodule/endpoint"
 	"github.com/seed-078801ba/sidestream/caddymodule/endpoint/bayeux"
+	"github.com/seed-078801ba/sidestream/caddymodule/endpoint/tambur"
 	"github.com/seed-078801ba/sidestream/caddymodule/suggest"
 	"github.com/seed-078801ba/sidestream/stream/event"
 )
@@ -27,6 +28,8 @@ type Endpoints struct {
 	Flowdock *endpoint.Flowdock `json:"flowdock,omitempty"`
 	// Bayeux turns on the endpoint for clients of Faye and CometD.
 	Bayeux *bayeux.Bayeux `json:"bayeux,omitempty"`
+	// Tambur turns on the WebSockets, and the signed publishing, of Tambur.io.
+	Tambur *tambur.Tambur `json:"tambur,omitempty"`
 }
 
 // fields are the settings of all kinds by name, nil for those that are off.
@@ -126,6 +129,11 @@ func (s *Sidestream) provisionEndpoints(repl *caddy.Replacer) error {
 		if err := endpoint.CheckPrefix(name, kind.Where().Prefix); err != nil {
 			return err
 		}
+		if secretive, ok := kind.(endpoint.Secretive); ok {
+			if err := secretive.Resolve(func(text string) (string, error) { return repl.ReplaceOrErr(text, true, true) }); err != nil {
+				return err
+			}
+		}
 		if checked, ok := kind.(endpoint.Checked); ok {
 			if err := checked.Check(); err != nil {
 				return err
@@ -141,7 +149,7 @@ func (s *Sidestream) provisionEndpoints(repl *caddy.Replacer) error {
 		}
 		origins := s.origins(cookies)
 		e := kind.New(endpoint.Site{Realm: s.Realm, MaxChannels: s.Limits.Channels, Origins: origins, Heartbeat: every, Objects: objects})
-		if streaming, ok := e.(endpoint.Streaming); ok && streaming.AnyOrigin() {
+		if open, ok := e.(interface{ AnyOrigin() bool }); ok && open.AnyOrigin() {
 			origins.AnyToken = s.CORS == nil && !cookies && !s.Auth.None && !s.Auth.Anonymous
 		}
 		s.server.Mount(name, e, origins, every)

@@ -193,7 +193,7 @@ func (s *Sidestream) provisionForExplaining(ctx caddy.Context, x *Explainer) err
 	for _, provision := range []func() error{
 		s.Limits.provision,
 		func() error { return s.provisionAuth(ctx, repl) },
-		func() error { return s.provisionEndpoints(caddy.NewReplacer()) },
+		func() error { return s.provisionEndpoints(repl) },
 		func() error { return s.provisionWebhooks(repl) },
 		s.provisionPositions,
 		s.provisionTaps,

@@ -124,6 +124,11 @@ func (noHub) Head() event.Cursor { return event.Cursor{} }
 // NewReader is not called: sessions are not explained.
 func (noHub) NewReader(*stream.Ticket) *stream.Reader { return nil }
 
+// Publish is not called, for the same reason.
+func (noHub) Publish(context.Context, event.Batch) ([]event.Receipt, error) {
+	return nil, event.ErrClosed
+}
+
 // recorder keeps what was asked. Safe for concurrent use.
 type recorder struct {
 	mu        sync.Mutex

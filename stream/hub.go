@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -372,7 +373,7 @@ func (h *Hub) channel(name string) *channel {
 		ch.home = h.homes % len(h.shards)
 		h.channels[name] = ch
 		h.rest(ch)
-		if h.interest != nil {
+		if h.interest != nil && !strings.HasPrefix(name, event.ModePrefix) { // no source brings those in
 			ch.ready = h.interest(name, true)
 		}
 	}

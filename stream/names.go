@@ -33,7 +33,8 @@ func (h *Hub) named(events []event.Event) ([]event.Event, error) {
 
 // checkAddress tells whether an event goes to a channel that somebody can ask
 // for. Only what is addressed to a user, and a gap, may be in a user's private
-// channel. Who maps a message to an object has named a channel of it.
+// channel. Who maps a message to an object has named a channel of it, and who says something to a
+// mode knows the app's secret.
 func checkAddress(e *event.Event) error {
 	user, private := strings.CutPrefix(e.Channel.Text, event.UserPrefix)
 	if private && (e.To.Text == user || e.Op == event.Gap) {
@@ -41,6 +42,9 @@ func checkAddress(e *event.Event) error {
 	}
 	if strings.HasPrefix(e.Channel.Text, event.ObjectPrefix) {
 		return event.CheckObjectChannel(e.Channel.Text)
+	}
+	if strings.HasPrefix(e.Channel.Text, event.ModePrefix) {
+		return event.CheckModeChannel(e.Channel.Text)
 	}
 	return event.CheckChannel(e.Channel.Text)
 }

@@ -103,6 +103,16 @@ func originOf(r *http.Request) string {
 	return scheme + "://" + host
 }
 
+// SameSite tells whether a browser says that the page which sends a request is surely
+// of this site. Where it says nothing, it may be of any: script elements send no Origin.
+func SameSite(r *http.Request) bool {
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" {
+		return site == "same-origin" || site == "none"
+	}
+	origin := originOf(r)
+	return origin != "" && sameOrigin(r, origin)
+}
+
 // PageOf is the origin of the page of another origin that sends a request; empty if
 // there is none, or it is one of this site.
 func PageOf(r *http.Request) string {

@@ -37,6 +37,13 @@ type Pathed interface {
 	AddPath(path string) error
 }
 
+// Secretive is a Kind with settings that may be placeholders, such as {env.NAME}.
+type Secretive interface {
+	Kind
+	// Resolve has them replaced, and says what is wrong with the settings.
+	Resolve(func(text string) (string, error)) error
+}
+
 // Checked is a Kind whose settings can be wrong in ways that only show when all are
 // there.
 type Checked interface {

@@ -67,6 +67,7 @@ type Hub interface {
 	Admit(stream.Candidate) (*stream.Ticket, error)
 	NewReader(*stream.Ticket) *stream.Reader
 	Head() event.Cursor
+	event.Publisher
 	Resolve(channels []string, from stream.From) (stream.Start, error)
 	Preview(channels []string, from stream.From) (stream.Start, error)
 	ShowSince(ctx context.Context, user string, channels []string) (*stream.Shown, error)

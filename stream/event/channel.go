@@ -42,7 +42,7 @@ var (
 // else that apps write is fine: #general, a/b/c, 50%, what?, 19:x;y=1. Three
 // kinds of names are kept out. Those that begin with UserPrefix could reach
 // private streams, and those with ObjectPrefix the channels of objects, for which
-// a signed name is the right. Those with a part that is a dot segment could lead the
+// a signed name is the right, or with ModePrefix those for which a token is. Those with a part that is a dot segment could lead the
 // question about the channel, which has the name in its path, to another page of
 // the backend. So could those with an escaped slash, as in a%2Fb, where a
 // backend decodes that path once more than it should.
@@ -55,6 +55,9 @@ func CheckChannel(name string) error {
 	}
 	if strings.HasPrefix(name, ObjectPrefix) {
 		return ErrNameObject
+	}
+	if strings.HasPrefix(name, ModePrefix) {
+		return ErrNameMode
 	}
 	if err := checkName(name, MaxName); err != nil {
 		return err

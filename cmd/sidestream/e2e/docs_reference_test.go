@@ -62,6 +62,10 @@ var places = []struct {
 		page: "caddymodule/README.md", sections: []string{"bayeux"},
 	},
 	{
+		name: "options of tambur", config: inDirective("tambur {\n%s\n}"),
+		page: "caddymodule/README.md", sections: []string{"tambur"},
+	},
+	{
 		name: "options of auth", config: "sidestream localhost:3000 {\nauth GET /room/{channel}.json {\n%s\n}\n}",
 		page: "caddymodule/README.md", sections: []string{"Options of auth"},
 	},
