@@ -57,7 +57,10 @@ func serveOperator(w http.ResponseWriter, r *http.Request) error {
 func hubsForOperators() (hubs []operator.Hub) {
 	openHubs.Range(func(v, _ any) bool {
 		p := v.(*pooledHub)
-		h := operator.Hub{Hub: p.Hub, Live: &p.live, Unhealthy: p.unhealthy(), Sources: p.waysIn()}
+		h := operator.Hub{Hub: p.Hub, Live: &p.live, Sources: p.waysIn()}
+		for _, reason := range p.unhealthy() {
+			h.Unhealthy = append(h.Unhealthy, reason.String())
+		}
 		p.mu.Lock()
 		if n := len(p.tenants); n > 0 {
 			t := p.tenants[n-1]

@@ -142,6 +142,9 @@ func (s *Sidestream) provisionAuth(ctx caddy.Context, repl *caddy.Replacer) erro
 		if server == nil {
 			server = new(caddyhttp.Server) // for `explain`, which runs none
 		}
+		for _, upstream := range proxy.Upstreams {
+			s.upstreams = append(s.upstreams, upstream.Dial)
+		}
 		backend = forwardauth.NewBackend(proxy, server, host)
 	}
 	s.way = digestOf(text, backendText)

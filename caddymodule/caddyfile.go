@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -68,6 +69,8 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 	s := new(Sidestream)
 	h.Next() // the directive
 	p := &parser{Helper: h, s: s, seen: map[string]bool{}}
+	p.note("")
+	defer p.keepPlaces()
 	if backends := h.RemainingArgsAsTokens(); len(backends) > 0 {
 		p.seen["backend"] = true
 		directive := backends[0]
@@ -102,6 +105,7 @@ type parser struct {
 	seen map[string]bool
 	// corsAt stands at cors, for what is only known at the end.
 	corsAt *caddyfile.Dispenser
+	places []place
 }
 
 // subdirectives lists what may stand in the block.
@@ -113,6 +117,15 @@ var subdirectives = slices.Sorted(slices.Values(append([]string{
 // repeatable are the subdirectives that may stand there more than once.
 var repeatable = []string{"heartbeat", "position", "redis", "revoke", "tap", "webhook"}
 
+// first is the first argument behind the word where the parser stands.
+func (p *parser) first() string {
+	if !p.NextArg() {
+		return ""
+	}
+	defer p.Prev()
+	return p.Val()
+}
+
 // line reads one subdirective.
 func (p *parser) line() error {
 	name := p.Val()
@@ -120,6 +133,7 @@ func (p *parser) line() error {
 		return p.Errf("%s is given twice", name)
 	}
 	p.seen[name] = true
+	p.note(strings.TrimSpace(name + " " + p.first()))
 	switch name {
 	case "backend":
 		return p.backend(p.NextSegment())

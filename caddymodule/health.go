@@ -1,18 +1,32 @@
 package caddymodule
 
-import "net/http"
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+)
 
 // serveHealth tells a load balancer whether this instance can have traffic: the hub
 // must take events from all its ways in, and deliver them. With ?live it only tells
 // that the process lives, because a restart does not help while a disk is full.
-func serveHealth(w http.ResponseWriter, r *http.Request, ready bool) {
+//
+// Whoever asks for JSON by name is told what is wrong, but not why: that is in the log,
+// and on the admin API.
+func serveHealth(w http.ResponseWriter, r *http.Request, reasons []ailment) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	if r.URL.Query().Has("live") || ready {
-		w.Write([]byte(`{"status":"ok"}` + "\n"))
-		return
+	answer := struct {
+		Status  string   `json:"status"`
+		Reasons []string `json:"reasons,omitempty"`
+	}{Status: "ok"}
+	if len(reasons) > 0 && !r.URL.Query().Has("live") {
+		answer.Status = "unavailable"
+		if strings.Contains(r.Header.Get("Accept"), "application/json") {
+			for _, reason := range reasons {
+				answer.Reasons = append(answer.Reasons, reason.what)
+			}
+		}
+		w.WriteHeader(http.StatusServiceUnavailable)
 	}
-	// What is wrong is in the log; a stranger is only told that something is.
-	w.WriteHeader(http.StatusServiceUnavailable)
-	w.Write([]byte(`{"status":"unavailable"}` + "\n"))
+	_ = json.NewEncoder(w).Encode(answer) // who asked may have gone
 }

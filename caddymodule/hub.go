@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,9 +21,7 @@ import (
 	"github.com/seed-078801ba/sidestream/stream"
 	"github.com/seed-078801ba/sidestream/stream/bus"
 	"github.com/seed-078801ba/sidestream/stream/event"
-	"github.com/seed-078801ba/sidestream/stream/log"
 	"github.com/seed-078801ba/sidestream/stream/log/file"
-	"github.com/seed-078801ba/sidestream/stream/log/memory"
 	"github.com/seed-078801ba/sidestream/stream/presence"
 )
 
@@ -183,10 +182,14 @@ func (a *App) join(name string, history History, settings stream.Config, activat
 }
 
 func openHub(name string, history History, settings stream.Config) (*pooledHub, error) {
+	if onlyChecks() {
+		return checkedHub(name, &history)
+	}
 	l, err := history.open(name)
 	if err != nil {
 		err = fmt.Errorf("opening the history of hub %q: %w", name, err)
 		if errors.Is(err, file.ErrLocked) {
+			// It is no mistake of the configuration, so the error comes when it starts.
 			return closedHub(name, fmt.Errorf("%w: end the other Sidestream, or name another file with history { store file PATH }", err))
 		}
 		return nil, err
@@ -206,20 +209,6 @@ func openHub(name string, history History, settings stream.Config) (*pooledHub, 
 	p.keepEpochs()
 	openHubs.Store(p, nil)
 	return p, nil
-}
-
-// closedHub stands for a hub whose history another process has. It is no mistake of
-// the configuration: somebody may validate it beside the server that runs with it.
-// So the error comes when the configuration starts.
-func closedHub(name string, locked error) (*pooledHub, error) {
-	h, err := stream.Open(name, memory.New(log.Retention{}, time.Now), stream.Config{})
-	if err != nil {
-		return nil, err
-	}
-	alone := bus.NewMemory()
-	p := &pooledHub{Hub: h, locked: locked, bus: alone, roster: presence.New(alone, presence.Config{})}
-	p.keepEpochs()
-	return p, h.Close(context.Background())
 }
 
 // runs tells whether some configuration has started with the hub.
@@ -244,6 +233,7 @@ func (a *App) Start() error {
 	}
 	a.watch()
 	warnOfRoutes(a.ctx, a.ctx.Slogger())
+	a.sayWhatRuns()
 	return nil
 }
 
@@ -298,39 +288,54 @@ func (t *tenancy) apply() {
 	t.hub.run(t.sources)
 }
 
-// ready tells whether a hub takes events from all its ways in, and delivers them to
-// whoever may listen.
-func (a *App) ready(name string) bool {
-	t := a.tenancies[name]
-	return t != nil && len(t.hub.unhealthy()) == 0
+// unhealthy says why a hub of this configuration cannot have traffic.
+func (a *App) unhealthy(name string) []ailment {
+	if t := a.tenancies[name]; t != nil {
+		return t.hub.unhealthy()
+	}
+	return []ailment{{what: "it has not started"}}
 }
 
-// unhealthy says why the hub cannot have traffic, in sentences for an operator; empty
-// if it can.
-func (p *pooledHub) unhealthy() (reasons []string) {
+// ready tells whether a hub takes events from all its ways in, and delivers them to
+// whoever may listen.
+func (a *App) ready(name string) bool { return len(a.unhealthy(name)) == 0 }
+
+// ailment is a reason why a hub cannot have traffic: what is wrong, which anybody may
+// know, and why, which is for operators.
+type ailment struct{ what, why string }
+
+func (a ailment) String() string {
+	if a.why == "" {
+		return a.what
+	}
+	return a.what + ": " + a.why
+}
+
+// unhealthy says why the hub cannot have traffic; empty if it can.
+func (p *pooledHub) unhealthy() (reasons []ailment) {
 	if err := p.Health(); err != nil {
-		reasons = append(reasons, "the history does not take or give events: "+err.Error())
+		reasons = append(reasons, ailment{"the history does not take or give events", err.Error()})
 	}
 	p.mu.Lock()
 	for _, source := range p.running {
 		if s := source.Load(); !s.Connected() {
-			reason := "the way in " + s.Name() + " is not connected"
-			if trouble := s.Trouble(); trouble != "" {
-				reason += ": " + trouble
-			}
-			reasons = append(reasons, reason)
+			reasons = append(reasons, ailment{"the way in " + s.Name() + " is not connected", s.Trouble()})
 		}
 	}
 	p.mu.Unlock()
 	if !processDescriptors.room() {
-		reasons = append(reasons, "file descriptors are running out: give the process more, with LimitNOFILE of systemd or ulimit -n")
+		reasons = append(reasons, ailment{"file descriptors are running out", "give the process more, with LimitNOFILE of systemd or ulimit -n"})
 	}
-	slices.Sort(reasons)
+	slices.SortFunc(reasons, func(a, b ailment) int { return strings.Compare(a.what, b.what) })
 	return reasons
 }
 
 // Cleanup implements caddy.CleanerUpper: gives the hubs back.
 func (a *App) Cleanup() error {
+	if onlyChecks() && a.ctx.Context != nil {
+		warnOfRoutes(a.ctx, hubLogger())
+		warnOfServers(a.ctx, hubLogger())
+	}
 	var first error
 	for _, t := range a.tenancies {
 		for key := range t.sources { // before the hub that they publish to

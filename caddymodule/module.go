@@ -82,18 +82,19 @@ type Sidestream struct {
 	// Health is the path of a check for load balancers. Default: none.
 	Health string `json:"health,omitempty"`
 
-	logger  *slog.Logger
-	log     *accessLog
-	server  *endpoint.Server
-	auth    *forwardauth.Auth
-	hub     *stream.Hub
-	live    *operator.Live
-	names   *event.Names // the hub's, for all of its handlers
-	gate    *pooledGate
-	revoker *forwardauth.Revoker
-	app     *App
-	way     string // how and whom auth asks; with the host, it is the scope
-	scope   string
+	logger    *slog.Logger
+	log       *accessLog
+	server    *endpoint.Server
+	auth      *forwardauth.Auth
+	hub       *stream.Hub
+	live      *operator.Live
+	names     *event.Names // the hub's, for all of its handlers
+	gate      *pooledGate
+	revoker   *forwardauth.Revoker
+	app       *App
+	upstreams []string // addresses of the backend
+	way       string   // how and whom auth asks; with the host, it is the scope
+	scope     string
 	// siteName is the name of the site that the app is asked under, if it is.
 	siteName string
 	// askFor makes a way to ask the backend about something else than channels, and
@@ -161,7 +162,7 @@ func (s *Sidestream) Provision(ctx caddy.Context) error {
 		func() error { return s.joinHub(ctx, repl) },
 	} {
 		if err := provision(); err != nil {
-			return err
+			return s.located(err)
 		}
 	}
 	s.log = newAccessLog(ctx, s.places(), s.leadsToSecret)

@@ -44,7 +44,7 @@ func warnOfRoutes(ctx caddy.Context, logger *slog.Logger) {
 		w.list(server.Routes, true)
 		for _, s := range w.unreachable {
 			logger.Warn("no request comes to this sidestream handler: what stands before it answers everything; "+
-				"put sidestream before reverse_proxy, and into the same handle or route", "hub", s.Hub, "in_front", w.answering[s])
+				"put sidestream before reverse_proxy, and into the same handle or route", "hub", s.Hub, "in_front", w.answering[s], "at", s.writtenAt(""))
 		}
 		for _, s := range w.handlers {
 			for _, name := range s.server.Auth.IdentityHeaders() {

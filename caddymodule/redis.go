@@ -114,6 +114,8 @@ func (a *App) joinSource(hub string, rs *RedisSource, revoke func([]decode.Revoc
 		}
 		if shared, ok := t.hub.Log().(log.Shared); ok {
 			options.Secret = shared.Secret
+		} else {
+			options.SharedLog = "" // so it is while a configuration is only checked
 		}
 		source, err := redis.New(config, options)
 		if err != nil {

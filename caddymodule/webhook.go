@@ -214,7 +214,7 @@ func (s *Sidestream) serveIngest(w http.ResponseWriter, r *http.Request) bool {
 		s.revoker.ServeHTTP(w, r)
 		return true
 	case s.Health != "" && escaped == s.Health:
-		serveHealth(w, r, s.app.ready(s.Hub))
+		serveHealth(w, r, s.app.unhealthy(s.Hub))
 		return true
 	}
 	return false

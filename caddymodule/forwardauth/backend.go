@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
+	"github.com/seed-078801ba/sidestream/caddymodule/version"
 	"github.com/seed-078801ba/sidestream/stream/access"
 )
 
@@ -26,9 +27,6 @@ const (
 	// CheckHeader marks our own questions. A stream request that has it came
 	// back to us from a backend that is this very site.
 	CheckHeader = "Sidestream-Check"
-	// userAgent is ours and not the client's: once-campfire lets old browsers
-	// through before it looks at the membership.
-	userAgent = "Sidestream"
 )
 
 var (
@@ -122,8 +120,10 @@ func (q *request) shown(host string) (*http.Request, error) {
 		Method: q.method, URL: target, RequestURI: q.uri, Host: host, RemoteAddr: c.remote, TLS: c.tlsState(),
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: http.Header{
-			"Accept":             {"application/json"},
-			"User-Agent":         {userAgent},
+			"Accept": {"application/json"},
+			// Ours and not the client's: once-campfire lets old browsers through before it
+			// looks at the membership.
+			"User-Agent":         {version.UserAgent()},
 			"X-Forwarded-Method": {http.MethodGet},
 			"X-Forwarded-Uri":    {c.uri},
 			CheckHeader:          {"1"},

@@ -8,7 +8,6 @@ package main
 import (
 	"context"
 	"os"
-	"runtime/debug"
 
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -17,6 +16,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	"github.com/seed-078801ba/sidestream/caddymodule"
+	"github.com/seed-078801ba/sidestream/caddymodule/version"
 	"github.com/seed-078801ba/sidestream/cmd/sidestream/heap"
 )
 
@@ -37,7 +37,7 @@ func main() {
 	caddy.CustomBinaryName = "sidestream"
 	caddy.CustomLongDescription = longDescription
 	if caddy.CustomVersion == "" { // unless the linker was told one
-		caddy.CustomVersion = version()
+		caddy.CustomVersion = versionOnCaddy()
 	}
 	for _, command := range []caddycmd.Command{demoCommand(), backendCommand(), tailCommand(), explainCommand()} {
 		caddycmd.RegisterCommand(command)
@@ -52,14 +52,8 @@ func main() {
 	caddycmd.Main()
 }
 
-// version names the build of Sidestream; Caddy puts its own version behind it.
-func version() string {
-	v := "(source)"
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		v = info.Main.Version
-	}
-	return "sidestream " + v + " on Caddy"
-}
+// versionOnCaddy names the build of Sidestream; Caddy puts its own version behind it.
+func versionOnCaddy() string { return "sidestream " + version.String() + " on Caddy" }
 
 // caddyCommand turns a command of its own into one of Caddy's sub-commands.
 func caddyCommand(sub *cobra.Command) caddycmd.Command {

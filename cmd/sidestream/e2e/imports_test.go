@@ -59,9 +59,10 @@ var layers = []layer{
 
 	// The module of Caddy.
 	{packages: "caddymodule/operator", ours: []string{"stream/event", "stream"}, never: []string{caddy}},
+	{packages: "caddymodule/version", never: []string{caddy, "net/..."}},
 	{packages: "caddymodule/suggest", never: []string{caddy, "net/..."}},
 	// Of Caddy, what it takes to put a request through its reverse proxy.
-	{packages: "caddymodule/forwardauth", ours: []string{"stream/event", "stream/access", "webhook/decode", "caddymodule/suggest"},
+	{packages: "caddymodule/forwardauth", ours: []string{"stream/event", "stream/access", "webhook/decode", "caddymodule/suggest", "caddymodule/version"},
 		never: []string{caddy}, but: []string{"github.com/caddyserver/caddy/v2", "github.com/caddyserver/caddy/v2/modules/caddyhttp",
 			"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"}},
 	{packages: "caddymodule/endpoint/...", ours: []string{"stream/event", "stream/format", "stream/access", "stream/bus", "stream/presence", "stream", "caddymodule/forwardauth", "."},
