@@ -129,6 +129,10 @@ func (q *request) shown(host string) (*http.Request, error) {
 			CheckHeader:          {"1"},
 		},
 	}
+	if q.forward { // not about another request: it is the client's own
+		delete(r.Header, "X-Forwarded-Method")
+		delete(r.Header, "X-Forwarded-Uri")
+	}
 	for name, values := range c.forwarded {
 		r.Header[name] = values
 	}

@@ -16,6 +16,7 @@ type request struct {
 	client  *Client
 	channel string // empty: the question is who the client is
 	list    bool   // the question is for all channels
+	forward bool   // it is no question, but what the client says
 
 	method string
 	uri    string // path and query, secrets masked

@@ -20,6 +20,8 @@ type Bayeux struct {
 	// Channels map names of Bayeux to channels, as in `/rooms/{channel}`, which is
 	// the default. For each subscription, the backend is asked.
 	Channels []string `json:"channels,omitempty"`
+	// Publish lets clients say something. Default: they may not.
+	Publish []Publish `json:"publish,omitempty"`
 	// Timeout is how long a connect is held while nothing is said. Default: `25s`.
 	Timeout endpoint.Duration `json:"timeout,omitempty"`
 	// Expire is how long a session lives without one. Default: `1m`.
@@ -63,7 +65,7 @@ func (b *Bayeux) AddPath(path string) error {
 
 // Options implements endpoint.Kind.
 func (*Bayeux) Options() []string {
-	return append([]string{"catchup", "channels", "expire", "sessions", "sessions_per_address", "timeout"}, signedOptions...)
+	return append([]string{"catchup", "channels", "expire", "publish", "sessions", "sessions_per_address", "timeout"}, signedOptions...)
 }
 
 // Option implements endpoint.Kind.
@@ -75,6 +77,11 @@ func (b *Bayeux) Option(name string, args []string) (err error) {
 		return b.Signed.option(name, args)
 	case "catchup":
 		b.CatchUp, err = endpoint.ParseDuration(args)
+	case "publish":
+		var p Publish
+		if p, err = readPublish(args); err == nil {
+			b.Publish = append(b.Publish, p)
+		}
 	case "timeout":
 		b.Timeout, err = endpoint.ParseDuration(args)
 	case "expire":
@@ -124,6 +131,11 @@ func (b *Bayeux) Check() error {
 	if err := b.Signed.check(); err != nil {
 		return err
 	}
+	for i := range b.Publish {
+		if _, err := b.Publish[i].read(); err != nil {
+			return fmt.Errorf("bayeux: publish: %w", err)
+		}
+	}
 	if b.CatchUp < 0 || b.Timeout < 0 || b.Expire < 0 || b.Sessions < 0 || b.SessionsPerAddress < 0 {
 		return errors.New("bayeux: catchup, timeout, expire, sessions and sessions_per_address must not be negative")
 	}
@@ -141,7 +153,8 @@ func (b *Bayeux) New(site endpoint.Site) endpoint.Endpoint {
 	e := &bayeux{
 		timeout: orDefault(time.Duration(b.Timeout), defaultTimeout), expire: orDefault(time.Duration(b.Expire), defaultExpire),
 		sessions: orDefault(b.Sessions, defaultSessions), perAddress: orDefault(b.SessionsPerAddress, defaultSessionsPerAddress),
-		maxChannels: site.MaxChannels, objects: site.Objects, catchUp: time.Duration(b.CatchUp),
+		maxChannels: site.MaxChannels, forwarding: make(chan struct{}, maxForwards),
+		objects: site.Objects, catchUp: time.Duration(b.CatchUp),
 	}
 	if e.objects != nil {
 		e.resolvers = append(e.resolvers, signedNames{e.objects.Roots})
@@ -163,6 +176,11 @@ func (b *Bayeux) New(site endpoint.Site) endpoint.Endpoint {
 	for _, text := range channels {
 		if rooms, err := ParseRooms(text); err == nil { // checked
 			e.resolvers = append(e.resolvers, rooms)
+		}
+	}
+	for i := range b.Publish {
+		if p, err := b.Publish[i].read(); err == nil { // checked
+			e.publishing = append(e.publishing, p)
 		}
 	}
 	return e

@@ -16,6 +16,8 @@ type bayeux struct {
 	places      []*endpoint.Place
 	resolvers   []Resolver
 	extensions  []Extension
+	publishing  []forwarded
+	forwarding  chan struct{} // a place for each publish that is with the app
 	timeout     time.Duration
 	expire      time.Duration
 	sessions    int

@@ -36,6 +36,8 @@ func errUnknownChannel(channel string) *Error {
 
 func errInvalid(channel string) *Error { return &Error{405, shortened(channel), "Invalid channel"} }
 
+func errPublish(channel string) *Error { return &Error{407, shortened(channel), "Failed to publish"} }
+
 func errServer(words string) *Error { return &Error{500, "", words} }
 
 // shortened bounds what a client is told of what it sent itself.

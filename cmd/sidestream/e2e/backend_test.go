@@ -27,6 +27,9 @@ type testBackend struct {
 	verdicts  map[question]verdict
 	rule      func(q question) (verdict, bool) // before the verdicts, if set
 	questions []question
+	// forward, if set, answers what is POSTed below /say/. It is set before the
+	// first request.
+	forward http.HandlerFunc
 }
 
 // question is what Sidestream wanted to know: may the token listen to the
@@ -79,6 +82,10 @@ func (b *testBackend) asked() []question {
 }
 
 func (b *testBackend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if b.forward != nil && r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, "/say/") {
+		b.forward(w, r)
+		return
+	}
 	raw, ours := strings.CutPrefix(r.URL.EscapedPath(), "/may/")
 	channel, err := url.PathUnescape(raw)
 	if !ours || err != nil || strings.Contains(raw, "/") {
