@@ -58,16 +58,16 @@ func misread(r *http.Request) bool {
 }
 
 // Prepare narrows what the client takes to codings that can be read, and has what it
-// posts copied if a rule reads it. The request is changed in place: give it a copy
-// whose header nobody else has.
+// posts copied if a rule reads it. The request is changed: give it a copy, which may
+// share its header with others.
 func (rt *Route) Prepare(r *http.Request) *Request {
 	if values := r.Header["Accept-Encoding"]; len(values) > 0 {
 		offered := strings.Join(values, ",")
 		if narrowed := narrow(offered); narrowed != offered || len(values) > 1 {
+			r.Header = r.Header.Clone()
 			r.Header["Accept-Encoding"] = []string{narrowed}
 		}
 	}
-	// A part, or "not modified", is no answer about what was created.
 	req := &Request{misread: misread(r)}
 	if rt.of.readsRequest && r.Body != nil && r.Body != http.NoBody {
 		req.copy(r)
@@ -78,6 +78,9 @@ func (rt *Route) Prepare(r *http.Request) *Request {
 // narrow takes the codings out of an Accept-Encoding that are not read here.
 func narrow(offered string) string {
 	var kept []string
+	if offered == "" {
+		return offered // the client takes no coding at all
+	}
 	for part := range strings.SplitSeq(offered, ",") {
 		part = strings.TrimSpace(part)
 		name, parameters, _ := strings.Cut(part, ";")
