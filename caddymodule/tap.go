@@ -131,7 +131,7 @@ func (s *Sidestream) serveTapped(w http.ResponseWriter, r *http.Request, next ca
 	if err == nil {
 		a.Head(http.StatusOK, w.Header()) // if nothing was written
 	}
-	clean, unknown = err == nil, mayHaveReached(err)
+	clean, unknown = err == nil, mayHaveReached(err) || ctx.Err() != nil
 	return err
 }
 

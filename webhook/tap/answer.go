@@ -163,10 +163,11 @@ func (a *Answer) release() {
 // Wanted tells whether the rest of the body is of interest.
 func (a *Answer) Wanted() bool { return a.copied || a.status == 0 }
 
-// End says that the answer has ended: clean tells whether whole. answered is false
-// where there is no answer of the app, and gone where nobody knows whether it has
-// done what it was asked.
+// End says that the answer has ended: clean tells whether whole, and gone whether
+// nobody knows what became of the request: its client has hung up, and the app has not
+// answered since.
 func (a *Answer) End(clean, gone bool) {
+	gone = gone && a.request.sent()
 	switch {
 	case a.status == 0 && !gone, a.status != 0 && len(a.rules) == 0 && !gone:
 		a.drop()

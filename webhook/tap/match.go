@@ -69,8 +69,12 @@ func (rt *Route) Prepare(r *http.Request) *Request {
 		}
 	}
 	req := &Request{misread: misread(r)}
-	if rt.of.readsRequest && r.Body != nil && r.Body != http.NoBody {
-		req.copy(r)
+	if r.Body != nil && r.Body != http.NoBody {
+		req.length = r.ContentLength
+		if rt.of.readsRequest {
+			req.copies(r)
+		}
+		r.Body = &readBody{r.Body, req}
 	}
 	return req
 }

@@ -25,27 +25,31 @@ type Request struct {
 	// What follows is used by whoever sends the request to the app, which may go on
 	// after the answer has come.
 	mu     sync.Mutex
-	kind   string // the media type
+	kind   string // the media type; empty if the body is not copied
 	body   []byte
+	read   int64
 	length int64 // as it was announced, -1 if it was not
 	ended  bool
 	large  bool
 	held   int64 // of the process's budget
 }
 
-// copy has the body copied as it is read.
-func (q *Request) copy(r *http.Request) {
+// copies has the body copied as it is read, if it is of a kind that can be.
+func (q *Request) copies(r *http.Request) {
 	kind, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	charset := strings.ToLower(parameters["charset"])
 	if err != nil || len(r.Header["Content-Encoding"]) > 0 || !(isJSON(kind) || kind == formType || kind == "text/plain") ||
 		charset != "" && charset != "utf-8" && charset != "us-ascii" {
 		return
 	}
-	q.kind, q.length = kind, r.ContentLength
-	if q.large = q.length > maxRequest; q.large {
-		return
-	}
-	r.Body = &readBody{r.Body, q}
+	q.kind, q.large = kind, q.length > maxRequest
+}
+
+// sent tells whether the app may have got the request whole.
+func (q *Request) sent() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.length == 0 || q.ended || q.read == q.length
 }
 
 const formType = "application/x-www-form-urlencoded"
@@ -54,7 +58,7 @@ func isJSON(kind string) bool {
 	return kind == "application/json" || kind == "text/json" || strings.HasSuffix(kind, "+json")
 }
 
-// readBody copies what is read of a request's body.
+// readBody sees what is read of a request's body.
 type readBody struct {
 	io.ReadCloser
 	of *Request
@@ -69,8 +73,8 @@ func (b *readBody) Read(p []byte) (int, error) {
 func (q *Request) add(p []byte, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.ended = q.ended || err == io.EOF
-	if q.large || len(p) == 0 {
+	q.ended, q.read = q.ended || err == io.EOF, q.read+int64(len(p))
+	if q.large || q.kind == "" || len(p) == 0 {
 		return
 	}
 	n := int64(len(p))

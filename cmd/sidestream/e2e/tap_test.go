@@ -3,7 +3,6 @@ package e2e
 import (
 	"bytes"
 	"compress/gzip"
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -236,5 +235,3 @@ func TestTapBringsWhatTheAppAnswers(t *testing.T) {
 		}
 	})
 }
-
-var _ = context.Background
