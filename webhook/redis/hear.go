@@ -108,6 +108,9 @@ func (n *session) onSignal(text string) {
 		}
 		clear(n.fresh)
 	}
+	if g.session != n.token {
+		n.s.peerHeard.Store(time.Now().UnixNano())
+	}
 	switch {
 	case g.session == n.token:
 		n.heard()
@@ -116,6 +119,7 @@ func (n *session) onSignal(text string) {
 			close(n.opened)
 		}
 	case g.kind == askSignal:
+		n.peerAsks.Store(true)
 		n.s.queue.note(item{kind: asked, token: g.token, session: n})
 	case g.kind == answerSignal && g.answers == n.question:
 		n.settleAs(true, g.gap)

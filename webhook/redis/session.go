@@ -17,8 +17,12 @@ import (
 
 const (
 	// settleTime is how long other nodes may take to answer whether they have
-	// been listening.
+	// been listening. That a node is slow must not look as if there was none: where
+	// somebody else listens to the signals, it may take othersTime, and where one that
+	// has the same log was heard, peerTime. Messages wait so long.
 	settleTime = time.Second
+	othersTime = 3 * time.Second
+	peerTime   = 15 * time.Second
 	// secretWait is the pause before the secret of the log is asked for again.
 	secretWait = 200 * time.Millisecond
 	// unheardProbes is how many probes in a row may not have come back. They are
@@ -56,6 +60,8 @@ type session struct {
 
 	confirmed chan struct{} // closed when all subscriptions are
 	unheard   atomic.Int32  // probes that were due since the last one came back
+	others    atomic.Bool   // somebody else has got its question
+	peerAsks  atomic.Bool   // another node has begun anew as well, as after a restart of Redis
 
 	demandedFirst []string // on demand: the channels of the hub that it began with
 
@@ -190,6 +196,7 @@ func (n *session) watch(ctx context.Context, b *redisconn.Backoff, ended <-chan 
 	defer probe.Stop()
 	opened, told := n.opened, n.told
 	var settle <-chan time.Time
+	var asked time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -203,15 +210,18 @@ func (n *session) watch(ctx context.Context, b *redisconn.Backoff, ended <-chan 
 				n.settleAs(false, "")
 				continue
 			}
-			t := time.NewTimer(settleTime)
+			t := time.NewTicker(settleTime)
 			defer t.Stop() // this case comes once
-			settle = t.C
+			settle, asked = t.C, time.Now()
 		case <-told:
 			told = nil
 			n.s.counts.connected.Store(true)
 			n.s.trouble.over(troubleConnection, "listening to Redis again")
 		case <-settle:
-			n.settleAs(false, "")
+			if time.Since(asked) >= n.patience() {
+				settle = nil
+				n.settleAs(false, "")
+			}
 		case <-probe.C:
 			if n.unheard.Add(1) > unheardProbes {
 				return errSilent
@@ -234,6 +244,20 @@ func (n *session) settleAs(covered bool, gap string) {
 		n.covered, n.gap = covered, gap
 		close(n.settled)
 	})
+}
+
+// patience is how long other nodes may take to answer.
+func (n *session) patience() time.Duration {
+	peer := n.s.peerHeard.Load()
+	switch {
+	case n.peerAsks.Load(): // and so has not been listening all along
+		return othersTime
+	case peer != 0 && time.Since(time.Unix(0, peer)) < max(time.Minute, 3*n.s.plan.probe):
+		return peerTime
+	case n.others.Load():
+		return othersTime
+	}
+	return settleTime
 }
 
 // heard notes that a probe came back.
@@ -262,7 +286,11 @@ func (n *session) speak(ctx context.Context, cancel context.CancelCauseFunc) {
 			text, err := n.s.signatures.sign(&g)
 			if err == nil {
 				b := n.link.Client.B()
-				err = n.link.Client.Do(attempt, b.Publish().Channel(n.s.plan.ProbeChannel).Message(text).Build()).Error()
+				var listening int64
+				listening, err = n.link.Client.Do(attempt, b.Publish().Channel(n.s.plan.ProbeChannel).Message(text).Build()).AsInt64()
+				if g.kind == askSignal && listening > 1 {
+					n.others.Store(true)
+				}
 			}
 			stop()
 			if errors.Is(err, context.DeadlineExceeded) && g.kind == probeSignal {

@@ -63,6 +63,7 @@ type Source struct {
 	repeats    repeats
 	running    atomic.Bool
 	proven     atomic.Bool  // a session has begun, and what was lost before it is told
+	peerHeard  atomic.Int64 // when another node with the same log was heard, in Unix nanoseconds; 0 if never
 	lostAt     atomic.Int64 // when the last loss was noticed, in Unix nanoseconds; 0 if there was none
 
 	wantsChanged chan struct{} // has room for one
