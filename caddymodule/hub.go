@@ -124,6 +124,7 @@ type App struct {
 	ctx       caddy.Context
 
 	stopWatching func()
+	handover     handover
 }
 
 // tenancy is what one configuration wants of a hub.
@@ -150,7 +151,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := ctx.GetMetricsRegistry().Register(collector{a}); err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
-	return nil
+	return a.handover.subscribe(ctx)
 }
 
 // join gives a handler the hub that it names, and makes the hub if there is none yet.
@@ -231,6 +232,7 @@ func (a *App) Start() error {
 		t.apply()
 		t.hub.mu.Unlock()
 	}
+	a.handover.begin()
 	a.watch()
 	warnOfRoutes(a.ctx, a.ctx.Slogger())
 	a.sayWhatRuns()

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -224,6 +225,7 @@ func (s *Sidestream) joinHub(ctx caddy.Context, repl *caddy.Replacer) error {
 	}
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
 		drainOnExit(server, s.hub)
+		app.handover.add(server, slices.ContainsFunc(s.Webhooks, func(h *Webhook) bool { return h.hook.NeverRetries() }))
 		s.server.Ending = ending(server)
 	}
 	return nil

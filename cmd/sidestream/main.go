@@ -1,3 +1,8 @@
+// Where a reload takes a socket away, new connections are led to the next one, and the
+// kernel can do that for plain TCP only.
+
+//go:debug multipathtcp=0
+
 // Command sidestream is Caddy with the standard modules and Sidestream, which
 // gives a chat backend a streaming API. It has Caddy's own sub-commands (run,
 // reload, validate, ...) and more: demo and backend to try Sidestream; tail, explain and
