@@ -11,7 +11,9 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/seed-078801ba/sidestream/caddymodule/operator"
+	"github.com/seed-078801ba/sidestream/stream/event"
 	"github.com/seed-078801ba/sidestream/webhook"
+	"github.com/seed-078801ba/sidestream/webhook/pull"
 )
 
 func init() { caddy.RegisterModule(admin{}) }
@@ -20,6 +22,31 @@ func init() { caddy.RegisterModule(admin{}) }
 // were refused or could not be mapped. The parameter `webhook` names the path of one
 // webhook.
 const LastPath = "/sidestream/webhooks/last"
+
+// PokePath is where Caddy's admin API has the app's lists read at once. The parameter
+// `channel` names a channel, `hub` a hub; without them, it is about all of them that
+// somebody listens to.
+const PokePath = "/sidestream/poke"
+
+// servePoke pokes the pulls.
+func servePoke(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodPost {
+		return caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: fmt.Errorf("use POST")}
+	}
+	query := r.URL.Query()
+	taken := false
+	openHubs.Range(func(v, _ any) bool {
+		if hub := v.(*pooledHub); query.Get("hub") == "" || query.Get("hub") == hub.Name() {
+			taken = hub.Poke(event.Poke{Channel: query.Get("channel"), Why: "the admin API"}) || taken
+		}
+		return true
+	})
+	if !taken {
+		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: fmt.Errorf("no pull reads this channel now")}
+	}
+	w.WriteHeader(http.StatusAccepted)
+	return nil
+}
 
 // admin is the part of Caddy's admin API that is about Sidestream.
 type admin struct{}
@@ -34,6 +61,7 @@ func (admin) Routes() []caddy.AdminRoute {
 	routes := []caddy.AdminRoute{
 		{Pattern: LastPath, Handler: caddy.AdminHandlerFunc(serveLast)},
 		{Pattern: CoveragePath, Handler: caddy.AdminHandlerFunc(serveCoverage)},
+		{Pattern: PokePath, Handler: caddy.AdminHandlerFunc(servePoke)},
 	}
 	for _, path := range operators.Paths() {
 		routes = append(routes, caddy.AdminRoute{Pattern: path, Handler: caddy.AdminHandlerFunc(serveOperator)})
@@ -89,6 +117,14 @@ func (p *pooledHub) waysIn() (ways []operator.Source) {
 			Refused: st.Refused, LastError: s.Trouble(),
 		})
 	}
+	p.eachPull(func(s *pull.Source) {
+		st := s.Stats()
+		v := operator.Source{Name: "pull " + s.Name(), Connected: !st.Paused, Received: st.Published + st.Duplicates, Stored: st.Published, LastError: s.Trouble()}
+		for _, n := range st.UnmappedFor {
+			v.Unmapped += n
+		}
+		ways = append(ways, v)
+	})
 	slices.SortFunc(ways, func(a, b operator.Source) int { return strings.Compare(a.Name, b.Name) })
 	return ways
 }

@@ -129,7 +129,7 @@ func (s *Sidestream) provisionAuth(ctx caddy.Context, repl *caddy.Replacer) erro
 	}
 	var backend *forwardauth.Backend
 	host := ""
-	if !s.Auth.None {
+	if !s.Auth.None || slices.ContainsFunc(s.Pulls, (*Pull).asksBackend) {
 		proxy, err := s.loadBackend(ctx)
 		if err != nil {
 			return err
@@ -147,6 +147,7 @@ func (s *Sidestream) provisionAuth(ctx caddy.Context, repl *caddy.Replacer) erro
 		}
 		backend = forwardauth.NewBackend(proxy, server, host)
 	}
+	s.backend = backend
 	s.way = digestOf(text, backendText)
 	s.scope = digestOf([]byte(s.way), []byte(host))
 	config := s.Auth.With(func(text string) string { return repl.ReplaceKnown(text, "") })

@@ -43,6 +43,10 @@ func init() {
 //
 //	    webhook <path> { ... }          # see (*parser).webhook
 //	    redis   <url>  { ... }          # see (*parser).redis
+//	    pull GET <uri> { ... }          # see (*parser).pull
+//	    pull preset <name> { ... }
+//	    backfill GET <uri> { ... }      # see (*parser).backfill
+//	    backfill preset <name> { ... }
 //	    position GET <path>             # see (*parser).position
 //	    tap     <method> <path> <statuses...> { ... } # see (*parser).tap
 //	    tap     preset <name> { ... }
@@ -87,7 +91,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 	if s.Auth == nil {
 		return nil, h.WrapErr(errNoAuth)
 	}
-	if s.BackendRaw == nil && !s.Auth.None {
+	if s.BackendRaw == nil && (!s.Auth.None || slices.ContainsFunc(s.Pulls, (*Pull).asksBackend)) {
 		return nil, h.WrapErr(errNoBackend)
 	}
 	if s.CORS != nil {
@@ -110,12 +114,12 @@ type parser struct {
 
 // subdirectives lists what may stand in the block.
 var subdirectives = slices.Sorted(slices.Values(append([]string{
-	"auth", "backend", "cors", "drain", "health", "heartbeat", "history", "hub", "lag", "limits", "position", "realm", "redis", "revoke", "tap",
+	"auth", "backend", "backfill", "cors", "drain", "health", "heartbeat", "history", "hub", "lag", "limits", "position", "pull", "realm", "redis", "revoke", "tap",
 	"webhook",
 }, endpointNames()...)))
 
 // repeatable are the subdirectives that may stand there more than once.
-var repeatable = []string{"heartbeat", "position", "redis", "revoke", "tap", "webhook"}
+var repeatable = []string{"heartbeat", "position", "pull", "redis", "revoke", "tap", "webhook"}
 
 // first is the first argument behind the word where the parser stands.
 func (p *parser) first() string {
@@ -147,6 +151,10 @@ func (p *parser) line() error {
 		return p.webhook()
 	case "redis":
 		return p.redis()
+	case "pull":
+		return p.pull()
+	case "backfill":
+		return p.backfill()
 	case "position":
 		return p.position()
 	case "auth":

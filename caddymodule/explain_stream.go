@@ -107,6 +107,10 @@ func (s *Sidestream) explain(w http.ResponseWriter, r *http.Request, claimed end
 // noHub lets everybody in, and has no history.
 type noHub struct{}
 
+func (noHub) Seam(events []event.Event, _ event.Cursor) ([]event.Event, []string, error) {
+	return events, nil, nil
+}
+
 func (noHub) Admit(stream.Candidate) (*stream.Ticket, error) { return nil, nil }
 
 func (noHub) Resolve([]string, stream.From) (stream.Start, error) { return stream.Start{}, nil }

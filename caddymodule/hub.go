@@ -47,6 +47,7 @@ type pooledHub struct {
 	mu      sync.Mutex
 	tenants []*tenancy // newest last; that one's settings count
 	running sourceSet
+	pulls   atomic.Pointer[[]*runningPull]
 
 	webhooks sync.Map // *webhookCounts by the webhook's path
 	origins  origins
@@ -58,7 +59,6 @@ type pooledHub struct {
 
 	tap     atomic.Pointer[hubTap] // nil until a configuration has taps
 	tapOnce sync.Once
-	poker   atomic.Pointer[event.Poker] // who reads the app when poked; nil if nobody does
 
 	// locked is set if another process has the history: then nothing goes in or
 	// out of this hub, and a configuration with it does not start.
@@ -137,6 +137,7 @@ type tenancy struct {
 	named     bool         // a handler has said what they are
 	activates []func()
 	sources   sourceSet
+	pulls     []pullWay
 	gate      *pooledGate
 }
 
@@ -268,8 +269,11 @@ func (a *App) Stop() error {
 			}
 			last := i == len(p.tenants)-1
 			p.tenants = append(p.tenants[:i], p.tenants[i+1:]...)
-			if last && len(p.tenants) > 0 {
+			switch {
+			case last && len(p.tenants) > 0:
 				p.tenants[len(p.tenants)-1].apply()
+			case len(p.tenants) == 0:
+				p.runPulls(nil) // the others end when nobody names them any more
 			}
 			break
 		}
@@ -287,6 +291,7 @@ func (t *tenancy) apply() {
 	for _, activate := range t.activates {
 		activate()
 	}
+	t.hub.runPulls(t.pulls)
 	t.hub.run(t.sources)
 }
 

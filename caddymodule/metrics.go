@@ -9,6 +9,7 @@ import (
 	"github.com/seed-078801ba/sidestream/stream"
 	"github.com/seed-078801ba/sidestream/stream/access"
 	"github.com/seed-078801ba/sidestream/webhook"
+	"github.com/seed-078801ba/sidestream/webhook/pull"
 	"github.com/seed-078801ba/sidestream/webhook/redis"
 	"github.com/seed-078801ba/sidestream/webhook/tap"
 )
@@ -102,6 +103,16 @@ var (
 	descFirst      = desc("way_first_total", "Messages, by the way in that was the first to bring them.", "way")
 	descSeen       = desc("way_seen_total", "Messages that a way in has brought, whoever was first.", "way")
 	descAlone      = desc("way_alone", "Messages that no other way in has brought.", "way")
+	descPullAsked  = desc("pull_questions_total", "Questions for the app's lists, by status of the answer.", "source", "status")
+	descPullTaken  = desc("pull_published_total", "Events that the app's lists brought.", "source")
+	descPullKnown  = desc("pull_duplicates_total", "Events of the app's lists that were known.", "source")
+	descPullUnmap  = desc("pull_unmapped_total", "Messages of the app's lists that could not be mapped, by reason.", "source", "reason")
+	descPullDrop   = desc("pull_dropped_total", "Messages of the app's lists that a rule dropped.", "source")
+	descPullGaps   = desc("pull_gaps_total", "Times that something was passed over, and listeners were told.", "source")
+	descPullPokes  = desc("pull_pokes_total", "Times that another way in said that something is new.", "source")
+	descPullChans  = desc("pull_channels", "Channels whose lists are read.", "source")
+	descPullBehind = desc("pull_behind_seconds", "How long the most overdue channel has been waiting to be read.", "source")
+	descPullPaused = desc("pull_paused", "1 while nothing is asked, because the app has trouble or has enough.", "source")
 	descHealthy    = desc("healthy", "1 if the hub takes events and delivers them.")
 )
 
@@ -114,6 +125,8 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 		descAsked, descRechecked, descUnanswered, descGivenUp, descBlocked, descOverload, descNoStream, descRemembered, descWatched, descRechkBack,
 		descReceived, descTaken, descUnmappedR, descLost, descGaps, descReconnects, descConnected,
 		descTapped, descTapGaps, descTapWaiting, descFirst, descSeen, descAlone,
+		descPullAsked, descPullTaken, descPullKnown, descPullUnmap, descPullDrop, descPullGaps, descPullPokes, descPullChans,
+		descPullBehind, descPullPaused,
 	} {
 		ch <- d
 	}
@@ -146,6 +159,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		for _, source := range t.sources {
 			m.redis(source.Load().Name(), source.Load().Stats())
 		}
+		t.hub.eachPull(func(s *pull.Source) { m.pull(s.Name(), s.Stats()) })
 	}
 }
 
@@ -253,4 +267,21 @@ func (m measured) redis(source string, st redis.Stats) {
 	m.counter(descGaps, st.Gaps, source)
 	m.counter(descReconnects, st.Reconnects, source)
 	m.gauge(descConnected, boolean(st.Connected), source)
+}
+
+func (m measured) pull(source string, st pull.Stats) {
+	for status, n := range st.Questions {
+		m.counter(descPullAsked, n, source, status)
+	}
+	m.counter(descPullTaken, st.Published, source)
+	m.counter(descPullKnown, st.Duplicates, source)
+	for reason, n := range st.UnmappedFor {
+		m.counter(descPullUnmap, n, source, reason)
+	}
+	m.counter(descPullDrop, st.Dropped, source)
+	m.counter(descPullGaps, st.Gaps, source)
+	m.counter(descPullPokes, st.Pokes, source)
+	m.gauge(descPullChans, float64(st.Channels), source)
+	m.gauge(descPullBehind, st.Behind.Seconds(), source)
+	m.gauge(descPullPaused, boolean(st.Paused), source)
 }

@@ -51,6 +51,14 @@ type Sidestream struct {
 	// stream there.
 	Redis []*RedisSource `json:"redis,omitempty"`
 
+	// Pulls are ways in that need nothing of the app: its own lists of messages are
+	// read.
+	Pulls []*Pull `json:"pulls,omitempty"`
+
+	// Backfill gives clients what the history no longer has, from the app's own
+	// lists. Default: off.
+	Backfill *Backfill `json:"backfill,omitempty"`
+
 	// Positions name the app's own pages whose answers say where a stream goes on.
 	Positions []*Position `json:"positions,omitempty"`
 	// Taps are ways in that need nothing of the app: what it answers to its clients
@@ -89,7 +97,9 @@ type Sidestream struct {
 	auth      *forwardauth.Auth
 	hub       *stream.Hub
 	live      *operator.Live
-	names     *event.Names // the hub's, for all of its handlers
+	pooled    *pooledHub
+	backend   *forwardauth.Backend // nil if nobody is asked
+	names     *event.Names         // the hub's, for all of its handlers
 	gate      *pooledGate
 	revoker   *forwardauth.Revoker
 	app       *App
@@ -155,8 +165,10 @@ func (s *Sidestream) Provision(ctx caddy.Context) error {
 		s.Limits.provision,
 		func() error { return s.provisionAuth(ctx, repl) },
 		func() error { return s.provisionEndpoints(repl) },
+		s.provisionBackfill,
 		func() error { return s.provisionWebhooks(repl) },
 		s.provisionPositions,
+		func() error { return s.provisionPulls(repl) },
 		func() error { return s.refuseExampleSecret(ctx) },
 		s.provisionTaps,
 		func() error { return s.provisionRevoke(repl) },
@@ -223,6 +235,10 @@ func (s *Sidestream) joinHub(ctx caddy.Context, repl *caddy.Replacer) error {
 	if err := s.redisSources(app); err != nil {
 		return err
 	}
+	if err := s.joinPulls(t); err != nil {
+		return err
+	}
+	s.pooled = t.hub
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
 		drainOnExit(server, s.hub)
 		app.handover.add(server, slices.ContainsFunc(s.Webhooks, func(h *Webhook) bool { return h.hook.NeverRetries() }))

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/seed-078801ba/sidestream/stream/event"
 )
@@ -73,9 +74,12 @@ func (s *Sidestream) positioned(w http.ResponseWriter, r *http.Request) http.Res
 	if head.Epoch == (event.Epoch{}) {
 		return w // a shared history that was not reached yet has no position
 	}
+	asked := time.Now()
 	return &positionWriter{ResponseWriter: w, position: head.String(), given: func() {
 		if name := channelOf(vars); event.ValidChannel(name) {
-			s.hub.Anticipate(s.names.Canonical(name))
+			name = s.names.Canonical(name)
+			s.pooled.expectSince(name, asked, head)
+			s.hub.Anticipate(name)
 		}
 	}}
 }

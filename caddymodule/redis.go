@@ -109,7 +109,7 @@ func (a *App) joinSource(hub string, rs *RedisSource, revoke func([]decode.Revoc
 		}
 		options := redis.Options{
 			Publisher: t.hub.wayIn("redis " + rs.sourceName()), Mark: t.hub.Log().Mark, SharedLog: t.history.sharedName(hub), Revoke: revoke,
-			Unused: t.hub.unusedBy("redis " + rs.sourceName()),
+			Poke: t.hub.pokeFor("a message from Redis"), Unused: t.hub.unusedBy("redis " + rs.sourceName()),
 			Logger: hubLogger(),
 		}
 		if shared, ok := t.hub.Log().(log.Shared); ok {
@@ -174,13 +174,17 @@ func (p *pooledHub) run(want sourceSet) {
 	}
 	p.running = maps.Clone(want)
 	list := slices.Collect(maps.Values(want))
-	if len(list) == 0 {
+	pulls := *p.pulls.Load()
+	if len(list)+len(pulls) == 0 {
 		p.OnInterest(nil)
 		return
 	}
 	p.OnInterest(func(channel string, on bool) (ready []<-chan struct{}) {
 		for _, source := range list {
 			ready = append(ready, source.Load().Interest(channel, on))
+		}
+		for _, source := range pulls {
+			ready = append(ready, source.Interest(channel, on))
 		}
 		return ready
 	})

@@ -52,7 +52,7 @@ func (s *Sidestream) joinTaps(p *pooledHub) {
 		node, _ := os.Hostname() // without one, all nodes are one
 		t := &hubTap{untapped: &p.untapped}
 		t.Tap = tap.New(tap.Options{
-			Publisher: in, Mark: p.Log().Mark, Node: node, Find: p.FindMessage, Poke: p.poke,
+			Publisher: in, Mark: p.Log().Mark, Node: node, Find: p.FindMessage, Poke: p.Poke,
 			Interrupted: func() { p.Interrupted(tapWay) },
 			Revoke: func(r decode.Revocation) {
 				if revoke := t.revoke.Load(); revoke != nil {
@@ -90,12 +90,6 @@ func (s *Sidestream) startTaps() {
 	}
 	t.revoke.Store(&revoke)
 	t.Start()
-}
-
-// poke has somebody read the app; false if nobody does.
-func (p *pooledHub) poke(what event.Poke) (taken bool) {
-	poker := p.poker.Load()
-	return poker != nil && (*poker).Poke(what)
 }
 
 // pass hands a request on that is none of ours. If a tap is for it, what is answered is

@@ -20,13 +20,16 @@ type wayIn struct {
 	index   int    // in origins.ways
 	hub     *pooledHub
 	origins *origins
+	// poker looks into the app where this way has missed something; nil for one
+	// that does that itself.
+	poker event.Poker
 	// unrepeated: what the sender got no answer to, it does not send again.
 	unrepeated bool
 }
 
 // wayIn gives a way in its place in the hub.
 func (p *pooledHub) wayIn(name string) *wayIn {
-	return &wayIn{Publisher: p, name: name, index: p.origins.way(name), hub: p, origins: &p.origins}
+	return &wayIn{Publisher: p, name: name, index: p.origins.way(name), hub: p, origins: &p.origins, poker: p}
 }
 
 // Publish implements event.Publisher.
@@ -37,6 +40,11 @@ func (w *wayIn) Publish(ctx context.Context, b event.Batch) ([]event.Receipt, er
 	receipts, err := w.Publisher.Publish(ctx, b)
 	if w.hub != nil {
 		w.hub.tellArrival(w.name, b.Events, receipts, err)
+	}
+	for i := range b.Events {
+		if b.Events[i].Op == event.Gap && err == nil && w.poker != nil {
+			w.poker.Poke(event.Poke{Channel: b.Events[i].Channel.Text, Why: "another way in may have missed something"})
+		}
 	}
 	if err != nil {
 		return receipts, err

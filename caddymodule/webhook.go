@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-078801ba/sidestream/caddymodule/endpoint"
 	"github.com/seed-078801ba/sidestream/caddymodule/forwardauth"
+	"github.com/seed-078801ba/sidestream/stream/event"
 	"github.com/seed-078801ba/sidestream/webhook"
 )
 
@@ -228,6 +229,9 @@ func (s *Sidestream) serveWebhook(w http.ResponseWriter, r *http.Request, h *Web
 	for _, revocation := range outcome.Revoke {
 		_, _ = s.revoke(r.Context(), revocation.User, revocation.Channel) // it has logged the error
 	}
+	for _, channel := range outcome.Poke {
+		s.pooled.Poke(event.Poke{Channel: channel, Why: "a webhook"})
+	}
 	s.logWebhook(h, &outcome)
 }
 
@@ -237,6 +241,7 @@ func (s *Sidestream) interrupted() {
 	for _, h := range s.Webhooks {
 		if h.hook.NeverRetries() {
 			s.hub.Interrupted(h.in.name)
+			s.pooled.Poke(event.Poke{Why: "a webhook was not there for a moment"})
 		}
 	}
 }

@@ -61,6 +61,12 @@ func (r *burst) add(it *item, s *Stream, epoch event.Epoch) bool {
 		r.state = cutShort
 		return false
 	}
+	if s.given != nil && it.Op == event.Create {
+		if _, had := s.given[event.CreateKey(it.Channel.Text, it.ID.Text)]; had {
+			r.upto = it.Seq
+			return true
+		}
+	}
 	if it.Op == event.Gap && !s.asked {
 		r.state = hasGap
 		return false
@@ -159,7 +165,7 @@ func (sh *shard) nothing(s *Stream) *burst {
 func (sh *shard) collectOne(s *Stream, head *event.Cursor) *burst {
 	r, ch := &sh.last, s.subs[0].ch
 	s.cursor = max(s.cursor, s.subs[0].behind)
-	if r.ch == ch && r.enc == s.enc && r.epoch == head.Epoch && r.from == s.cursor && r.state == complete && r.upto == head.Seq {
+	if s.given == nil && r.ch == ch && r.enc == s.enc && r.epoch == head.Epoch && r.from == s.cursor && r.state == complete && r.upto == head.Seq {
 		return r
 	}
 	r = sh.nothing(s)
@@ -178,7 +184,7 @@ func (sh *shard) collectOne(s *Stream, head *event.Cursor) *burst {
 	}
 	// A gap signal is for those who asked: such a burst is not for all.
 	r.ch, r.enc, r.epoch, r.from, r.upto = ch, s.enc, head.Epoch, s.cursor, head.Seq
-	if s.asked != s.spec.Format.Resumable() {
+	if s.asked != s.spec.Format.Resumable() || s.given != nil {
 		r.ch = nil
 	}
 	return r

@@ -209,6 +209,9 @@ type Opening struct {
 	// Prelude is this client's own: messages of the format, each without its
 	// frame, that come before everything else.
 	Prelude [][]byte
+	// Given are the keys (event.CreateKey) of messages in the Prelude that the log
+	// may take later than Start: the stream leaves them out.
+	Given map[string]struct{}
 	// Input, if set, is given what the client sends. Otherwise that is thrown
 	// away.
 	Input Input
@@ -258,7 +261,7 @@ func (h *Hub) Attach(o Opening) (*Stream, error) {
 		o.Start = Start{Seq: head.Seq, Asked: o.Start.Asked, epoch: head.Epoch}
 	}
 	s := &Stream{
-		conn: o.Conn, spec: o.Spec, client: o.Client, ticket: o.Ticket, input: o.Input, onClose: o.OnClose, standing: o.Standing,
+		conn: o.Conn, spec: o.Spec, client: o.Client, ticket: o.Ticket, input: o.Input, onClose: o.OnClose, standing: o.Standing, given: o.Given,
 		enc: number, framing: o.Conn.Framing(),
 		began: o.Start.head, within: o.Start.epoch, cursor: o.Start.Seq, asked: o.Start.Asked || o.Spec.Format.Resumable(), oldest: o.Start.oldest, told: o.Start.told,
 		opened: now(), lastTaken: now(),

@@ -17,6 +17,7 @@ type Stream struct {
 	client  *Client
 	ticket  *Ticket
 	input   Input
+	given   map[string]struct{} // see Opening.Given
 	onClose func(Closed)
 	subs    []subscription
 	acts    *acts // what was asked for and waits for its turn; nil if nothing does

@@ -26,6 +26,7 @@ type uncertainty struct {
 	gaps        map[string]uint64   // by channel, where the last gap stands
 	gapsFrom    event.Cursor        // every gap behind it is in gaps
 	interrupted event.Cursor        // there was no interruption behind it
+	proven      map[string]uint64   // by channel, up to where it was proven for the last time
 	unnoted     map[string]struct{} // ways whose interruption the log does not have yet
 	work        sync.WaitGroup      // for those who try to have it noted
 }
@@ -34,7 +35,7 @@ type uncertainty struct {
 const maxUncertain = 100_000
 
 func (u *uncertainty) begin(head event.Cursor) {
-	u.fed, u.gaps, u.unnoted = map[string]struct{}{}, map[string]uint64{}, map[string]struct{}{}
+	u.fed, u.gaps, u.unnoted, u.proven = map[string]struct{}{}, map[string]uint64{}, map[string]struct{}{}, map[string]uint64{}
 	u.gapsFrom, u.interrupted = head, head
 }
 
@@ -286,9 +287,14 @@ func (h *Hub) doubt(channels []string, start Start, from From, head event.Cursor
 			missing = append(missing, event.Missing{Channel: name, From: stands, To: head, Reason: event.IngestUncertain})
 			continue
 		}
-		upto := uint64(0)
+		upto, proven := uint64(0), uint64(0)
+		if len(ways) > 0 {
+			if proven, err = h.provenUpTo(name, head.Epoch); err != nil {
+				return Start{}, err
+			}
+		}
 		for way, seq := range ways {
-			if seq <= max(begins, upto) {
+			if seq <= max(begins, upto, proven) {
 				continue
 			}
 			fed, err := h.isFed(way, name)
@@ -297,6 +303,11 @@ func (h *Hub) doubt(channels []string, start Start, from From, head event.Cursor
 			}
 			if fed {
 				upto = seq
+			}
+		}
+		if upto == 0 {
+			if upto, err = h.notBegun(name, begins, head.Epoch); err != nil {
+				return Start{}, err
 			}
 		}
 		if upto > 0 {
@@ -325,6 +336,83 @@ func (h *Hub) doubt(channels []string, start Start, from From, head event.Cursor
 	}
 	start.Missing = append(start.Missing[:len(start.Missing):len(start.Missing)], missing...)
 	return start, nil
+}
+
+// provenMark is the name of the mark up to where nothing is uncertain in a channel.
+func provenMark(channel string) string { return "proven:" + channel }
+
+// Prove says that the log has everything of a channel that there was when it stood at
+// a position: what ways in may have missed before was looked up in the app. It costs
+// nothing unless there was an interruption.
+func (h *Hub) Prove(channel string, asOf event.Cursor) {
+	u := &h.uncertain
+	u.mu.Lock()
+	idle := u.interrupted.Epoch != asOf.Epoch || u.interrupted.Seq == 0 || asOf.Seq < u.interrupted.Seq || u.proven[channel] >= u.interrupted.Seq
+	u.mu.Unlock()
+	if idle || asOf.Epoch != h.Head().Epoch {
+		return
+	}
+	h.writing.Lock()
+	_, err := h.log.Append(nil, []event.Mark{{Source: provenMark(channel), Value: asOf.String()}})
+	h.writing.Unlock()
+	if err != nil {
+		return // it stays uncertain
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.proven) >= maxUncertain {
+		clear(u.proven)
+	}
+	u.proven[channel] = asOf.Seq
+}
+
+// provenUpTo is the position up to which nothing is uncertain in a channel.
+func (h *Hub) provenUpTo(channel string, epoch event.Epoch) (uint64, error) {
+	value, err := h.log.Mark(provenMark(channel))
+	if err != nil || value == "" {
+		return 0, err
+	}
+	if c, err := event.ParseCursor(value); err == nil && c.Epoch == epoch {
+		return c.Seq, nil
+	}
+	return 0, nil
+}
+
+// beganMark is the name of the mark from where on a channel is complete.
+func beganMark(channel string) string { return "began:" + channel }
+
+// Began says that a way in brings everything of a channel from a position on, and
+// cannot know what was said before. Who comes back from before that is told, unless
+// the log has something of the channel from that time: then another way in was there.
+func (h *Hub) Began(channel string, from event.Cursor) error {
+	if from.Seq == 0 {
+		return nil // nobody has been given an earlier one
+	}
+	h.writing.Lock()
+	defer h.writing.Unlock()
+	_, err := h.log.Append(nil, []event.Mark{{Source: beganMark(channel), Value: from.String()}})
+	return err
+}
+
+// notBegun is the position before which nothing is known of a channel, if that is
+// behind where a client stands; 0 otherwise.
+func (h *Hub) notBegun(channel string, begins uint64, epoch event.Epoch) (uint64, error) {
+	value, err := h.log.Mark(beganMark(channel))
+	if err != nil || value == "" {
+		return 0, err
+	}
+	began, err := event.ParseCursor(value)
+	if err != nil || began.Epoch != epoch || begins >= began.Seq {
+		return 0, nil
+	}
+	if trimmed, err := h.log.Trimmed(channel); err != nil || trimmed > 0 {
+		return 0, err
+	}
+	entries, _, err := h.log.Read([]string{channel}, 0, began.Seq, 1, 1)
+	if err != nil || len(entries) > 0 {
+		return 0, err
+	}
+	return began.Seq, nil
 }
 
 // interruptedWays finds the ways in that were interrupted between two positions,

@@ -22,6 +22,9 @@ type Outcome struct {
 	// Revoke are the users whose access is to be asked for again. It is set
 	// only after the events were published.
 	Revoke []decode.Revocation
+	// Poke are the channels that a pull is to read. It is set only if the delivery
+	// was taken.
+	Poke []string
 	// Reason is a constant text, fit for a label: why the delivery was
 	// refused, or why its first unmapped message could not be mapped; empty if
 	// all is well.
@@ -206,7 +209,7 @@ func (h *Hook) publish(decoded *decode.Decoded, pub event.Publisher, out *Outcom
 			return answer{}, fmt.Errorf("publishing: %d receipts for %d events", len(receipts), len(decoded.Events))
 		}
 	}
-	out.Revoke = decoded.Revoke
+	out.Revoke, out.Poke = decoded.Revoke, decoded.Poke
 	durable := true
 	for i := range receipts {
 		durable = durable && receipts[i].Durable

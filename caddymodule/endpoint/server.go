@@ -55,6 +55,8 @@ type Server struct {
 	Logger  *slog.Logger
 	// Refused, if set, is told of every refusal.
 	Refused func(*Refusal)
+	// Backfill, if set, gives clients what the history no longer has.
+	Backfill Backfill
 	// Trace, if set, notes what becomes of a request. Then the Server is for one
 	// request only.
 	Trace *Trace
@@ -69,6 +71,7 @@ type Hub interface {
 	Head() event.Cursor
 	event.Publisher
 	Resolve(channels []string, from stream.From) (stream.Start, error)
+	Seam(events []event.Event, at event.Cursor) (given []event.Event, later []string, err error)
 	Preview(channels []string, from stream.From) (stream.Start, error)
 	ShowSince(ctx context.Context, user string, channels []string) (*stream.Shown, error)
 	ShowNothing(channels []string) *stream.Shown
@@ -245,7 +248,16 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, to *mounted, a *As
 	if r.Method == http.MethodHead {
 		resolve = s.Hub.Preview // nothing is kept for it
 	}
-	start, err := resolve(admission.channels, from)
+	if s.Backfill != nil {
+		if id := messageOf(&from); id != "" { // Last-Event-ID may be the app's id, too
+			from.Cursor, from.MessageID = "", id
+		}
+	}
+	found, err := resolve(admission.channels, from)
+	var start beginning
+	if err == nil {
+		start, err = s.fill(r, client, a, admission.channels, from, found)
+	}
 	if err != nil {
 		if !errors.Is(err, event.ErrUnavailable) { // of that, the hub has told
 			s.Logger.Error("a stream could not be opened", "error", err)
@@ -253,7 +265,7 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, to *mounted, a *As
 		return nil, unavailable(0)
 	}
 	s.Trace.opened(admission)
-	writeHead(w.Header(), r, a, admission, start)
+	writeHead(w.Header(), r, a, admission, start.Start)
 	if r.Method == http.MethodHead {
 		w.WriteHeader(http.StatusOK)
 		return nil, nil
@@ -264,7 +276,7 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, to *mounted, a *As
 		watch.rights, watch.user = s.Hub, admission.user
 	}
 	wait, err = s.Attach(w, r, stream.Opening{
-		Spec: to.specs[a.Format], Channels: admission.channels, Start: start, Ticket: ticket,
+		Spec: to.specs[a.Format], Channels: admission.channels, Start: start.Start, Prelude: start.prelude, Given: start.given, Ticket: ticket,
 		Client: &stream.Client{Address: client.Address, User: admission.user}, OnClose: watch.close,
 	}, func(st *stream.Stream) { watch.begin(st, admission) })
 	if err != nil {

@@ -32,6 +32,8 @@ const (
 var (
 	// errCutOff is the error of an answer that broke off.
 	errCutOff = errors.New("the backend's answer was cut off")
+	// errNoAddress is the error of a channel whose name no path can have.
+	errNoAddress = errors.New("no address on the backend can be made for this channel")
 	// errUnreachable is the error of a backend that gave no answer at all.
 	errUnreachable = errors.New("the backend cannot be reached")
 )
@@ -113,7 +115,7 @@ func (b *Backend) serve(w *capture, r *http.Request) (err error) {
 func (q *request) shown(host string) (*http.Request, error) {
 	target, err := url.ParseRequestURI(q.uri)
 	if err != nil {
-		return nil, errors.New("no address on the backend can be made for this channel")
+		return nil, errNoAddress
 	}
 	c := q.client
 	r := &http.Request{

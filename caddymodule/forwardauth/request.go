@@ -104,8 +104,14 @@ func (a *Auth) missing(r *request, uri *decode.Template) string {
 // address makes the path and query of a request for a client.
 func (a *Auth) address(uri *decode.Template, channel string, c *Client) string {
 	text, _ := uri.FillURI(&values{channel: channel, client: c}) // has no error: it reads no JSON
+	return withPlace(text, c, a.translates)
+}
+
+// withPlace adds the client's token to an address, if the client has it in a parameter
+// of the query.
+func withPlace(text string, c *Client, translates bool) string {
 	place := c.Credential.place
-	if a.translates || place.In != inQuery {
+	if translates || place.In != inQuery {
 		return text
 	}
 	separator := "?"

@@ -407,6 +407,9 @@ func showMessages(w io.Writer, messages []decode.Message) {
 		for _, e := range m.Events {
 			showEvent(w, &e)
 		}
+		for _, channel := range m.Poke {
+			fmt.Fprintf(w, "  pulls read channel %s\n", tail.Printable(channel))
+		}
 		for _, r := range m.Revoke {
 			if r.Channel == "" {
 				r.Channel = "all channels"

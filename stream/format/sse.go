@@ -22,7 +22,12 @@ func (SSE) ContentType() string { return "text/event-stream" }
 // Event appends id, data on one line, and the empty line that ends a frame.
 func (SSE) Event(dst []byte, e *event.Entry, cursor event.Cursor) []byte {
 	before := len(dst)
-	dst = append(appendCursorField(dst, cursor), "data: "...)
+	if e.Seq > 0 || e.ID.IsZero() {
+		dst = appendCursorField(dst, cursor)
+	} else { // it is not of the log: the app's id is where a client goes on
+		dst = append(append(append(dst, "id: "...), e.ID.Text...), '\n')
+	}
+	dst = append(dst, "data: "...)
 	head := len(dst)
 	if dst = appendFlowdock(dst, e, cursor); len(dst) == head {
 		return dst[:before]

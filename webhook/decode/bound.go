@@ -64,3 +64,6 @@ func matchStars(pattern, name string) bool {
 	}
 	return true
 }
+
+// Takes tells whether events may go to a channel, by the option `channels`.
+func (d *Decoder) Takes(channel string) bool { return d.channels.takes(channel) }

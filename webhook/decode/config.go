@@ -54,6 +54,19 @@ type Config struct {
 	// When a delivery tells that somebody has lost access. This only makes
 	// Sidestream ask the backend again, it denies nothing by itself.
 	Revoke []RevokeRule `json:"revoke,omitempty"`
+
+	// When a delivery tells that something is new in a channel, and does not say
+	// what: a `pull` then reads the channel. Without a rule for `channel`, that is
+	// all that becomes of a delivery.
+	Poke []PokeRule `json:"poke,omitempty"`
+}
+
+// PokeRule says which channel a pull shall read.
+type PokeRule struct {
+	// The channel, as in `{item.room.id}`.
+	Channel string `json:"channel"`
+	// The condition under which the rule counts. Default: always.
+	When string `json:"when,omitempty"`
 }
 
 // MapRule says what a field of the event is.

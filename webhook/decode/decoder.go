@@ -18,6 +18,7 @@ type Decoder struct {
 	rules       [fieldCount][]rule
 	drop        []*Condition
 	revoke      []revokeRule
+	poke        []pokeRule
 	whole       event.Shape
 	maxBody     int64
 	maxBatch    int
@@ -81,6 +82,11 @@ func newDecoder(cfg Config, words *Vocabulary) (*Decoder, error) {
 	}
 	if err := d.compileEach(each); err != nil {
 		return nil, err
+	}
+	for _, r := range cfg.Poke {
+		if err := d.compilePoke(r); err != nil {
+			return nil, fmt.Errorf("poke: %w", err)
+		}
 	}
 	if err := d.compileRules(cfg.Map, p); err != nil {
 		return nil, err
@@ -204,7 +210,7 @@ func (d *Decoder) compileRules(own []MapRule, p *preset) error {
 		d.rules[f] = append(d.rules[f], compiled)
 		d.hashes = d.hashes || compiled.hash
 	}
-	if len(d.rules[fieldChannel])+len(d.rules[fieldTo]) == 0 {
+	if d.onlyPokes() && len(d.poke) == 0 {
 		if d.nowhere = d.words == answers && d.onlyChanges(); d.nowhere {
 			return nil
 		}
@@ -392,6 +398,25 @@ func (d *Decoder) Decode(in Input) (Decoded, error) {
 		return Decoded{}, err
 	}
 	return d.Map(s)
+}
+
+// Each reads a payload and maps it item by item: f is given each item, as a source of
+// values that is valid during the call, and what became of it.
+func (d *Decoder) Each(s *Payload, f func(item Source, out Decoded) error) error {
+	if err := d.Read(s); err != nil {
+		return err
+	}
+	if err := d.split(s); err != nil {
+		return err
+	}
+	var outer Decoded
+	return d.eachItem(s, &outer, func(index int) error {
+		var out Decoded
+		if err := d.mapItem(s, &out, index); err != nil {
+			return err
+		}
+		return f(s, out)
+	})
 }
 
 // Map maps a payload whose body was read.

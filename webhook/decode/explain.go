@@ -22,6 +22,8 @@ type Message struct {
 	Untimed bool
 	// Revoke lists the users whose access is checked again because of it.
 	Revoke []Revocation
+	// Poke lists the channels that a pull reads because of it.
+	Poke []string
 }
 
 // Field is what the rules of one field found in a message.
@@ -104,6 +106,7 @@ func (d *Decoder) Explain(s *Payload) ([]Message, error) {
 		err := d.mapItem(s, &all, index)
 		m := Message{
 			Events: all.Events[len(before.Events):], Revoke: all.Revoke[len(before.Revoke):],
+			Poke:     all.Poke[len(before.Poke):],
 			Unmapped: all.Reason, Untimed: all.Untimed > before.Untimed,
 		}
 		if c := s.trace.dropped; c != nil {

@@ -68,6 +68,9 @@ type Decoded struct {
 	// Revoke lists the users whose access is checked again, after the events were
 	// published.
 	Revoke []Revocation
+	// Poke lists the channels in which something is new that the delivery does not
+	// say.
+	Poke []string
 	// Dropped counts the messages that a drop condition took.
 	Dropped int
 	// Unmapped counts the messages that could not be mapped, UnmappedFor by the
@@ -134,6 +137,16 @@ func (d *Decoder) mapItem(s *Payload, out *Decoded, index int) error {
 			s.noteDropped(c)
 		}
 		return err
+	}
+	poked, err := d.pokes(s, out)
+	if err != nil {
+		return err
+	}
+	if d.onlyPokes() && len(d.poke) > 0 {
+		if !poked {
+			out.unmapped("the channel is missing")
+		}
+		return nil
 	}
 	if s.halves {
 		switch half, err := d.halfName(s); {

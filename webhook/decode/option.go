@@ -9,7 +9,7 @@ import (
 
 // Option sets one option of the configuration from words, as a line of a
 // Caddyfile has them: the option's name and what stands behind it. Options that
-// may come several times (channels, map, drop, events, revoke) add up; another one that comes
+// may come several times (channels, map, drop, events, revoke, poke) add up; another one that comes
 // twice is an error. Errors say what would be right.
 //
 //	preset NAME
@@ -22,6 +22,7 @@ import (
 //	drop CONDITION|none
 //	events NAME...
 //	revoke USER [CHANNEL] [when CONDITION]
+//	poke CHANNEL [when CONDITION]
 func (c *Config) Option(name string, args []string) error { return c.option(deliveries, name, args) }
 
 // AnswerOption is Option where the rules read answers, see NewAnswerDecoder.
@@ -41,7 +42,7 @@ func (c *Config) option(words *Vocabulary, name string, args []string) error {
 }
 
 // OptionNames are the options that Option knows.
-var OptionNames = []string{"preset", "format", "max_body", "each", "max_batch", "channels", "map", "drop", "events", "revoke"}
+var OptionNames = []string{"preset", "format", "max_body", "each", "max_batch", "channels", "map", "drop", "events", "revoke", "poke"}
 
 var optionSetters = map[string]func(*Config, *Vocabulary, []string) error{
 	"preset": func(c *Config, _ *Vocabulary, args []string) error {
@@ -87,6 +88,7 @@ var optionSetters = map[string]func(*Config, *Vocabulary, []string) error{
 		return err
 	},
 	"revoke": (*Config).addRevoke,
+	"poke":   (*Config).addPoke,
 }
 
 // cutWhen takes the condition off the end of a rule.

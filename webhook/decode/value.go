@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 	"unicode/utf8"
 
 	"github.com/valyala/fastjson"
@@ -174,3 +175,7 @@ func (v Value) Show() string {
 	}
 	return ""
 }
+
+// Time reads the value as a time, in any of the forms that apps write. ok is false if
+// it is none.
+func (v Value) Time() (t time.Time, ok bool) { return v.time() }

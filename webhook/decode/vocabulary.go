@@ -59,6 +59,10 @@ var answers = &Vocabulary{
 // authUser is whose credential the client has, as the backend says.
 const authUser = "auth.user"
 
+// Answers are the names for what is read of an answer of the app: the document, and
+// each of its items.
+func Answers() *Vocabulary { return &Vocabulary{Documents: []string{"json", "item"}} }
+
 // names are all names, for errors.
 func (v *Vocabulary) names() string {
 	return strings.Join(slices.Concat(v.Documents, v.Groups, v.Variables), ", ")

@@ -42,6 +42,10 @@ type Options struct {
 	// not block.
 	Unused func(reason string)
 
+	// Poke is told of channels in which something is new that the message does not
+	// say. It must not block. Nil: nobody wants to know.
+	Poke func(channel string)
+
 	// TLS is used instead of the system's roots where the URL asks for TLS.
 	TLS *tls.Config
 

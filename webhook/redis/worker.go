@@ -262,6 +262,11 @@ func (w *worker) add(in decode.Input) {
 	}
 	w.messages++
 	w.revoke = append(w.revoke, decoded.Revoke...)
+	if w.s.options.Poke != nil {
+		for _, channel := range decoded.Poke {
+			w.s.options.Poke(channel)
+		}
+	}
 	if w.s.plan.Stream == "" && len(w.batch) >= atOnce {
 		w.flush()
 	}

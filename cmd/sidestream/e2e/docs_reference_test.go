@@ -160,6 +160,14 @@ var places = []struct {
 		name: "options of redis", config: inDirective("redis redis://localhost {\n%s\n}"),
 		page: "webhook/README.md", sections: []string{"Options of redis"},
 	},
+	{
+		name: "options of pull", config: inDirective("pull GET /x/{channel} {\n%s\n}"),
+		page: "webhook/README.md", sections: []string{"Options of pull"},
+	},
+	{
+		name: "presets of pull", config: inDirective("pull preset %s"),
+		page: "webhook/README.md", sections: []string{"Presets of pull"},
+	},
 	{name: "recipes", config: inWebhook("preset %s"), page: "webhook/APPS.md", named: true, elsewhere: []string{
 		"svix", "slack_legacy", // other names
 		"slack", "standardwebhooks", // of old, and without a preset
