@@ -98,8 +98,10 @@ func (m *mark) has(key string) bool {
 
 // advance takes over what was read by a question that was asked at a time. settled is
 // how long the app may take to commit: what an answer had that was asked for that
-// long ago can have nothing before it any more that is not there yet.
-func (m *mark) advance(items []item, asked time.Time, settled time.Duration, byTime bool) {
+// long ago can have nothing before it any more that is not there yet. top is how far
+// the list was read just now, zero if to its end: what is behind that was not looked at
+// again.
+func (m *mark) advance(items []item, top place, asked time.Time, settled time.Duration, byTime bool) {
 	now := asked.UnixMilli()
 	m.Seen = slices.Clone(m.Seen)
 	for i := range items {
@@ -107,6 +109,9 @@ func (m *mark) advance(items []item, asked time.Time, settled time.Duration, byT
 	}
 	for _, s := range m.Seen {
 		if s.Asked > now-settled.Milliseconds() {
+			continue
+		}
+		if order, known := s.place.compare(top, byTime); !top.isZero() && known && order > 0 {
 			continue
 		}
 		if order, known := s.place.compare(m.Behind, byTime); m.Behind.isZero() || order > 0 || !known {

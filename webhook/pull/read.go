@@ -25,9 +25,16 @@ type reading struct {
 	// from when this is done.
 	since time.Time
 	from  event.Cursor
-	etags map[string]string // of answers, by URI
+	etags map[string]remembered // by URI
 
 	fresh int // items that were new
+}
+
+// remembered is what is known of an answer that may be given again.
+type remembered struct {
+	etag  string
+	top   place // the newest in it
+	items int
 }
 
 // refused is the error of an answer that is no list.
@@ -94,9 +101,6 @@ func (r *reading) climb(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if l == nil {
-			return nil // not modified
-		}
 		fresh, touches := r.m.fresh(l.items, p.byTime)
 		var before []event.Event
 		if at.isZero() && !touches && len(l.items) >= small { // it may be cut
@@ -106,16 +110,16 @@ func (r *reading) climb(ctx context.Context) error {
 			}
 			before = r.gap()
 		}
-		if err := r.publish(ctx, before, fresh, asked); err != nil {
+		if err := r.publish(ctx, before, fresh, l.top, asked); err != nil {
 			return err
 		}
-		top := newest(l.items)
+		top := l.top
 		order, known := top.compare(at, p.byTime)
-		moved := len(l.items) > 0 && (at.isZero() || known && order > 0 || !known && top != at)
+		moved := l.count > 0 && (at.isZero() || known && order > 0 || !known && top != at)
 		switch {
-		case len(fresh) == 0 && r.poked && n == 0 && len(l.items) == 0 && r.s.mayVerify(r.channel):
+		case len(fresh) == 0 && r.poked && n == 0 && l.count == 0 && r.s.mayVerify(r.channel):
 			return r.fallBack(ctx) // something said that there is something
-		case !moved, len(fresh) == 0 && len(l.items) < small, at.isZero() && p.newest != p.behind:
+		case !moved, len(fresh) == 0 && l.count < small, at.isZero() && p.newest != p.behind:
 			return nil
 		}
 		at = top
@@ -139,9 +143,9 @@ func (r *reading) walk(ctx context.Context) error {
 	}
 	fresh, _ := r.m.fresh(items, r.s.plan.byTime)
 	if reached {
-		return r.publish(ctx, nil, fresh, asked)
+		return r.publish(ctx, nil, fresh, place{}, asked)
 	}
-	return r.publish(ctx, r.gap(), fresh, asked)
+	return r.publish(ctx, r.gap(), fresh, place{}, asked)
 }
 
 // collect reads pages that have the newest first. reached tells that nothing lies
@@ -154,8 +158,8 @@ func (r *reading) collect(ctx context.Context, q *question) (items []item, reach
 		switch {
 		case err != nil:
 			return nil, false, err
-		case l == nil:
-			return nil, true, nil // not modified
+		case l.unchanged:
+			return items, true, nil
 		}
 		items = append(l.items, items...)
 		if _, touches := r.m.fresh(items, p.byTime); touches || len(l.items) == 0 || p.cursor != nil && l.cursor == "" {
@@ -171,6 +175,7 @@ func (r *reading) collect(ctx context.Context, q *question) (items []item, reach
 // it; only what was said since somebody was told that nothing would be missed.
 func (r *reading) seed(ctx context.Context) error {
 	p := r.s.plan
+	r.etags = nil
 	asked := time.Now()
 	v := values{channel: r.channel}
 	if p.newest.uses("last", "time", "millis", "seconds") {
@@ -179,9 +184,6 @@ func (r *reading) seed(ctx context.Context) error {
 	l, err := r.ask(ctx, p.newest, v)
 	if err != nil {
 		return err
-	}
-	if l == nil {
-		return errNotAsked
 	}
 	var said []item
 	var before []event.Event
@@ -213,11 +215,8 @@ func (r *reading) seed(ctx context.Context) error {
 			return err
 		}
 	}
-	return r.publish(ctx, before, l.items, asked)
+	return r.publish(ctx, before, l.items, place{}, asked)
 }
-
-// errNotAsked is the error of an app that answers 304 to what it was not asked.
-var errNotAsked = &refused{status: http.StatusNotModified, err: errors.New("the app answers 304, and was not asked what is modified")}
 
 // fallBack reads the newest messages, where the app no longer knows the one behind
 // which it was asked.
@@ -233,9 +232,6 @@ func (r *reading) fallBack(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if l == nil {
-		return errNotAsked
-	}
 	fresh, touches := r.m.fresh(l.items, p.byTime)
 	var before []event.Event
 	if !touches && len(l.items) >= small {
@@ -246,19 +242,17 @@ func (r *reading) fallBack(ctx context.Context) error {
 			r.m.Behind = l.items[i].place
 		}
 	}
-	return r.publish(ctx, before, fresh, asked)
+	return r.publish(ctx, before, fresh, place{}, asked)
 }
 
 // skip passes over what is too much, and tells so.
 func (r *reading) skip(ctx context.Context) error {
 	p := r.s.plan
+	r.etags = nil
 	asked := time.Now()
 	l, err := r.ask(ctx, p.newest, values{channel: r.channel})
 	if err != nil {
 		return err
-	}
-	if l == nil {
-		return errNotAsked
 	}
 	fresh, touches := r.m.fresh(l.items, p.byTime)
 	before := r.gap()
@@ -268,7 +262,7 @@ func (r *reading) skip(ctx context.Context) error {
 	if len(l.items) > 0 && !touches {
 		r.m.Behind = l.items[0].place
 	}
-	return r.publish(ctx, before, fresh, asked)
+	return r.publish(ctx, before, fresh, place{}, asked)
 }
 
 // gap says that something may be missing in the channel here.
@@ -286,19 +280,22 @@ func gapEvent(channel string) event.Event {
 // answered is a list with what else the answer says.
 type answered struct {
 	list
-	now time.Time // by the app's clock
+	top       place     // the newest
+	count     int       // of items
+	unchanged bool      // since it was asked for last; then the items are not there again
+	now       time.Time // by the app's clock
 }
 
-// ask asks one page. It is nil without an error if nothing is modified.
+// ask asks one page.
 func (r *reading) ask(ctx context.Context, q *question, v values) (*answered, error) {
 	p := r.s.plan
 	req, err := p.request(q, v)
 	if err != nil {
 		return nil, &refused{status: http.StatusBadRequest, err: err}
 	}
-	etag := r.etags[req.URI]
-	if etag != "" {
-		req.Header.Set("If-None-Match", etag)
+	before := r.etags[req.URI]
+	if before.etag != "" {
+		req.Header.Set("If-None-Match", before.etag)
 	}
 	if err := r.s.limiter.Wait(ctx); err != nil {
 		return nil, err
@@ -312,8 +309,8 @@ func (r *reading) ask(ctx context.Context, q *question, v values) (*answered, er
 	}
 	r.s.counts.ask(strconv.Itoa(a.Status))
 	switch {
-	case a.Status == http.StatusNotModified && etag != "":
-		return nil, nil
+	case a.Status == http.StatusNotModified && before.etag != "":
+		return &answered{top: before.top, count: before.items, unchanged: true}, nil
 	case a.Status != http.StatusOK:
 		return nil, &refused{status: a.Status, after: retryAfter(a.Header, time.Now())}
 	}
@@ -327,10 +324,10 @@ func (r *reading) ask(ctx context.Context, q *question, v values) (*answered, er
 			clear(r.etags)
 		}
 		if etag := a.Header.Get("Etag"); etag != "" && len(etag) < 256 {
-			r.etags[req.URI] = etag
+			r.etags[req.URI] = remembered{etag, newest(l.items), len(l.items)}
 		}
 	}
-	out := &answered{*l, time.Now()}
+	out := &answered{list: *l, top: newest(l.items), count: len(l.items), now: time.Now()}
 	if date, err := http.ParseTime(a.Header.Get("Date")); err == nil {
 		out.now = date
 	}
@@ -355,8 +352,8 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 const atOnce = 256
 
 // publish stores what is new, with how far the channel is read, in one commit; much
-// of it in several. A mark that does not change is not stored.
-func (r *reading) publish(ctx context.Context, before []event.Event, items []item, asked time.Time) error {
+// of it in several. A mark that does not change is not stored. top is as of advance.
+func (r *reading) publish(ctx context.Context, before []event.Event, items []item, top place, asked time.Time) error {
 	if err := r.settle(items); err != nil {
 		return err
 	}
@@ -367,7 +364,7 @@ func (r *reading) publish(ctx context.Context, before []event.Event, items []ite
 			events = append(events, items[last].events...)
 		}
 		m := r.m
-		m.advance(items[first:last], asked, time.Duration(r.s.plan.Overlap), r.s.plan.byTime)
+		m.advance(items[first:last], top, asked, time.Duration(r.s.plan.Overlap), r.s.plan.byTime)
 		if text := m.String(); len(events) > 0 || text != r.s.stored(r.channel) {
 			if err := r.s.publish(ctx, r.channel, events, text); err != nil {
 				return err

@@ -5,17 +5,27 @@ import (
 	"time"
 )
 
-// turns says which channel is read next. Those that somebody waits for come first, but
-// every fourth turn is for the one that has been due for longest. The zero value is
-// ready. Its user serialises the calls.
+// turns says which channel is read next. Those where something is new come first, then
+// those that somebody waits for, but every fourth turn is for the one that has been due
+// for longest, and every fourth for one that somebody waits for. The zero value is ready.
+// Its user serialises the calls.
 type turns struct {
-	due    byDue
-	urgent []*channel
-	count  int
+	due   byDue
+	hasty [3][]*channel // by their haste; the first is empty
+	count int
 }
 
-// urgentTurns is how many urgent channels may have their turn before a due one.
-const urgentTurns = 3
+// haste is how much a channel is in a hurry.
+type haste uint8
+
+const (
+	whenDue haste = iota
+	waited        // somebody waits for it
+	poked         // something is new in it
+)
+
+// order is who comes first in each of four turns.
+var order = [...]haste{poked, waited, poked, whenDue}
 
 // put gives a channel its turn when it is due.
 func (t *turns) put(c *channel) {
@@ -27,11 +37,11 @@ func (t *turns) put(c *channel) {
 }
 
 // hurry gives a channel its turn as soon as it can be.
-func (t *turns) hurry(c *channel, now time.Time) {
+func (t *turns) hurry(c *channel, h haste, now time.Time) {
 	t.advance(c, now)
-	if !c.urgent {
-		c.urgent = true
-		t.urgent = append(t.urgent, c)
+	if c.haste < h {
+		c.haste = h
+		t.hasty[h] = append(t.hasty[h], c)
 	}
 }
 
@@ -48,31 +58,41 @@ func (t *turns) remove(c *channel) {
 	if c.index >= 0 {
 		heap.Remove(&t.due, c.index)
 	}
-	c.urgent = false // its place in urgent is passed over
+	c.haste = whenDue // its place in hasty is passed over
 }
 
 // take takes the channel whose turn it is out, or says how long there is none.
 func (t *turns) take(now time.Time) (c *channel, wait time.Duration) {
-	for len(t.urgent) > 0 && (!t.urgent[0].urgent || t.urgent[0].index < 0) {
-		t.urgent[0].urgent = false
-		t.urgent = t.urgent[1:]
-	}
-	isDue := len(t.due) > 0 && !t.due[0].due.After(now)
-	switch {
-	case len(t.urgent) > 0 && (t.count < urgentTurns || !isDue):
-		c = t.urgent[0]
-		t.urgent = t.urgent[1:]
+	for _, h := range []haste{order[t.count%len(order)], poked, waited, whenDue} {
+		if c = t.first(h, now); c == nil {
+			continue
+		}
 		t.count++
-	case isDue:
-		c, t.count = t.due[0], 0
-	case len(t.due) > 0:
-		return nil, t.due[0].due.Sub(now)
-	default:
-		return nil, idleWait
+		heap.Remove(&t.due, c.index)
+		c.haste = whenDue
+		return c, 0
 	}
-	heap.Remove(&t.due, c.index)
-	c.urgent = false
-	return c, 0
+	if len(t.due) > 0 {
+		return nil, t.due[0].due.Sub(now)
+	}
+	return nil, idleWait
+}
+
+// first is the first channel with a haste; nil if there is none.
+func (t *turns) first(h haste, now time.Time) *channel {
+	if h == whenDue {
+		if len(t.due) > 0 && !t.due[0].due.After(now) {
+			return t.due[0]
+		}
+		return nil
+	}
+	for len(t.hasty[h]) > 0 && (t.hasty[h][0].haste != h || t.hasty[h][0].index < 0) {
+		t.hasty[h] = t.hasty[h][1:]
+	}
+	if len(t.hasty[h]) == 0 {
+		return nil
+	}
+	return t.hasty[h][0]
 }
 
 // behind is for how long the most overdue channel has been waiting.

@@ -81,14 +81,14 @@ type channel struct {
 	ready chan struct{} // closed when it was read, or cannot be
 
 	due      time.Time // when it is read next
-	urgent   bool      // somebody waits for it
-	flying   bool      // it is being read
-	again    bool      // it was poked while it was read
+	haste    haste
+	flying   bool // it is being read
+	again    bool // it was poked while it was read
 	poked    bool
 	failures int
 	told     bool // a gap was told since it could be read for the last time
 	index    int  // in turns.due; -1 if it is not there
-	etags    map[string]string
+	etags    map[string]remembered
 	stored   string // the mark that the log has, as far as it is known here
 	verified time.Time
 }
@@ -134,7 +134,7 @@ func (s *Source) reads(name string) bool {
 func (s *Source) add(name string, due time.Time) *channel {
 	c := s.channels[name]
 	if c == nil {
-		c = &channel{name: name, due: due, index: -1, ready: make(chan struct{}), etags: map[string]string{}}
+		c = &channel{name: name, due: due, index: -1, ready: make(chan struct{}), etags: map[string]remembered{}}
 		s.channels[name] = c
 		s.turns.put(c)
 	}
@@ -178,11 +178,11 @@ func (s *Source) Interest(name string, on bool) (ready <-chan struct{}) {
 		c.on = true
 		c.sinceAt(now.Add(Patience))
 		if !c.isReady() && c.failures == 0 {
-			s.turns.hurry(c, now)
+			s.turns.hurry(c, waited, now)
 			s.notify()
 		} else if c.isReady() && !c.flying && c.due.After(now) {
 			// It was left alone for a while.
-			s.turns.hurry(c, now)
+			s.turns.hurry(c, waited, now)
 			s.notify()
 		}
 	}
@@ -297,7 +297,7 @@ func (s *Source) poke(c *channel) {
 		return
 	}
 	if c.failures == 0 {
-		s.turns.hurry(c, time.Now())
+		s.turns.hurry(c, poked, time.Now())
 	}
 }
 
@@ -410,6 +410,9 @@ func (s *Source) readInTurn(ctx context.Context, c *channel) (mine bool, err err
 		r.from = asOf
 	}
 	if err = r.run(ctx); err != nil {
+		s.mu.Lock()
+		c.poked = c.poked || r.poked
+		s.mu.Unlock()
 		return true, err
 	}
 	if s.options.Proven != nil && s.options.Head != nil {
@@ -427,7 +430,7 @@ func (s *Source) succeeded(c *channel, now time.Time) {
 	c.due = now.Add(jitter(time.Duration(s.plan.Every)))
 	s.turns.put(c)
 	if c.again {
-		s.turns.hurry(c, now)
+		s.turns.hurry(c, poked, now)
 	}
 }
 
@@ -460,7 +463,7 @@ func (s *Source) failed(c *channel, err error, now time.Time) {
 	// The app, or the log, has trouble: that is not this channel's fault.
 	c.due = now
 	s.turns.put(c)
-	s.turns.hurry(c, now)
+	s.turns.hurry(c, waited, now)
 	if now.Before(s.paused) {
 		return // another one has said so
 	}
