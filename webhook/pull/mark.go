@@ -68,9 +68,8 @@ type mark struct {
 type seen struct {
 	Key string `json:"k"` // a digest of what it is
 	place
-	// Asked is when the question was asked that first brought it, in milliseconds
-	// since 1970.
-	Asked int64 `json:"q"`
+	// At is when it was read first, in milliseconds since 1970.
+	At int64 `json:"q"`
 }
 
 // maxSeen bounds what a mark remembers, in items.
@@ -97,18 +96,18 @@ func (m *mark) has(key string) bool {
 }
 
 // advance takes over what was read by a question that was asked at a time. settled is
-// how long the app may take to commit: what an answer had that was asked for that
-// long ago can have nothing before it any more that is not there yet. top is how far
+// how long the app may take to commit: what was read that long before this question was
+// asked can have nothing before it any more that this answer does not have. top is how far
 // the list was read just now, zero if to its end: what is behind that was not looked at
 // again.
 func (m *mark) advance(items []item, top place, asked time.Time, settled time.Duration, byTime bool) {
-	now := asked.UnixMilli()
+	now, answered := asked.UnixMilli(), time.Now().UnixMilli()
 	m.Seen = slices.Clone(m.Seen)
 	for i := range items {
-		m.Seen = append(m.Seen, seen{items[i].key, items[i].place, now})
+		m.Seen = append(m.Seen, seen{items[i].key, items[i].place, answered})
 	}
 	for _, s := range m.Seen {
-		if s.Asked > now-settled.Milliseconds() {
+		if s.At > now-settled.Milliseconds() {
 			continue
 		}
 		if order, known := s.place.compare(top, byTime); !top.isZero() && known && order > 0 {

@@ -412,6 +412,7 @@ func (s *Source) readInTurn(ctx context.Context, c *channel) (mine bool, err err
 	if err = r.run(ctx); err != nil {
 		s.mu.Lock()
 		c.poked = c.poked || r.poked
+		clear(c.etags) // what was read may not be stored
 		s.mu.Unlock()
 		return true, err
 	}
