@@ -24,6 +24,9 @@ func (a *App) sayWhatRuns() {
 			}
 			asks[s.whoIsAsked()] = true
 		}
+		for _, way := range t.pulls {
+			ways["pull "+way.name] = true
+		}
 		for _, source := range t.sources {
 			ways["redis "+source.Load().Name()] = true
 		}
