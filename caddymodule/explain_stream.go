@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/seed-078801ba/sidestream/caddymodule/endpoint"
 	"github.com/seed-078801ba/sidestream/caddymodule/forwardauth"
@@ -122,6 +123,16 @@ func (noHub) ShowSince(context.Context, string, []string) (*stream.Shown, error)
 func (noHub) ShowNothing([]string) *stream.Shown { return nil }
 
 func (noHub) RightEnded(string, string) {}
+
+func (noHub) CursorAt(uint64) (event.Cursor, error) { return event.Cursor{}, nil }
+
+func (noHub) Shared() bool { return false }
+
+func (noHub) StoreRecord(context.Context, string, []byte, time.Time) error { return nil }
+
+func (noHub) KeepRecord(string, []byte, time.Time) {}
+
+func (noHub) Record(string) ([]byte, bool, error) { return nil, false, nil }
 
 func (noHub) Head() event.Cursor { return event.Cursor{} }
 

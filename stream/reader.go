@@ -27,6 +27,7 @@ type Reader struct {
 	epoch  event.Epoch // of all positions
 	subs   []readerSub
 	joins  uint64 // so far
+	done   event.Cursor
 	closed bool
 	ready  atomic.Pointer[func()]
 }
@@ -93,6 +94,25 @@ func (r *Reader) Join(channel string, start Start) {
 		}
 	}
 	r.join(p, start.epoch)
+}
+
+// JoinPatternFrom is JoinPattern for a client that has joined before and has seen what
+// was said up to at. What was said since then is told as missing.
+func (r *Reader) JoinPatternFrom(p Pattern, at event.Cursor) {
+	r.JoinPattern(p)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i := r.sub(p.text, true)
+	if i < 0 || at.Epoch == r.epoch && at.Seq >= r.subs[i].at {
+		return
+	}
+	reason := event.Trimmed
+	if at.Epoch != r.epoch {
+		reason = event.EpochChanged
+	}
+	joined := &r.subs[i]
+	joined.missing = append(joined.missing, event.Missing{Channel: p.text, From: at, To: event.Cursor{Epoch: r.epoch, Seq: joined.at}, Reason: reason})
+	r.stir()
 }
 
 // JoinPattern has the reader read all channels that a pattern matches, from now
@@ -180,6 +200,29 @@ func (r *Reader) Channels() []string {
 	return names
 }
 
+// Places are how far the reader has got in each of its channels, and a position of
+// the log that is shown, by which it is known again.
+func (r *Reader) Places() (places map[string]uint64, shown event.Cursor) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	places = make(map[string]uint64, len(r.subs))
+	for _, p := range r.subs {
+		places[p.ch.name] = p.at
+	}
+	if r.done.Epoch == r.epoch && r.done.Seq > 0 {
+		return places, r.done
+	}
+	return places, r.hub.Head()
+}
+
+// UpTo is what a Take gave that a reader before this one has made: everything up to a
+// position.
+func (r *Reader) UpTo(at event.Cursor) Taken {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return Taken{At: at, pos: at.Seq, joins: r.joins}
+}
+
 // Start is where a stream of the reader's Channels goes on: the client has found
 // a better way to be told than to ask. A stream's Closed.Left is the way back.
 func (r *Reader) Start() Start {
@@ -264,6 +307,7 @@ func (r *Reader) Done(t Taken) {
 			*p = readerSub{ch: p.ch, since: t.At.Seq, joined: p.joined}
 		}
 	}
+	r.done = t.At
 	for i := range r.subs {
 		p := &r.subs[i]
 		if p.joined > t.joins {

@@ -32,14 +32,17 @@ type records struct {
 }
 
 // KeepRecord has a record written beside others, within a second or so. Of several
-// with one id, the last counts. The hub owns the value.
-func (h *Hub) KeepRecord(r log.Record) { h.records.put(r, nil) }
+// with one id, the last counts. An empty value removes the record. The hub owns the
+// value.
+func (h *Hub) KeepRecord(id string, value []byte, until time.Time) {
+	h.records.put(log.Record{ID: id, Value: value, Until: until}, nil)
+}
 
 // StoreRecord has a record written, and waits until the store has it. Many that come
 // together are one write.
-func (h *Hub) StoreRecord(ctx context.Context, r log.Record) error {
+func (h *Hub) StoreRecord(ctx context.Context, id string, value []byte, until time.Time) error {
 	done := make(chan error, 1)
-	h.records.put(r, done)
+	h.records.put(log.Record{ID: id, Value: value, Until: until}, done)
 	select {
 	case err := <-done:
 		return err
@@ -47,6 +50,13 @@ func (h *Hub) StoreRecord(ctx context.Context, r log.Record) error {
 		return ctx.Err()
 	}
 }
+
+// Shared tells whether other processes have the log as well.
+func (h *Hub) Shared() bool { return h.follower != nil }
+
+// CursorAt is the cursor of a position of this epoch, of which something was given to
+// a client before.
+func (h *Hub) CursorAt(seq uint64) (event.Cursor, error) { return h.cursorOf(seq, h.Head().Epoch) }
 
 // Record is the value of a record: the one that was put last here, even if it is not
 // written yet, or the store's.

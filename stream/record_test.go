@@ -38,7 +38,7 @@ func TestRecordsAreWrittenTogether(t *testing.T) {
 	var stored sync.WaitGroup
 	for i := range 500 {
 		stored.Go(func() {
-			if err := h.StoreRecord(t.Context(), log.Record{ID: fmt.Sprint(i), Value: []byte("x"), Until: ends}); err != nil {
+			if err := h.StoreRecord(t.Context(), fmt.Sprint(i), []byte("x"), ends); err != nil {
 				t.Error(err)
 			}
 		})
@@ -60,7 +60,7 @@ func TestRecordsAreWrittenTogether(t *testing.T) {
 	}
 	before := l.writes.Load()
 	for i := range 1000 {
-		h.KeepRecord(log.Record{ID: "lazy", Value: fmt.Append(nil, i), Until: ends})
+		h.KeepRecord("lazy", fmt.Append(nil, i), ends)
 	}
 	if got, ok, err := h.Record("lazy"); string(got) != "999" || !ok || err != nil {
 		t.Errorf("it is %q, %v, %v", got, ok, err)
@@ -74,7 +74,7 @@ func TestRecordsAreWrittenTogether(t *testing.T) {
 	if got, _, _ := l.Log.Record("lazy"); string(got) != "999" {
 		t.Errorf("closing left %q", got)
 	}
-	if err := h.StoreRecord(context.Background(), log.Record{ID: "late", Value: []byte("x"), Until: ends}); err == nil {
+	if err := h.StoreRecord(context.Background(), "late", []byte("x"), ends); err == nil {
 		t.Error("a closed hub took a record")
 	}
 }

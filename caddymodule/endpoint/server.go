@@ -70,6 +70,11 @@ type Hub interface {
 	NewReader(*stream.Ticket) *stream.Reader
 	Head() event.Cursor
 	event.Publisher
+	CursorAt(seq uint64) (event.Cursor, error)
+	Shared() bool
+	StoreRecord(ctx context.Context, id string, value []byte, until time.Time) error
+	KeepRecord(id string, value []byte, until time.Time)
+	Record(id string) (value []byte, ok bool, err error)
 	Resolve(channels []string, from stream.From) (stream.Start, error)
 	Seam(events []event.Event, at event.Cursor) (given []event.Event, later []string, err error)
 	Preview(channels []string, from stream.From) (stream.Start, error)

@@ -10,8 +10,8 @@ import (
 const unconnected = 20 * time.Second
 
 // meetConnect checks a connect, and sets what waits for it.
-func (x *exchange) meetConnect(m *message) {
-	s := x.session(m)
+func (x *exchange) meetConnect(ctx context.Context, m *message) {
+	s := x.session(ctx, m)
 	if s == nil {
 		return
 	}
@@ -99,7 +99,14 @@ func (x *exchange) wait(ctx context.Context, c *connect) {
 	if c.hold == 0 {
 		p.cancel(errTime)
 	}
+	if c.s.outdated() {
+		c.s.save(context.WithoutCancel(ctx))
+	}
 	taken, err := c.s.take(ctx, p)
+	if taken.batch > 0 && taken.any() && !c.s.save(context.WithoutCancel(ctx)) {
+		c.s.moved()
+		taken = takenFor{}
+	}
 	a := reply{channel: "/meta/connect", id: c.id, client: c.s.id, advice: c.advice}
 	if err != nil {
 		a.advice.interval = time.Second // the hub ends; another one may begin

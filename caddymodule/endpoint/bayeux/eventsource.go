@@ -20,8 +20,8 @@ func (x *exchange) eventSource(id string) func(context.Context) {
 	if !x.identify(x.r) {
 		return nil
 	}
-	s := x.registry.find(id)
-	if s == nil || !s.belongsTo(x.client, x.page) {
+	s, fail, _ := x.find(x.r.Context(), id)
+	if fail != nil {
 		refuse(x.w, http.StatusNotFound, "Unknown client")
 		return nil
 	}

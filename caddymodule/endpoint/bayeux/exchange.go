@@ -50,7 +50,7 @@ func (x *exchange) serve(ctx context.Context, messages []message) {
 		x.message(ctx, m)
 	}
 	if connect != nil {
-		x.meetConnect(connect)
+		x.meetConnect(ctx, connect)
 	}
 }
 
@@ -66,9 +66,9 @@ func (x *exchange) message(ctx context.Context, m *message) {
 	case m.channel == "/meta/subscribe":
 		x.subscribe(ctx, m)
 	case m.channel == "/meta/unsubscribe":
-		x.unsubscribe(m)
+		x.unsubscribe(ctx, m)
 	case m.channel == "/meta/disconnect":
-		x.disconnect(m)
+		x.disconnect(ctx, m)
 	case isMeta(m.channel):
 		x.fail(m, errForbidden(m.channel))
 	default:
@@ -88,14 +88,18 @@ func (x *exchange) fail(m *message, err *Error) {
 
 // session finds the session that a message is of, and tells the client if there is
 // none, or if it is somebody else's.
-func (x *exchange) session(m *message) *Session {
+func (x *exchange) session(ctx context.Context, m *message) *Session {
 	if m.clientID == "" {
 		x.fail(m, errMissing("clientId"))
 		return nil
 	}
-	s := x.registry.find(m.clientID)
-	if s == nil || !s.belongsTo(x.client, x.page) {
-		x.fail(m, errUnknownClient(m.clientID))
+	s, err, then := x.find(ctx, m.clientID)
+	if err != nil {
+		if then != nil {
+			x.replies.add(reply{channel: m.channel, id: m.id, err: err, advice: then})
+		} else {
+			x.fail(m, err)
+		}
 		return nil
 	}
 	return s

@@ -49,22 +49,11 @@ func checkHandshake(m *message) *Error {
 
 // newSession makes a session for the client.
 func (x *exchange) newSession(ctx context.Context, m *message, a *reply) (*Error, *advice) {
-	later := anew()
-	ticket, err := x.server.Hub.Admit(stream.Candidate{Address: x.client.Address, Credential: x.client.Credential.Who(), Asking: true})
-	if err != nil {
-		return errServer("too many clients"), later
+	s, fail := x.admitSession("")
+	if fail != nil {
+		return fail, anew()
 	}
-	s := &Session{
-		page: x.page, address: x.client.Address, client: x.client, ticket: ticket, memory: x.server.RemembersRights(),
-		anyPage: x.page == "" && x.socket == nil && x.r.Method == http.MethodGet,
-		reader:  x.server.Hub.NewReader(nil), expire: x.expire, otherID: m.id,
-	}
-	s.door = stream.NewDoor(x.server.Gate.Gate, ticket, s.rightEnded)
-	if !x.registry.add(s, x.sessions, x.perAddress) {
-		s.door.Close()
-		ticket.Release()
-		return errServer("too many clients"), later
-	}
+	s.otherID = m.id
 	a.client = s.id
 	ext := m.Get("ext")
 	a.ext = s.offerAcks(ext, a.ext)
@@ -72,11 +61,35 @@ func (x *exchange) newSession(ctx context.Context, m *message, a *reply) (*Error
 	for _, extension := range x.extensions {
 		a.ext = extension.Handshake(ctx, x.caller(), s, ext, a.ext)
 	}
+	s.save(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	// Who does not even connect has no session for long.
 	s.await(min(x.expire, unconnected))
 	return nil, nil
+}
+
+// admitSession makes a session, with a new id or one that it has had before.
+func (x *exchange) admitSession(id string) (*Session, *Error) {
+	ticket, err := x.server.Hub.Admit(stream.Candidate{Address: x.client.Address, Credential: x.client.Credential.Who(), Asking: true})
+	if err != nil {
+		return nil, errServer("too many clients")
+	}
+	s := &Session{
+		id: id, page: x.page, address: x.client.Address, client: x.client, ticket: ticket, memory: x.server.RemembersRights(),
+		anyPage: x.page == "" && x.socket == nil && x.r.Method == http.MethodGet,
+		reader:  x.server.Hub.NewReader(nil), expire: x.expire,
+	}
+	if id != "" {
+		s.restored = make(chan struct{})
+	}
+	s.door = stream.NewDoor(x.server.Gate.Gate, ticket, s.rightEnded)
+	if !x.registry.add(s, x.sessions, x.perAddress) {
+		s.door.Close()
+		ticket.Release()
+		return nil, errServer("too many clients")
+	}
+	return s, nil
 }
 
 func appendTypes(dst []byte) []byte {
@@ -91,8 +104,8 @@ func appendTypes(dst []byte) []byte {
 }
 
 // disconnect ends a session.
-func (x *exchange) disconnect(m *message) {
-	s := x.session(m)
+func (x *exchange) disconnect(ctx context.Context, m *message) {
+	s := x.session(ctx, m)
 	if s == nil {
 		return
 	}

@@ -114,6 +114,9 @@ func (s *Session) ready() {
 func (s *Session) run() {
 	for {
 		for s.again.Swap(false) {
+			if s.unsaved.Swap(false) && !s.save(context.Background()) {
+				s.moved()
+			}
 			s.pushNext()
 		}
 		s.pushing.Store(false)
@@ -155,7 +158,13 @@ func (s *Session) pushNext() {
 	s.given = &given{taken: taken, past: past, batch: s.batch, ended: len(ended), pushed: !s.acks}
 	t := &takenFor{Taken: taken, past: past, ended: ended, batch: s.batch}
 	if s.acks {
-		s.answerConnect(p, t, s.given)
+		g := s.given
+		s.mu.Unlock()
+		here := s.save(context.Background()) // its number is known elsewhere before it is here
+		s.mu.Lock()
+		if here && s.push == p && !s.closed && p.connect != nil && s.given == g {
+			s.answerConnect(p, t, g)
+		}
 		return
 	}
 	var r replies
@@ -183,6 +192,7 @@ func (s *Session) deliver(p *push, r *replies, g *given) {
 		p.sending = false
 		if s.given == g {
 			s.confirm(g)
+			s.unsaved.Store(true)
 		}
 		s.ready()
 	})

@@ -21,6 +21,9 @@ type registry struct {
 	byAddress map[netip.Addr]int
 	sites     map[string]*site
 	specs     map[stream.Spec]*stream.Spec
+	hub       endpoint.Hub // keeps records; nil before the first request
+
+	taking [64]sync.Mutex // sessions from their records, by the first letter of the id
 }
 
 // site is an endpoint over reloads. What outlives a configuration, a WebSocket, holds
@@ -62,7 +65,13 @@ func (r *registry) spec(f format.Format, heartbeat time.Duration) *stream.Spec {
 }
 
 // sessionsOf are the sessions of the hub that a server serves.
-func sessionsOf(s *endpoint.Server) *registry { return keptSessions(s.Lasting) }
+func sessionsOf(s *endpoint.Server) *registry {
+	r := keptSessions(s.Lasting)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.hub = s.Hub
+	return r
+}
 
 func keptSessions(kept *endpoint.Lasting) *registry {
 	return kept.Keep("bayeux", func() any {
@@ -89,7 +98,9 @@ func (r *registry) add(s *Session, most, mostOfOne int) bool {
 	if len(r.sessions) >= most || a.IsValid() && r.byAddress[a] >= mostOfOne {
 		return false
 	}
-	s.id, s.registry = newID(), r
+	if s.registry = r; s.id == "" {
+		s.id = newID()
+	}
 	r.sessions[s.id] = s
 	r.byAddress[a]++
 	return true

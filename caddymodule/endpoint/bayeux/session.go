@@ -36,6 +36,13 @@ type Session struct {
 	pushing atomic.Bool // what has come is being looked for
 	again   atomic.Bool // and has to be once more
 
+	saved   atomic.Int64 // when its record was written, in nanoseconds since 1970; 0 if never
+	unsaved atomic.Bool  // something has changed since
+
+	// restored is closed when a session that is taken up has all that it had; nil if it
+	// began here.
+	restored chan struct{}
+
 	mu      sync.Mutex
 	client  *forwardauth.Client
 	user    string // as the backend calls it, once it has
@@ -93,6 +100,7 @@ var (
 	errTold     = errors.New("there is something to be told")
 	errLeft     = errors.New("the client has left")
 	errTime     = errors.New("it was held for long enough")
+	errMoved    = errors.New("another node has the session now")
 	errEnding   = errors.New("the server ends")
 )
 
@@ -214,6 +222,11 @@ type takenFor struct {
 	batch uint64
 }
 
+// any tells whether there is anything.
+func (t *takenFor) any() bool {
+	return len(t.Entries) > 0 || len(t.Missing) > 0 || len(t.ended) > 0
+}
+
 // take waits until there is something for the client, or ctx ends.
 func (s *Session) take(ctx context.Context, p *poll) (t takenFor, err error) {
 	told := false
@@ -280,9 +293,17 @@ func (s *Session) await(long time.Duration) {
 	})
 }
 
-// Close ends the session: a connect that is held is answered, and its channels are
-// left. Idempotent.
+// Close ends the session, and what is kept of it: a connect that is held is answered,
+// and its channels are left. Idempotent.
 func (s *Session) Close() {
+	if hub := s.registry.hub; hub != nil && s.isHere() {
+		hub.KeepRecord(recordID(s.id), nil, time.Time{})
+	}
+	s.close()
+}
+
+// close ends the session on this node.
+func (s *Session) close() {
 	s.registry.remove(s)
 	s.mu.Lock()
 	if s.closed {

@@ -13,7 +13,7 @@ import (
 
 // subscribe lets a client into channels: all that it names, or none.
 func (x *exchange) subscribe(ctx context.Context, m *message) {
-	s := x.session(m)
+	s := x.session(ctx, m)
 	if s == nil {
 		return
 	}
@@ -29,6 +29,7 @@ func (x *exchange) subscribe(ctx context.Context, m *message) {
 		for _, extension := range x.extensions {
 			a.ext = extension.Subscribed(ctx, x.caller(), s, names, m.Get("ext"), a.ext)
 		}
+		s.save(ctx)
 	}
 	x.replies.add(a)
 }
@@ -172,8 +173,8 @@ func refused(re *endpoint.Refusal, subs []subscription) *Error {
 }
 
 // unsubscribe leaves channels. To leave one that was not joined changes nothing.
-func (x *exchange) unsubscribe(m *message) {
-	s := x.session(m)
+func (x *exchange) unsubscribe(ctx context.Context, m *message) {
+	s := x.session(ctx, m)
 	if s == nil {
 		return
 	}
@@ -191,6 +192,7 @@ func (x *exchange) unsubscribe(m *message) {
 	}
 	if a.err == nil {
 		s.leave(names)
+		s.save(ctx)
 	}
 	x.replies.add(a)
 }

@@ -8,8 +8,12 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/seed-078801ba/sidestream/stream/redisconn/redistest"
 )
 
 // polling is a client of Bayeux over long-polling, as plain as can be: no library
@@ -334,7 +338,7 @@ func TestSignedChannels(t *testing.T) {
 			t.Errorf("%s: %+v", root, r)
 		}
 	}
-	s.restart(9)
+	s.restart(syscall.SIGKILL)
 	q.handshake()
 	for root, want := range map[string]bool{root: false, newRoot: false, third: true} {
 		if r := q.subscribe("", root+"/all_json"); *r.Successful != want {
@@ -432,5 +436,141 @@ func TestCatchUp(t *testing.T) {
 	}
 	if got := lost.until(1)[0]; got.Channel != name || got.Ext["gap"] == nil {
 		t.Errorf("it was told %+v", got)
+	}
+}
+
+// A session is taken up again after its server was killed, or has ended in order: the
+// client is told nothing, and gets each message once.
+func TestSessionOutlivesItsServer(t *testing.T) {
+	b := newBackend(t)
+	s := start(t, b.directives(`history {
+			store file
+		}
+		bayeux {
+			timeout 2s
+			catchup 1h
+		}`))
+	names := map[string]string{"/rooms/1": "1", "/rooms/2": "2", "/rooms/1/catchup/1h": "past"}
+	for i := range 200 {
+		s.publish("1", i, fmt.Sprint(i))
+	}
+	plain, acking, private := s.polling(t), &polling{t: t, url: s.url + "/faye", ack: true}, s.polling(t)
+	want := []string{}
+	for i := range 200 {
+		want = append(want, fmt.Sprintf("past:%d", i))
+	}
+	all := []*polling{plain, acking, private}
+	for _, p := range all {
+		p.auth = "Bearer " + goodToken
+		p.handshake()
+		if r := p.subscribe("", "/rooms/1", "/rooms/2", "/rooms/1/catchup/1h"); !*r.Successful {
+			t.Fatalf("subscribe: %+v", r)
+		}
+		p.connect() // a part of the past
+	}
+	for round, signal := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGKILL} {
+		s.publish("2", 1000+2*round, fmt.Sprint(1000+2*round))
+		want = append(want, fmt.Sprintf("2:%d", 1000+2*round))
+		s.restart(signal)
+		s.publish("1", 1001+2*round, fmt.Sprint(1001+2*round))
+		want = append(want, fmt.Sprintf("1:%d", 1001+2*round))
+		for i, p := range all {
+			if got := texts(p.until(len(want)), names); !slices.Equal(got, want) {
+				t.Errorf("after %v, client %d: %d events, want %d: %q", signal, i, len(got), len(want), got[max(0, len(got)-12):])
+			}
+		}
+	}
+
+	// The same connect, sent again because its answer was lost with the server, is
+	// answered with the same events.
+	s.publish("1", 2000, "2000")
+	eventually(t, "an answer", func() bool { n := len(plain.got); plain.connect(); return len(plain.got) > n })
+	plain.got = plain.got[:len(plain.got)-1] // it never came
+	s.restart(syscall.SIGKILL)
+	plain.n--
+	eventually(t, "the answer once more", func() bool { n := len(plain.got); plain.connect(); return len(plain.got) > n })
+	if got := texts(plain.got[len(plain.got)-1:], names); got[0] != "1:2000" {
+		t.Errorf("once more: %q", got)
+	}
+	if r := plain.connect(); len(plain.got) != len(want)+1 || !*r.Successful {
+		t.Errorf("and once more: %q", texts(plain.got[len(want):], names))
+	}
+
+	// Somebody else's credential takes nothing over, and a lost right is told.
+	s.restart(syscall.SIGKILL)
+	other := *plain
+	other.t, other.auth = t, "Bearer other"
+	if r := other.connect(); *r.Successful || r.Advice.Reconnect != "handshake" {
+		t.Errorf("with another credential: %+v", r)
+	}
+	b.decide(goodToken, "2", verdict{status: http.StatusForbidden})
+	eventually(t, "the end of a subscription", func() bool { return *private.connect().Successful && len(private.stray) == 1 })
+	if m := private.stray[0]; m.Subscription != "/rooms/2" || !strings.HasPrefix(m.Error, "403:") {
+		t.Errorf("told %+v", m)
+	}
+	// A session that has ended is not taken up.
+	private.send(private.message("/meta/disconnect", ""))
+	s.restart(syscall.SIGTERM)
+	if r := private.connect(); *r.Successful || r.Advice.Reconnect != "handshake" {
+		t.Errorf("after it has ended: %+v", r)
+	}
+}
+
+// Clients poll at whichever node they come to, and one of the nodes dies: each message
+// comes once, and in order.
+func TestSessionHopsBetweenNodes(t *testing.T) {
+	b := newBackend(t)
+	r := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
+	directives := b.directives(`history {
+			store redis redis://` + r.Addr + ` {
+				durable
+			}
+		}
+		bayeux {
+			timeout 1s
+		}`)
+	nodes := []*server{start(t, directives), start(t, directives)}
+	const clients, messages = 10, 60
+	all := make([]*polling, clients)
+	for i := range all {
+		all[i] = nodes[i%2].polling(t)
+		all[i].auth, all[i].ack = "Bearer "+goodToken, i%3 == 0
+		all[i].handshake()
+		if r := all[i].subscribe("", "/rooms/1"); !*r.Successful {
+			t.Fatalf("subscribe: %+v", r)
+		}
+	}
+	var work sync.WaitGroup
+	for i, p := range all {
+		work.Go(func() {
+			deadline := time.Now().Add(time.Minute)
+			for hop := i; len(p.got) < messages && time.Now().Before(deadline); hop++ {
+				p.url = nodes[hop%2].url + "/faye"
+				reply, err := p.tryConnect(1000)
+				switch {
+				case err != nil:
+					p.n-- // the same connect once more, elsewhere
+				case !*reply.Successful && reply.Advice.Reconnect != "retry":
+					t.Errorf("client %d was told %+v", i, reply)
+					return
+				}
+			}
+		})
+	}
+	for n := range messages {
+		nodes[0].publish("1", n, fmt.Sprint(n))
+		if n == messages/3 || n == 2*messages/3 {
+			nodes[1].restart(syscall.SIGKILL)
+		}
+	}
+	work.Wait()
+	var want []string
+	for n := range messages {
+		want = append(want, fmt.Sprintf("1:%d", n))
+	}
+	for i, p := range all {
+		if got := texts(p.got, map[string]string{"/rooms/1": "1"}); !slices.Equal(got, want) {
+			t.Errorf("client %d got %q", i, got)
+		}
 	}
 }
