@@ -69,7 +69,7 @@ func (x *exchange) publish(ctx context.Context, m *message) {
 	client := x.client
 	a := reply{channel: m.channel, id: m.id}
 	if m.clientID != "" {
-		s := x.session(m)
+		s := x.session(ctx, m)
 		if s == nil {
 			return
 		}
