@@ -54,18 +54,25 @@ func (x *exchange) meetEvents(c *connect) {
 		x.replies.add(reply{channel: "/meta/connect", id: c.id, err: errUnknownClient(c.s.id), advice: anew()})
 		return
 	}
-	c.advice.interval, c.advice.timeout = x.timeout, 0
+	c.advice.interval, c.advice.timeout = min(x.timeout, x.expire/2), 0
 	a := reply{channel: "/meta/connect", id: c.id, client: c.s.id, advice: c.advice}
 	a.ext = c.sync.append(a.ext, time.Now())
 	x.replies.add(a)
 }
 
-// alive puts off the end of a session; false if that has come.
+// alive puts off the end of a session that has an EventSource, and has that written to
+// again if a poll was held meanwhile; false if the end has come.
 func (s *Session) alive() bool {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	source := s.source
 	s.await(s.expire)
-	return !s.closed
+	closed := s.closed
+	s.mu.Unlock()
+	if source != nil && !closed {
+		s.bind(source)
+		s.ready()
+	}
+	return !closed
 }
 
 // holds is how long a connect is held: as long as the client wants, but no longer than

@@ -46,7 +46,9 @@ func (s *Session) bind(p *push) bool {
 		s.held = nil
 	}
 	s.unbind()
-	s.push = p
+	if s.push = p; !p.answers {
+		s.source = p
+	}
 	s.reader.OnReady(s.ready)
 	return true
 }
@@ -64,16 +66,13 @@ func (s *Session) unbind() {
 	}
 }
 
-// endPush ends the connection of a session that ends. An EventSource would come back
-// for it; a WebSocket may begin another one. Called with mu held.
+// endPush leaves a connection, as a session does that ends: a WebSocket may begin
+// another one. Called with mu held.
 func (s *Session) endPush() {
 	p := s.push
 	p.connect = nil
 	if p.due != nil {
 		p.due.Stop()
-	}
-	if open := p.stream.Load(); open != nil && !p.answers {
-		open.End(stream.ClientLeft)
 	}
 	s.unbind()
 }
@@ -93,6 +92,9 @@ func (s *Session) released(p *push) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p.stream.Store(nil)
+	if s.source == p {
+		s.source = nil
+	}
 	if s.push == p {
 		p.connect = nil
 		if p.due != nil {

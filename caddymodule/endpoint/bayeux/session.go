@@ -59,6 +59,7 @@ type Session struct {
 	otherID []byte   // of the last message that was none
 	held    *poll
 	push    *push       // the connection that is written to, if there is one
+	source  *push       // an EventSource that is open, also while a poll is held instead
 	expiry  *time.Timer // while no connect is held
 	expire  time.Duration
 	closed  bool
@@ -319,6 +320,11 @@ func (s *Session) close() {
 	}
 	if s.push != nil {
 		s.endPush()
+	}
+	if s.source != nil {
+		if open := s.source.stream.Load(); open != nil {
+			open.End(stream.ClientLeft)
+		}
 	}
 	s.subs = nil
 	s.endPast()

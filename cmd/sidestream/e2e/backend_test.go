@@ -27,9 +27,8 @@ type testBackend struct {
 	verdicts  map[question]verdict
 	rule      func(q question) (verdict, bool) // before the verdicts, if set
 	questions []question
-	// forward, if set, answers what is POSTed below /say/. It is set before the
-	// first request.
-	forward http.HandlerFunc
+	// app, if set, answers what is below /app/. It is set before the first request.
+	app http.Handler
 }
 
 // question is what Sidestream wanted to know: may the token listen to the
@@ -82,8 +81,8 @@ func (b *testBackend) asked() []question {
 }
 
 func (b *testBackend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if b.forward != nil && r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, "/say/") {
-		b.forward(w, r)
+	if b.app != nil && strings.HasPrefix(r.URL.Path, "/app/") {
+		b.app.ServeHTTP(w, r)
 		return
 	}
 	raw, ours := strings.CutPrefix(r.URL.EscapedPath(), "/may/")

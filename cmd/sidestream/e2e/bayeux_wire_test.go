@@ -463,7 +463,7 @@ func TestBayeuxAccess(t *testing.T) {
 func TestBayeuxPublish(t *testing.T) {
 	b := newBackend(t)
 	said := make(chan string, 10)
-	b.forward = func(w http.ResponseWriter, r *http.Request) {
+	b.app = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		said <- r.URL.Path + " " + r.Header.Get("Authorization") + " " + string(body)
 		if strings.Contains(string(body), "no") {
@@ -471,8 +471,8 @@ func TestBayeuxPublish(t *testing.T) {
 			return
 		}
 		w.WriteHeader(http.StatusCreated)
-	}
-	s := start(t, b.directives("bayeux {\n publish /rooms/{channel} forward /say/{channel}\n}\nhistory {\n store memory\n}"))
+	})
+	s := start(t, b.directives("bayeux {\n publish /rooms/{channel} forward /app/say/{channel}\n}\nhistory {\n store memory\n}"))
 	c := newSession(t, s, goodToken)
 	for data, want := range map[string]string{
 		`{"text":"</script>\u2028é","n":1.50}`: "", `null`: "", `false`: "", `"no"`: "407:/rooms/a:",
@@ -488,7 +488,7 @@ func TestBayeuxPublish(t *testing.T) {
 		case <-time.After(20 * time.Second):
 			t.Fatalf("%s: the app was not asked: %v", data, r)
 		}
-		rest, ok := strings.CutPrefix(text, "/say/a Bearer "+goodToken+" ")
+		rest, ok := strings.CutPrefix(text, "/app/say/a Bearer "+goodToken+" ")
 		if err := json.Unmarshal([]byte(rest), &got); err != nil || !ok {
 			t.Errorf("the app got %q", text)
 		}

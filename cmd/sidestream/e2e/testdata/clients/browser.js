@@ -9,6 +9,9 @@
 //   ["reload", WINDOW]
 //   ["room", WINDOW, NAME]          go to another room
 //   ["screenshot", WINDOW, FILE]
+//   ["faye", WINDOW, URL, TRANSPORT, CHANNELS] → how a page that has Faye's browser client is connected, with nothing
+//                                  but this transport, once it has subscribed to all channels
+//   ["heard", WINDOW, COUNT]       → what that page was told, when it is so much
 //   ["visit", WINDOW, URL]          go there without signing in; COOKIE may follow, for that page's host
 //   ["listen", WINDOW, URL, COOKIES] → what an EventSource gets: its first message, or that it failed
 //   ["fetch", WINDOW, URL, TOKEN]   → the status and the beginning of what fetch gets, or that it failed
@@ -83,6 +86,26 @@ const commands = {
       } catch (e) { return 'failed'; }
     }, [url, token]);
     return { got };
+  },
+  async faye(_, name, url, transport, channels) {
+    const connected = await pages[name].evaluate(async ([url, transport, channels]) => {
+      const client = window.client = new Faye.Client(url, { retry: 1 });
+      for (const other of ['websocket', 'eventsource', 'long-polling', 'cross-origin-long-polling', 'callback-polling']) {
+        // The handshake needs one of the polling transports.
+        const first = location.origin === new URL(url, location).origin ? 'long-polling' : 'callback-polling';
+        if (other !== transport && other !== first) client.disable(other);
+      }
+      window.heard = [];
+      for (const channel of channels.split(' ')) {
+        await client.subscribe(channel).withChannel((from, data) => window.heard.push(from + ' ' + (data.content || JSON.stringify(data))));
+      }
+      return client._dispatcher._transport.connectionType;
+    }, [url, transport, channels]);
+    return { connected };
+  },
+  async heard(_, name, count) {
+    await pages[name].waitForFunction((n) => window.heard.length >= n, Number(count), wait);
+    return { heard: await pages[name].evaluate(() => window.heard) };
   },
   async screenshot(_, name, file) { await pages[name].screenshot({ path: file }); },
 };
