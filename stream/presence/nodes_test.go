@@ -179,7 +179,8 @@ func wild(t *testing.T, random *rand.Rand) {
 	c := &cluster{t: t, net: net, cfg: Config{Names: 1 + random.IntN(30), Grace: time.Duration(random.IntN(20)-1) * time.Second,
 		Lease: time.Duration(2+random.IntN(20)) * time.Second}}
 	lossy := random.IntN(2) == 0
-	net.lose = func() bool { return lossy && random.IntN(20) == 0 }
+	chance := rand.New(rand.NewPCG(random.Uint64(), 1)) // of the network alone, which has goroutines of its own
+	net.lose = func() bool { return lossy && chance.IntN(20) == 0 }
 	var nodes []*testNode
 	for range 1 + random.IntN(3) {
 		nodes = append(nodes, c.start())

@@ -76,7 +76,7 @@ func (a *Address) explain(err error) string {
 	case errors.As(err, &record):
 		return "the server does not speak TLS; write redis:// instead of rediss:// if it is not to"
 	case errors.As(err, &unknown), errors.As(err, &host), errors.As(err, &invalid):
-		return "TLS: " + a.scrub(err.Error())
+		return "TLS: " + strings.TrimPrefix(a.scrub(err.Error()), "TLS: ")
 	case errors.As(err, &slow) && slow.doing == doingTLS:
 		return slow.Error() + "; if the server does not speak TLS, write redis:// instead of rediss://"
 	case errors.As(err, &slow):

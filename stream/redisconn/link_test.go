@@ -81,10 +81,14 @@ func TestCauseOfNoConnection(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+			timeout := 20 * time.Second                                                             // for an answer that comes
+			if strings.HasPrefix(test.name, "silence") || test.name == "the server speaks no TLS" { // which waits for a line
+				timeout = 300 * time.Millisecond
+			}
 			var said []string
 			for range 2 {
-				l, err := a.Connect(ctx, Tuning{Timeout: 300 * time.Millisecond, Detect: detect})
+				l, err := a.Connect(ctx, Tuning{Timeout: timeout, Detect: detect})
 				if err == nil {
 					l.Close()
 					t.Fatalf("%s: connected", test.name)
@@ -102,7 +106,7 @@ func TestCauseOfNoConnection(t *testing.T) {
 				t.Errorf("%s: the same cause is told as %q and %q", test.name, said[0], said[1])
 			}
 			if ctx.Err() != nil {
-				t.Errorf("%s: it took a minute", test.name)
+				t.Errorf("%s: it took minutes", test.name)
 			}
 			cancel()
 		}
