@@ -59,6 +59,8 @@ func init() {
 //	        secret <secrets...>
 //	    }
 //
+//	    presence [<prefix>] { ... }     # see (*parser).presence
+//
 //	    history { ... }                 # see (*parser).history
 //	    limits  { ... }                 # see (*parser).limits
 //	    lag     <bytes> [<duration>]
@@ -114,7 +116,7 @@ type parser struct {
 
 // subdirectives lists what may stand in the block.
 var subdirectives = slices.Sorted(slices.Values(append([]string{
-	"auth", "backend", "backfill", "cors", "drain", "health", "heartbeat", "history", "hub", "lag", "limits", "position", "pull", "realm", "redis", "revoke", "tap",
+	"auth", "backend", "backfill", "cors", "drain", "health", "heartbeat", "history", "hub", "lag", "limits", "position", "presence", "pull", "realm", "redis", "revoke", "tap",
 	"webhook",
 }, endpointNames()...)))
 
@@ -165,6 +167,8 @@ func (p *parser) line() error {
 		return p.revoke()
 	case "health":
 		return p.health()
+	case "presence":
+		return p.presence()
 	case "history":
 		return p.history()
 	case "limits":
@@ -190,7 +194,8 @@ var blockOf = map[string]string{
 	"secret": "webhook", "preset": "webhook", "verify": "webhook", "map": "webhook", "drop": "webhook", "each": "webhook", "ack": "webhook",
 	"format": "webhook", "store": "history", "per_channel": "history", "keys": "history", "origins": "cors", "streams": "limits",
 	"per_address": "limits", "per_credential": "limits", "opaque_ids": "flowdock", "app": "tambur", "header": "auth", "cookies": "auth", "allow": "auth",
-	"deny": "auth", "user": "auth", "recheck": "auth", "cache": "auth", "subscribe": "redis", "psubscribe": "redis",
+	"deny": "auth", "user": "auth", "recheck": "auth", "cache": "auth", "subscribe": "redis", "psubscribe": "redis", "tell": "presence",
+	"invisible": "presence",
 }
 
 // backend reads a reverse_proxy directive: its name, upstreams and block.

@@ -17,6 +17,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/seed-078801ba/sidestream/stream/bus"
+	"github.com/seed-078801ba/sidestream/stream/presence"
 	"github.com/seed-078801ba/sidestream/webhook"
 	"github.com/seed-078801ba/sidestream/webhook/decode"
 	"github.com/seed-078801ba/sidestream/webhook/tap"
@@ -194,6 +196,7 @@ func (s *Sidestream) provisionForExplaining(ctx caddy.Context, x *Explainer) err
 		s.Limits.provision,
 		func() error { return s.provisionAuth(ctx, repl) },
 		func() error { return s.provisionEndpoints(repl) },
+		func() error { return s.provisionPresence(ctx, repl) },
 		func() error { return s.provisionWebhooks(repl) },
 		s.provisionPositions,
 		s.provisionTaps,
@@ -204,6 +207,7 @@ func (s *Sidestream) provisionForExplaining(ctx caddy.Context, x *Explainer) err
 	}
 	names, _ := s.Endpoints.channelNames()
 	s.names = &names
+	s.server.Roster = presence.New(bus.NewMemory(), presence.Config{}) // nobody is there
 	return nil
 }
 

@@ -41,8 +41,11 @@ type pooledHub struct {
 	*stream.Hub
 	// bus carries what is worth something now or never between the nodes of the
 	// hub, and roster knows who is there. Both do nothing until they are used.
-	bus    bus.Bus
-	roster *presence.Roster
+	bus      bus.Bus
+	roster   *presence.Roster
+	audience *endpoint.Audience // whom the roster is told to
+
+	teller *presence.Teller // nil until the app is told for the first time
 
 	mu      sync.Mutex
 	tenants []*tenancy // newest last; that one's settings count
@@ -95,6 +98,12 @@ func (p *pooledHub) end() error {
 	defer cancel()
 	p.closeTap(ctx)
 	err := p.Close(ctx)
+	p.mu.Lock()
+	teller := p.teller
+	p.mu.Unlock()
+	if teller != nil {
+		teller.Close()
+	}
 	p.roster.Close()
 	p.bus.Close()
 	return err
@@ -139,6 +148,7 @@ type tenancy struct {
 	sources   sourceSet
 	pulls     []pullWay
 	gate      *pooledGate
+	presence  *presenceSetup // nil if nobody is shown
 }
 
 // CaddyModule returns the Caddy module information.
@@ -209,6 +219,7 @@ func openHub(name string, history History, settings stream.Config) (*pooledHub, 
 	}
 	p := &pooledHub{Hub: h, bus: between, roster: presence.New(between, presence.Config{})}
 	p.keepEpochs()
+	p.audience = endpoint.NewAudience(p.roster)
 	openHubs.Store(p, nil)
 	return p, nil
 }
@@ -292,6 +303,7 @@ func (t *tenancy) apply() {
 		activate()
 	}
 	t.hub.runPulls(t.pulls)
+	t.hub.usePresence(t.presence)
 	t.hub.run(t.sources)
 }
 

@@ -113,6 +113,18 @@ var (
 	descPullChans  = desc("pull_channels", "Channels whose lists are read.", "source")
 	descPullBehind = desc("pull_behind_seconds", "How long the most overdue channel has been waiting to be read.", "source")
 	descPullPaused = desc("pull_paused", "1 while nothing is asked, because the app has trouble or has enough.", "source")
+	descPresent    = desc("presence_users", "Users who are there, on all nodes; one who is in two channels counts twice.")
+	descPresentIn  = desc("presence_channels", "Channels that somebody is in.")
+	descAttending  = desc("presence_streams", "Streams of this node that show a user to be there, by channel.")
+	descNodes      = desc("presence_nodes", "Nodes that are believed, this one included.")
+	descComings    = desc("presence_changes_total", "Changes that this node has learned of.", "kind")
+	descRepairs    = desc("presence_repairs_total", "Times that what another node says was asked for anew.")
+	descExpired    = desc("presence_expired_nodes_total", "Nodes that were believed no longer.")
+	descTelling    = desc("presence_telling", "1 if this node tells the app who is there.")
+	descTold       = desc("presence_told_total", "Deliveries to the app, by outcome.", "outcome")
+	descUntold     = desc("presence_waiting", "Changes that the app is still to be told.")
+	descBusUp      = desc("bus_connected", "1 while this node is connected to the others by Redis.")
+	descBusSaid    = desc("bus_words_total", "Words between nodes, by outcome.", "outcome")
 	descHealthy    = desc("healthy", "1 if the hub takes events and delivers them.")
 )
 
@@ -124,6 +136,8 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 		descHistory, descHistoryB, descFile, descHealthy, descBehind, descWebhooks, descUnmapped, descDropped, descUntimed,
 		descAsked, descRechecked, descUnanswered, descGivenUp, descBlocked, descOverload, descNoStream, descRemembered, descWatched, descRechkBack,
 		descReceived, descTaken, descUnmappedR, descLost, descGaps, descReconnects, descConnected,
+		descPresent, descPresentIn, descAttending, descNodes, descComings, descRepairs, descExpired, descTelling, descTold, descUntold,
+		descBusUp, descBusSaid,
 		descTapped, descTapGaps, descTapWaiting, descFirst, descSeen, descAlone,
 		descPullAsked, descPullTaken, descPullKnown, descPullUnmap, descPullDrop, descPullGaps, descPullPokes, descPullChans,
 		descPullBehind, descPullPaused,
@@ -138,6 +152,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		m := measured{ch, name}
 		m.hub(t.hub.Stats())
 		m.gauge(descHealthy, boolean(c.app.ready(name)))
+		m.presence(t.hub)
 		t.hub.webhooks.Range(func(path, counts any) bool {
 			m.webhook(path.(string), counts.(*webhookCounts))
 			return true

@@ -72,6 +72,8 @@ type Sidestream struct {
 	// Revoke is where the app can say that somebody's access has changed.
 	Revoke *Revoke `json:"revoke,omitempty"`
 
+	// Presence shows who is there. Default: nobody is shown.
+	Presence *Presence `json:"presence,omitempty"`
 	// History says what is kept, and where.
 	History *History `json:"history,omitempty"`
 	// Heartbeat is how often an idle stream is written to, by endpoint.
@@ -106,6 +108,9 @@ type Sidestream struct {
 	upstreams []string // addresses of the backend
 	way       string   // how and whom auth asks; with the host, it is the scope
 	scope     string
+	presence  *presenceSetup // nil if nobody is shown
+	rollCall  *endpoint.Roll
+
 	// siteName is the name of the site that the app is asked under, if it is.
 	siteName string
 	// askFor makes a way to ask the backend about something else than channels, and
@@ -166,6 +171,7 @@ func (s *Sidestream) Provision(ctx caddy.Context) error {
 		func() error { return s.provisionAuth(ctx, repl) },
 		func() error { return s.provisionEndpoints(repl) },
 		s.provisionBackfill,
+		func() error { return s.provisionPresence(ctx, repl) },
 		func() error { return s.provisionWebhooks(repl) },
 		s.provisionPositions,
 		func() error { return s.provisionPulls(repl) },
@@ -216,7 +222,9 @@ func (s *Sidestream) joinHub(ctx caddy.Context, repl *caddy.Replacer) error {
 	}
 	s.server.Hub, s.server.Gate, s.server.Names = roomyHub{s.hub, processDescriptors}, s.gate.Gate, s.names
 	s.server.Attach, s.server.UpgradeTo = to(s.hub, attach), to(s.hub, upgrade)
-	s.server.Roster, s.server.Bus = t.hub.roster, t.hub.bus
+	if err := s.joinPresence(t); err != nil {
+		return err
+	}
 	s.server.Lasting, s.server.Scope = &t.hub.lasting, s.scope
 	gate := s.gate
 	s.server.Refused = func(re *endpoint.Refusal) { gate.refusals.add(re.Status) }

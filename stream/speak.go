@@ -3,6 +3,7 @@ package stream
 import (
 	"slices"
 
+	"github.com/seed-078801ba/sidestream/stream/conn"
 	"github.com/seed-078801ba/sidestream/stream/event"
 )
 
@@ -44,6 +45,32 @@ func (s *Stream) SendRaw(frame []byte) {
 // must not wait. It may call the stream's methods.
 func (s *Stream) Then(f func()) {
 	s.shard.post(func() { s.shard.act(s, act{then: f}) })
+}
+
+// SendAll is Send for several messages and several streams, all of one format: each
+// message is framed once for all of them, and keeps a frame of its own.
+func SendAll(streams []*Stream, messages [][]byte) {
+	frames := map[conn.Framing][]byte{}
+	shards := map[*shard][]*Stream{}
+	for _, s := range streams {
+		if _, ok := frames[s.framing]; !ok {
+			var all []byte
+			for _, message := range messages {
+				all = append(all, s.encoding().frame(message)...)
+			}
+			frames[s.framing] = all
+		}
+		shards[s.shard] = append(shards[s.shard], s)
+	}
+	for sh, some := range shards {
+		sh.post(func() {
+			for _, s := range some {
+				if word := frames[s.framing]; len(word) > 0 {
+					sh.act(s, act{word: word})
+				}
+			}
+		})
+	}
 }
 
 // Join has the stream listen to one more channel, from where Resolve said for

@@ -64,9 +64,9 @@ func (s *Server) admit(ctx context.Context, a *Ask, c *forwardauth.Client) (*adm
 }
 
 // needsUser tells whether it makes a difference whose a stream is: for what is
-// shown of the past, and for whom a revocation concerns.
+// shown of the past, for whom a revocation concerns, and for who is there.
 func (s *Server) needsUser() bool {
-	return s.Revocable || s.Auth.Shows() == forwardauth.ShownSinceJoin
+	return s.Revocable || s.Presence != nil || s.Auth.Shows() == forwardauth.ShownSinceJoin
 }
 
 // identify asks who the client is, if the answers about channels have not said

@@ -7,6 +7,7 @@ import (
 
 	"github.com/seed-078801ba/sidestream/stream/event"
 	"github.com/seed-078801ba/sidestream/stream/format"
+	"github.com/seed-078801ba/sidestream/stream/presence"
 )
 
 // Campfire says where the Campfire streams are: GET /room/{channel}/live.json
@@ -90,7 +91,8 @@ func (e *campfire) resembles(segments []string) bool {
 // Ask implements Streaming.
 func (e *campfire) Ask(line Line, r *http.Request) (Ask, *Refusal) {
 	channel, f, _ := e.match(line.segments)
-	a := Ask{Format: f, Channels: []string{channel}}
+	// Who listened to a room of Campfire was in it.
+	a := Ask{Format: f, Channels: []string{channel}, State: presence.Active}
 	if !event.ValidChannel(channel) {
 		return a, badRequest("there is no such room")
 	}

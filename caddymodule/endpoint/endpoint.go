@@ -6,10 +6,11 @@ import (
 
 	"github.com/seed-078801ba/sidestream/stream"
 	"github.com/seed-078801ba/sidestream/stream/format"
+	"github.com/seed-078801ba/sidestream/stream/presence"
 )
 
-// Endpoint is one kind of client. It is a Streaming or a Sessions. Safe for
-// concurrent use.
+// Endpoint is one kind of client. It is a Streaming, a Sessions or an Answering.
+// Safe for concurrent use.
 type Endpoint interface {
 	// Claims tells whether a request is for this endpoint, by its line and
 	// method alone. What nobody claims is the next handler's.
@@ -60,4 +61,8 @@ type Ask struct {
 	// Private asks for the user's private channel as well.
 	Private bool
 	From    stream.From
+	// State is how the client wants to be shown to be there, if it is shown.
+	State presence.State
+	// Presence: the client wants to be told who is there.
+	Presence bool
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed-078801ba/sidestream/stream/event"
 	"github.com/seed-078801ba/sidestream/stream/format"
+	"github.com/seed-078801ba/sidestream/stream/presence"
 )
 
 // Flowdock says where the Flowdock streams are: GET /flows?filter= and
@@ -117,12 +118,13 @@ func isRESTQuery(raw string) bool {
 // Ask implements Streaming.
 func (e *flowdock) Ask(line Line, r *http.Request) (Ask, *Refusal) {
 	a := Ask{Format: flowdockFormat(r.Header, "")}
-	query, err := readQuery(r.URL.RawQuery, append([]string{"filter", "user", "active", "accept"}, fromParameters...)...)
+	query, err := readQuery(r.URL.RawQuery, append([]string{"filter", "user", "active", "presence", "accept"}, fromParameters...)...)
 	if err != nil {
 		return a, badRequest("the query is not in canonical form")
 	}
 	a.Format = flowdockFormat(r.Header, query["accept"])
-	a.Private = truthy(query["user"])
+	a.Private, a.Presence = truthy(query["user"]), truthy(query["presence"])
+	a.State = flowdockState(query["active"])
 
 	filter := splitFilter(r.URL.RawQuery)
 	if rest, _ := under(line.segments, e.prefix); len(rest) > 2 {
@@ -145,6 +147,18 @@ func (e *flowdock) Ask(line Line, r *http.Request) (Ask, *Refusal) {
 	var re *Refusal
 	a.From, re = readFrom(r.Header, query)
 	return a, re
+}
+
+// flowdockState reads active=true|idle, in whatever case: PyFlowdock sends True.
+// Without it the user looks offline (flowdock/api-docs docs/streaming.md).
+func flowdockState(active string) presence.State {
+	switch {
+	case strings.EqualFold(active, "idle"):
+		return presence.Idle
+	case truthy(active):
+		return presence.Active
+	}
+	return presence.Offline
 }
 
 // splitFilter lists the names in the filter of a query that readQuery has read:

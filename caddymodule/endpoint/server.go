@@ -38,6 +38,9 @@ type Server struct {
 	Attach Attach
 	// Roster is who is there, in the whole hub.
 	Roster *presence.Roster
+	// Presence is who of the site's clients is shown to be there, and who is told.
+	// nil: nobody.
+	Presence *Presence
 	// Bus carries what is worth something now or never to the hub's other nodes.
 	Bus bus.Bus
 	// UpgradeTo is Attach for a WebSocket, see Upgrade.
@@ -154,6 +157,12 @@ func (c Claimed) Serve(w http.ResponseWriter, r *http.Request) (wait func(contex
 			return nil
 		}
 		return e.Serve(w, r, c.line, c.server)
+	case Answering:
+		if re := screenLine(r, c.claim); re != nil {
+			http.Error(w, re.Message, re.Status)
+			return nil
+		}
+		e.Answer(w, r, c.server, c.to.origins)
 	}
 	return nil
 }
@@ -280,6 +289,7 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, to *mounted, a *As
 	if s.Auth.Shows() == forwardauth.ShownSinceJoin {
 		watch.rights, watch.user = s.Hub, admission.user
 	}
+	watch.there = s.Presence.attend(a, admission)
 	wait, err = s.Attach(w, r, stream.Opening{
 		Spec: to.specs[a.Format], Channels: admission.channels, Start: start.Start, Prelude: start.prelude, Given: start.given, Ticket: ticket,
 		Client: &stream.Client{Address: client.Address, User: admission.user}, OnClose: watch.close,

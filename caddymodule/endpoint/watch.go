@@ -16,6 +16,7 @@ type watch struct {
 	intersect bool // a channel that is denied leaves the others
 	rights    Hub  // remembers when a right ended; nil where nobody needs that
 	user      string
+	there     *attendance // nil where nobody is told who is there
 }
 
 func newWatch(g *forwardauth.Gate, t *stream.Ticket, intersect bool) *watch {
@@ -35,6 +36,7 @@ func (w *watch) begin(s *stream.Stream, ad *admission) {
 		}
 		w.door.Enter(channel, g.question, g.verdict)
 	}
+	w.there.begin(s)
 }
 
 // end is called by the gate when an answer has changed.
@@ -51,6 +53,7 @@ func (w *watch) end(channel string, cause access.Cause, left int) {
 	// The private channel stands on the others' answers if nothing else: it
 	// goes with the last of them.
 	if w.intersect && cause != access.IdentityChanged && left > 0 {
+		w.there.leave(channel)
 		w.stream.Drop(channel, reason)
 		return
 	}
@@ -58,4 +61,7 @@ func (w *watch) end(channel string, cause access.Cause, left int) {
 }
 
 // close is called by a shard when the stream has ended.
-func (w *watch) close(stream.Closed) { w.door.Close() }
+func (w *watch) close(stream.Closed) {
+	w.door.Close()
+	w.there.end()
+}

@@ -67,6 +67,9 @@ func (a *Auth) Shows() string {
 // beside those about channels.
 func (a *Auth) AsksIdentity() bool { return a.identity != nil }
 
+// NamesUsers tells whether an answer of the backend can say whose a client is.
+func (a *Auth) NamesUsers() bool { return a.user != nil || a.config.UserHeader != "" }
+
 // MayListen is the question whether a client may listen; its channel is yet to
 // be set.
 func (a *Auth) MayListen(c *Client) access.Question {

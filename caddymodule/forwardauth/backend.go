@@ -135,6 +135,12 @@ func (q *request) shown(host string) (*http.Request, error) {
 		delete(r.Header, "X-Forwarded-Method")
 		delete(r.Header, "X-Forwarded-Uri")
 	}
+	if q.delivery {
+		r.RemoteAddr = "127.0.0.1:0"
+		for _, name := range []string{"X-Forwarded-Method", "X-Forwarded-Uri", CheckHeader} {
+			r.Header.Del(name)
+		}
+	}
 	for name, values := range c.forwarded {
 		r.Header[name] = values
 	}

@@ -17,6 +17,8 @@ type request struct {
 	channel string // empty: the question is who the client is
 	list    bool   // the question is for all channels
 	forward bool   // it is no question, but what the client says
+	// delivery: it is no question.
+	delivery bool
 
 	method string
 	uri    string // path and query, secrets masked

@@ -2,12 +2,9 @@ package forwardauth
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/valyala/fastjson"
@@ -27,7 +24,7 @@ const (
 // changed. What is posted there denies nothing by itself: it makes the backend
 // be asked again.
 type Revoker struct {
-	secrets [][sha256.Size]byte // their digests
+	secrets Secrets
 	revoke  Revoke
 	// Roll, if set, is called for objects.
 	Roll Roll
@@ -44,21 +41,7 @@ type Roll func(ctx context.Context, kind, id string) error
 
 // NewRevoker takes posts with one of the secrets.
 func NewRevoker(secrets []string, revoke Revoke) *Revoker {
-	rv := &Revoker{revoke: revoke}
-	for _, secret := range secrets {
-		rv.secrets = append(rv.secrets, sha256.Sum256([]byte(secret)))
-	}
-	return rv
-}
-
-// knows compares a secret with all that are configured, in a time that says
-// nothing of them.
-func (rv *Revoker) knows(secret string) bool {
-	digest, found := sha256.Sum256([]byte(secret)), 0
-	for _, known := range rv.secrets {
-		found |= subtle.ConstantTimeCompare(digest[:], known[:])
-	}
-	return found == 1
+	return &Revoker{secrets: NewSecrets(secrets), revoke: revoke}
 }
 
 // ServeHTTP answers 204 when everybody whom the call may concern has been asked
@@ -73,8 +56,7 @@ func (rv *Revoker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusMethodNotAllowed)
 		return
 	}
-	scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") || len(r.Header["Authorization"]) > 1 || !rv.knows(strings.TrimSpace(secret)) {
+	if !rv.secrets.Presented(r) {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}

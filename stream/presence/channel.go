@@ -25,6 +25,7 @@ type member struct {
 	user    string
 	held    []held
 	since   time.Time
+	changed time.Time // when told became what it is
 	told    State     // what watchers know, or will be told next
 	streams int       // as of the last reckoning
 	due     time.Time // when less than what was told is told; zero if nothing waits
@@ -119,7 +120,7 @@ func (m *member) state() (s State, streams int) {
 }
 
 func (m *member) present() Present {
-	return Present{Channel: m.channel.name, User: m.user, State: m.told, Streams: m.streams, Since: m.since}
+	return Present{Channel: m.channel.name, User: m.user, State: m.told, Streams: m.streams, Since: m.since, Changed: m.changed}
 }
 
 // reckon sees what the claims about a member have come to. What is more than was
@@ -155,14 +156,14 @@ func (r *Roster) reckon(m *member, now, since, lost time.Time, atOnce bool) {
 // settle makes a state the one that is told.
 func (r *Roster) settle(m *member, state State, now, since time.Time) {
 	ch, was := m.channel, m.told
-	m.told = state
+	m.told, m.changed = state, now
 	kind := Changed
 	switch {
 	case was == Offline && state == Offline:
 		return
 	case was == Offline:
 		kind = Joined
-		m.since = since
+		m.since, m.changed = since, since
 		ch.count++
 		r.stats.Joins++
 	case state == Offline:

@@ -15,22 +15,29 @@ func (r *Roster) run() {
 			return
 		}
 		now := time.Now()
-		next := r.expire(now)
+		next := r.elect(now) // first: who does not hear the others does not tell that they are gone
+		next = earlier(next, r.expire(now))
+		next = earlier(next, r.elect(now))
 		r.settleDue(now)
 		if len(r.waiting) > 0 {
 			next = earlier(next, r.waiting[0].due)
 		}
+		demands := r.demands()
 		words, more := r.words(now)
 		next = earlier(next, more)
-		tellings, more := r.tellings(now)
+		news, more := r.news(now)
 		next = earlier(next, more)
+		teller := r.teller
 		r.mu.Unlock()
 
+		if len(demands) > 0 && teller != nil {
+			teller.demand(demands)
+		}
 		for _, word := range words {
 			r.bus.Publish(topic, word)
 		}
-		for i := range tellings {
-			tellings[i].tell()
+		for i := range news {
+			news[i].tell()
 		}
 
 		idle := time.Hour

@@ -14,6 +14,7 @@ type node struct {
 	// Of other nodes only.
 	seq      uint64 // its last word that is known
 	synced   bool   // what it claims is known
+	role     role   // whether it tells the app
 	heard    time.Time
 	lease    time.Duration
 	asked    time.Time // for everything
@@ -63,6 +64,7 @@ func (r *Roster) hear(word []byte) {
 	now := time.Now()
 	if m.Node == r.self.id {
 		r.spread.heard = now
+		r.stir()
 		return
 	}
 	n := r.others[m.Node]
@@ -81,7 +83,7 @@ func (r *Roster) hear(word []byte) {
 		n.synced = m.Seq == 0 || m.Seq == 1 && m.Kind == kindChanges // from its beginning
 		r.others[m.Node] = n
 	}
-	n.heard = now
+	n.heard, n.role = now, m.Role
 	n.lease = min(max(time.Duration(m.Lease)*time.Millisecond, minLease), maxLease)
 	r.take(n, m, now)
 	r.stir()
@@ -115,6 +117,8 @@ func (r *Roster) take(n *node, m *message, now time.Time) {
 		if m.To == "" || m.To == r.self.id {
 			r.spread.wanted = true
 		}
+	case kindTell:
+		r.spread.asked = append(r.spread.asked, m.To)
 	}
 }
 

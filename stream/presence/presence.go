@@ -28,6 +28,8 @@ type Present struct {
 	Streams int
 	// Since is when the user came, by the clock of this node.
 	Since time.Time
+	// Changed is when the state became what it is, as far as this node knows.
+	Changed time.Time
 }
 
 // Kind is what has changed.
@@ -47,7 +49,7 @@ const (
 	Listed
 )
 
-var kindNames = [...]string{Joined: "joined", Left: "left", Changed: "state", Counted: "count", Listed: "snapshot"}
+var kindNames = [...]string{Joined: "joined", Left: "left", Changed: "state", Counted: "count", Listed: "snapshot", Reset: "reset"}
 
 func (k Kind) String() string { return kindNames[min(int(k), len(kindNames)-1)] }
 
@@ -75,7 +77,7 @@ type Config struct {
 	Lease time.Duration
 	// Names is up to how many users of a channel are told by name. Default: 500.
 	Names int
-	// Tells: this node tells the app, if it is its turn. See Teller.
+	// Tells: this node can tell the app who is there, see Teller.
 	Tells bool
 }
 

@@ -32,6 +32,9 @@ type Roster struct {
 	others map[string]*node
 	spread spread
 	stats  Stats
+
+	role   role
+	teller *Teller // nil if there is none
 }
 
 // Stats tells how much there is.
@@ -68,6 +71,9 @@ func (r *Roster) Configure(c Config) {
 	r.cfg = c.withDefaults()
 	for _, ch := range r.channels {
 		ch.size(r)
+	}
+	if r.cfg.Tells {
+		r.begin()
 	}
 	r.stir()
 }

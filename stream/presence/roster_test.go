@@ -36,7 +36,7 @@ func TestUserWithThreeTabsIsThereOnce(t *testing.T) {
 		pass(time.Second)
 		rec.expect("state 7 active")
 		users, count := r.Channel("1")
-		if count != 1 || len(users) != 1 || users[0] != (Present{"1", "7", Active, 3, began}) {
+		if count != 1 || len(users) != 1 || users[0] != (Present{"1", "7", Active, 3, began, began.Add(time.Second)}) {
 			t.Errorf("%+v, %d", users, count)
 		}
 		if s := r.Stats(); s.Channels != 1 || s.Users != 1 || s.Streams != 3 || s.Nodes != 1 || s.Joins != 1 {

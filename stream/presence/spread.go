@@ -19,7 +19,10 @@ type message struct {
 	Lease int64 `json:"lease"`
 	// Digest is that of all that the node claims.
 	Digest uint64 `json:"digest,omitempty"`
-	// To is the node that is asked for everything; all are if it is empty.
+	// Role is whether the node tells the app.
+	Role role `json:"role,omitempty"`
+	// To is the channel that the app is to be told of; all, if it is empty. Or it is
+	// the node that is asked for everything; all are if it is empty.
 	To string `json:"to,omitempty"`
 	// Part of Parts of everything.
 	Part    int     `json:"part,omitempty"`
@@ -33,6 +36,7 @@ const (
 	kindChanges    = "changes"
 	kindAsk        = "ask"
 	kindEverything = "everything"
+	kindTell       = "tell"
 	kindFarewell   = "farewell"
 )
 
@@ -62,15 +66,20 @@ func readMessage(word []byte) (*message, bool) {
 
 // spread is what this node says to the others. Guarded by Roster.mu.
 type spread struct {
-	on      bool // there may be others
-	seq     uint64
-	changes []*member // that others do not know of
-	wanted  bool      // everything is
-	said    time.Time // changes were
-	whole   time.Time // everything was said
-	alive   time.Time // when that is said next
-	heard   time.Time // when a word of this node came back
-	greeted bool      // the others were asked for everything
+	on       bool // there may be others
+	seq      uint64
+	changes  []*member // that others do not know of
+	wanted   bool      // everything is
+	said     time.Time // changes were
+	whole    time.Time // everything was said
+	alive    time.Time // when that is said next
+	heard    time.Time // when a word of this node came back
+	greeted  bool      // the others were asked for everything
+	hearing  time.Time // since when this node hears itself
+	relieved bool      // another node has told the app
+	rivals   bool      // another node tells it, or was about to, while this one does
+	demand   []string  // of what the app is to be told
+	asked    []string  // the same, by other nodes
 }
 
 func (s *spread) begin(now time.Time) { s.on, s.alive = true, now }
@@ -115,6 +124,10 @@ func (r *Roster) words(now time.Time) (words [][]byte, next time.Time) {
 		s.greeted = true
 		words = append(words, r.word(message{Kind: kindAsk}))
 	}
+	for _, channel := range s.demand {
+		words = append(words, r.word(message{Kind: kindTell, To: channel}))
+	}
+	s.demand = nil
 	next = s.alive
 	if len(s.changes) > 0 {
 		next = earlier(next, s.said.Add(window))
@@ -137,9 +150,21 @@ func (r *Roster) words(now time.Time) (words [][]byte, next time.Time) {
 	return words, next
 }
 
+// demands is of what the app is to be told now, where this node tells.
+func (r *Roster) demands() []string {
+	s := &r.spread
+	demands := append(s.asked, s.demand...)
+	s.asked = nil
+	if r.role == telling || !s.on {
+		s.demand = nil
+		return demands
+	}
+	return nil
+}
+
 func (r *Roster) word(m message) []byte {
 	m.Node, m.Seq, m.Lease = r.self.id, r.spread.seq, r.cfg.Lease.Milliseconds()
-	m.Digest = r.self.digest
+	m.Digest, m.Role = r.self.digest, r.role
 	word, err := json.Marshal(m)
 	if err != nil {
 		panic(err) // it has only texts and numbers
@@ -206,5 +231,5 @@ func (r *Roster) farewell() []byte {
 // connected tells whether this node hears itself on the bus: whether it knows what it
 // would know of others.
 func (r *Roster) connected(now time.Time) bool {
-	return !r.spread.on || !r.spread.heard.IsZero() && now.Sub(r.spread.heard) < r.cfg.Lease*5/6
+	return !r.spread.on || !r.spread.heard.IsZero() && now.Sub(r.spread.heard) < r.deafAfter()
 }

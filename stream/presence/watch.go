@@ -35,7 +35,8 @@ func (r *Roster) Watch(channel string, f func([]Change)) *Watch {
 	return w
 }
 
-// WatchAll is Watch for all channels.
+// WatchAll is Watch for all channels. The first that f is told is all that there is,
+// which may be nothing.
 func (r *Roster) WatchAll(f func([]Change)) *Watch {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -102,17 +103,17 @@ func (r *Roster) queue(ch *channel) {
 	r.stir()
 }
 
-// telling is what a watcher is to be told.
-type telling struct {
+// tidings are what a watcher is to be told.
+type tidings struct {
 	watch   *Watch
 	changes []Change
 	lists   []func(Change) // in turn, before the changes
 	now     Change         // of lists
 }
 
-// tellings collects what is to be told now. It gives the time when there is more,
+// news collects what is to be told now. It gives the time when there is more,
 // zero if there is none.
-func (r *Roster) tellings(now time.Time) (all []telling, next time.Time) {
+func (r *Roster) news(now time.Time) (all []tidings, next time.Time) {
 	fresh := slices.ContainsFunc(r.everyone, func(w *Watch) bool { return w.fresh })
 	if len(r.told) == 0 && !fresh {
 		return nil, time.Time{}
@@ -129,7 +130,7 @@ func (r *Roster) tellings(now time.Time) (all []telling, next time.Time) {
 				next = due
 			}
 		}
-		all = ch.tellings(r, all, tell, now)
+		all = ch.news(r, all, tell, now)
 		if !tell {
 			later = append(later, ch)
 			continue
@@ -141,7 +142,7 @@ func (r *Roster) tellings(now time.Time) (all []telling, next time.Time) {
 	for _, w := range r.everyone {
 		if w.fresh {
 			w.fresh = false
-			all = append(all, telling{watch: w, changes: r.whole(now)})
+			all = append(all, tidings{watch: w, changes: r.whole(now)})
 		}
 	}
 	if len(all) > 0 {
@@ -161,8 +162,8 @@ func (r *Roster) whole(now time.Time) []Change {
 	return changes
 }
 
-// tellings adds what the watchers of one channel are to be told.
-func (ch *channel) tellings(r *Roster, all []telling, tell bool, now time.Time) []telling {
+// news adds what the watchers of one channel are to be told.
+func (ch *channel) news(r *Roster, all []tidings, tell bool, now time.Time) []tidings {
 	changes := ch.changes
 	if tell {
 		if ch.listed {
@@ -174,7 +175,7 @@ func (ch *channel) tellings(r *Roster, all []telling, tell bool, now time.Time) 
 		changes = nil
 	}
 	for _, w := range ch.watches {
-		t := telling{watch: w, changes: changes, lists: w.lists}
+		t := tidings{watch: w, changes: changes, lists: w.lists}
 		if w.fresh {
 			w.fresh = false
 			t.changes = []Change{ch.whole(now)}
@@ -189,7 +190,7 @@ func (ch *channel) tellings(r *Roster, all []telling, tell bool, now time.Time) 
 	if len(changes) > 0 {
 		for _, w := range r.everyone {
 			if !w.fresh {
-				all = append(all, telling{watch: w, changes: changes})
+				all = append(all, tidings{watch: w, changes: changes})
 			}
 		}
 	}
@@ -208,7 +209,7 @@ func (ch *channel) whole(now time.Time) Change {
 }
 
 // tell tells a watcher.
-func (t *telling) tell() {
+func (t *tidings) tell() {
 	r := t.watch.roster
 	r.mu.Lock()
 	stopped := t.watch.stopped
@@ -216,7 +217,7 @@ func (t *telling) tell() {
 	if stopped {
 		return
 	}
-	if len(t.changes) > 0 {
+	if len(t.changes) > 0 || t.watch.ch == nil { // the first of all channels may be nothing
 		t.watch.f(t.changes)
 	}
 	for _, f := range t.lists {

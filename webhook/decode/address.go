@@ -103,7 +103,7 @@ func (d *Decoder) send(s *Payload, out *Decoded, e *event.Event, v Value, kind a
 		if kind == userAddress {
 			addressed.To, addressed.Channel = id, event.String(event.UserChannel(id.Text))
 		}
-		if !d.channels.takes(addressed.Channel.Text) {
+		if !d.channels.Match(addressed.Channel.Text) {
 			reason = "the channel is none of those that this way in is bound to"
 			return false
 		}
@@ -129,7 +129,7 @@ func (d *Decoder) Channel(s *Payload) (channel event.Scalar, ok bool) {
 	}
 	v.elements(func(name Value) bool {
 		channel, ok = name.identity()
-		ok = ok && !channel.IsZero() && unaddressable(name, channelAddress) == "" && d.channels.takes(channel.Text)
+		ok = ok && !channel.IsZero() && unaddressable(name, channelAddress) == "" && d.channels.Match(channel.Text)
 		return false
 	})
 	return channel, ok

@@ -7,12 +7,13 @@ import (
 	"github.com/seed-078801ba/sidestream/stream/event"
 )
 
-// bound holds the channels that a way in may publish to, as patterns: * matches any
-// text. The zero value allows all channels.
-type bound []string
+// Patterns are the channels that something is for, such as those that a way in may
+// publish to: * matches any text. None are all channels.
+type Patterns []string
 
-func parseBound(patterns []string) (bound, error) {
-	var b bound
+// ParsePatterns reads patterns.
+func ParsePatterns(patterns []string) (Patterns, error) {
+	var b Patterns
 	for _, p := range patterns {
 		if p == "" {
 			return nil, fmt.Errorf("channels: a pattern is empty; write for example channels acme/*")
@@ -31,8 +32,8 @@ func slashed(name string) string {
 	return org + "/" + flow
 }
 
-// takes tells whether events may go to a channel.
-func (b bound) takes(channel string) bool {
+// Match tells whether a channel is one of them.
+func (b Patterns) Match(channel string) bool {
 	if len(b) == 0 {
 		return true
 	}
@@ -66,4 +67,4 @@ func matchStars(pattern, name string) bool {
 }
 
 // Takes tells whether events may go to a channel, by the option `channels`.
-func (d *Decoder) Takes(channel string) bool { return d.channels.takes(channel) }
+func (d *Decoder) Takes(channel string) bool { return d.channels.Match(channel) }

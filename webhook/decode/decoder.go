@@ -23,7 +23,7 @@ type Decoder struct {
 	maxBody     int64
 	maxBatch    int
 	arrays      bool
-	channels    bound
+	channels    Patterns
 	cuts        []Path   // what clients must not get
 	cutFields   []string // the same, of a form
 	document    string   // the field of a form that holds the JSON
@@ -91,7 +91,7 @@ func newDecoder(cfg Config, words *Vocabulary) (*Decoder, error) {
 	if err := d.compileRules(cfg.Map, p); err != nil {
 		return nil, err
 	}
-	if d.channels, err = parseBound(cfg.Channels); err != nil {
+	if d.channels, err = ParsePatterns(cfg.Channels); err != nil {
 		return nil, err
 	}
 	if err := d.compileDrop(&cfg, p); err != nil {

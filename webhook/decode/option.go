@@ -84,7 +84,7 @@ var optionSetters = map[string]func(*Config, *Vocabulary, []string) error{
 			return fmt.Errorf("a pattern is missing, as in channels acme/*")
 		}
 		c.Channels = append(c.Channels, args...)
-		_, err := parseBound(args)
+		_, err := ParsePatterns(args)
 		return err
 	},
 	"revoke": (*Config).addRevoke,

@@ -51,7 +51,7 @@ func (d *Decoder) pokes(s *Payload, out *Decoded) (poked bool, err error) {
 			return poked, err
 		}
 		v.elements(func(name Value) bool {
-			if id, ok := name.identity(); ok && event.ValidChannel(id.Text) && d.channels.takes(id.Text) && len(out.Poke) < d.maxBatch {
+			if id, ok := name.identity(); ok && event.ValidChannel(id.Text) && d.channels.Match(id.Text) && len(out.Poke) < d.maxBatch {
 				out.Poke, poked = append(out.Poke, id.Text), true
 			}
 			return true

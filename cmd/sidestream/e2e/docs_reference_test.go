@@ -86,6 +86,18 @@ var places = []struct {
 		page: "caddymodule/README.md", sections: []string{"revoke"},
 	},
 	{
+		name: "options of presence", config: inDirective("presence {\n%s\n}"),
+		page: "caddymodule/README.md", sections: []string{"presence"},
+	},
+	{
+		name: "options of tell", config: inDirective("presence {\ntell POST /x {\nsecret whsec_0123456789abcdef0123456789abcdef\n%s\n}\n}"),
+		page: "caddymodule/README.md", sections: []string{"Telling the app"},
+	},
+	{
+		name: "kinds of tell", config: inDirective("presence {\ntell POST /x {\nsecret whsec_0123456789abcdef0123456789abcdef\nkinds %s\n}\n}"),
+		page: "caddymodule/README.md", named: true,
+	},
+	{
 		name: "options of history", config: inDirective("history {\n%s\n}"),
 		page: "stream/log/README.md", sections: []string{"Options"},
 	},
@@ -458,6 +470,13 @@ func TestDocsWires(t *testing.T) {
 		}
 		written[strings.TrimSpace(text)] = true
 	}
+	at := time.UnixMilli(1795953714000)
+	there := format.Presence{Kind: "joined", Channel: "acme/main", User: "7", State: "active", Streams: 1, Since: at, Changed: at, Count: 3}
+	written[strings.TrimSpace(string(format.FlowdockJSON{}.Presence(&there)[0]))] = true
+	written[strings.TrimSpace(string(format.FlowdockJSON{}.Activity(&there, at.Add(time.Minute))))] = true
+	if event := string(format.SSE{}.Presence(&there)[0]); !slices.ContainsFunc(pageNamed(t, "stream/README.md").blocks, func(b block) bool { return strings.TrimSpace(b.text) == strings.TrimSpace(event) }) {
+		t.Errorf("stream/README.md does not have what is told of presence:\n%s", event)
+	}
 	shown := 0
 	for _, b := range pageNamed(t, "stream/README.md").blocks {
 		if line := strings.TrimSpace(b.text); (b.info == "json" || b.info == "xml") && !strings.HasPrefix(line, `{"channel"`) {
@@ -468,7 +487,7 @@ func TestDocsWires(t *testing.T) {
 			}
 		}
 	}
-	if shown != 3 {
+	if shown != 5 {
 		t.Errorf("the page shows %d messages", shown)
 	}
 }
