@@ -20,8 +20,9 @@ type workload struct {
 	window            int     // messages on their way in a closed loop
 	rate              float64 // messages a second instead
 	duration          time.Duration
-	stalled           int  // of the streams, that many read nothing
-	watch             bool // memory and descriptors, too
+	stalled           int           // of the streams, that many read nothing
+	watch             bool          // memory and descriptors, too
+	settle            time.Duration // between opening and load; default: settleTime
 }
 
 // driven is what came of it.
@@ -90,7 +91,7 @@ const settleTime = 500 * time.Millisecond
 
 // publishTo is the load of a workload, measured.
 func (b *bench) publishTo(ctx context.Context, s *server, client *load.Client, w workload) (*driven, *load.Published, error) {
-	pause(ctx, settleTime)
+	pause(ctx, max(settleTime, w.settle))
 	before, err := readUsage(append([]int{s.pid}, s.workers...)...)
 	if err != nil {
 		return nil, nil, err

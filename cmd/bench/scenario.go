@@ -30,7 +30,7 @@ type scenario struct {
 
 var scenarios = []scenario{
 	idleHTTP1, idleTLS, idleHTTP2,
-	fanOut, fullSpeed, manyChannels, slowReaders,
+	fanOut, fullSpeed, manyChannels, webSockets, slowReaders,
 	connectStorm, opening, resumeStorm, reloads, reloadPosts, doubling,
 	ingest, redisNodes,
 }

@@ -31,6 +31,7 @@ type sidestreamSite struct {
 	events  int           // history of a channel; default: 1000
 	// neverRetries closes the connection of each webhook.
 	neverRetries bool
+	more         string // directives
 }
 
 func (s sidestreamSite) directives() string {
@@ -59,7 +60,8 @@ func (s sidestreamSite) directives() string {
 			store %s
 			per_channel %d
 		}
-	}`, backend, retries, auth, s.store, events)
+		%s
+	}`, backend, retries, auth, s.store, events, s.more)
 }
 
 func (s site) caddyfile() string {

@@ -46,6 +46,9 @@ var known = []string{
 	"api_version", "message", "oauth_consumer_key", "oauth_nonce", "oauth_signature", "oauth_signature_method", "oauth_timestamp", "oauth_version",
 }
 
+// maxParameters bounds what is sorted for somebody who may have signed nothing.
+const maxParameters = 64
+
 // readings are the ways to read a body, without repetitions, the usual one first.
 func readings(body string) []fields {
 	var all []fields
@@ -84,7 +87,7 @@ func decoded(body string, unescape func(string) (string, error)) (fields, bool) 
 		key, value, _ := strings.Cut(pair, "=")
 		key, err := unescape(key)
 		value, err2 := unescape(value)
-		if _, twice := f[key]; err != nil || err2 != nil || twice {
+		if _, twice := f[key]; err != nil || err2 != nil || twice || len(f) == maxParameters {
 			return nil, false
 		}
 		f[key] = value
@@ -96,24 +99,30 @@ func decoded(body string, unescape func(string) (string, error)) (fields, bool) 
 // escaped, and a value ends where the next known parameter begins.
 func unescaped(body string) (fields, bool) {
 	f := fields{}
-	last := ""
-	for i, pair := range strings.Split(body, "&") {
-		key, value, found := strings.Cut(pair, "=")
-		switch {
-		case found && slices.Contains(known, key):
+	last, from := "", 0 // the parameter whose value begins there
+	for at := 0; at <= len(body); {
+		end := len(body)
+		if i := strings.IndexByte(body[at:], '&'); i >= 0 {
+			end = at + i
+		}
+		key, _, found := strings.Cut(body[at:end], "=")
+		if found && slices.Contains(known, key) {
 			if _, twice := f[key]; twice {
 				return nil, false
 			}
-			f[key], last = value, key
-		case i == 0:
+			last, from = key, at+len(key)+1
+		} else if last == "" {
 			return nil, false
-		default:
-			f[last] += "&" + pair
 		}
+		f[last] = body[from:end]
+		at = end + 1
 	}
 	signature, err := url.PathUnescape(f["oauth_signature"])
+	if err != nil || signature == "" {
+		return nil, false
+	}
 	f["oauth_signature"] = signature
-	return f, err == nil
+	return f, true
 }
 
 // verify returns the parameters as their publisher signed them, with one of the

@@ -161,6 +161,21 @@ func TestWhatIsNotPublished(t *testing.T) {
 	}
 }
 
+// A body of nothing but separators costs no more than any other.
+func TestBodyOfSeparators(t *testing.T) {
+	cost := func(body string) float64 {
+		return testing.AllocsPerRun(1, func() {
+			if _, ok := (&signed{scheme: "http", host: "h", path: "/p", body: body}).verify([]string{"s"}); ok {
+				t.Error("verified")
+			}
+		})
+	}
+	head := "oauth_signature_method=HMAC-SHA1&oauth_signature=" + strings.Repeat("A", 27) + "%3D&message="
+	if plain, many := cost(head+strings.Repeat("x", 1<<16)), cost(head+strings.Repeat("&", 1<<16)); many > 4*plain+100 {
+		t.Errorf("%.0f allocations, of a plain body %.0f", many, plain)
+	}
+}
+
 // What is read of a body that somebody signed is what they signed, in whichever way it
 // was written; of any other, nothing is.
 func FuzzBody(f *testing.F) {

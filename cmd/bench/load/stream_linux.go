@@ -155,7 +155,7 @@ func (c *Client) readHead(s *stream, b []byte) []byte {
 	}
 	head, rest := s.head[:end], s.head[end+4:]
 	c.outcome.Connect.Add(Now() - s.started)
-	if !bytes.HasPrefix(head, []byte("HTTP/1.1 200 ")) {
+	if !bytes.HasPrefix(head, []byte("HTTP/1.1 200 ")) && !bytes.HasPrefix(head, []byte("HTTP/1.1 101 ")) {
 		c.outcome.Refused++
 		if bytes.Contains(bytes.ToLower(head), []byte("\r\nretry-after:")) {
 			c.outcome.Told++
