@@ -26,13 +26,14 @@ const tokenEnv = "SIDESTREAM_TOKEN"
 // tailFlags are the flags of the tail command.
 type tailFlags struct {
 	token, bearer, since, cursor, format string
+	headers                              []string
 	raw                                  bool
 }
 
 func tailCommand() caddycmd.Command {
 	return caddycmd.Command{
 		Name:  "tail",
-		Usage: "<url> [--token <token>] [--bearer <token>] [--cursor <cursor>] [--since <message id>] [--format sse|json] [--raw]",
+		Usage: "<url> [--token <token>] [--bearer <token>] [-H 'Name: value'] [--cursor <cursor>] [--since <message id>] [--format sse|json] [--raw]",
 		Short: "Prints a stream of messages to the terminal",
 		Long: `
 Prints a stream, one message a line: Campfire's JSON and XML, Flowdock's JSON and
@@ -45,6 +46,7 @@ where messages may be missing. Ctrl-C ends it.
 			var f tailFlags
 			cmd.Flags().StringVarP(&f.token, "token", "t", "", "API token, sent as the user of Basic authentication (default $"+tokenEnv+")")
 			cmd.Flags().StringVar(&f.bearer, "bearer", "", "OAuth token, sent as Bearer")
+			cmd.Flags().StringArrayVarP(&f.headers, "header", "H", nil, "Header of the request, as in 'Cookie: session=...'; may be repeated")
 			cmd.Flags().StringVar(&f.cursor, "cursor", "", "Start behind this cursor (the id of a server-sent event)")
 			cmd.Flags().StringVar(&f.since, "since", "", "Start behind the message with this id of the backend")
 			cmd.Flags().StringVar(&f.format, "format", "", "Ask for sse or json where the address has both (default: sse)")
@@ -66,12 +68,19 @@ func runTail(ctx context.Context, url string, f tailFlags, out, errOut io.Writer
 		return err
 	}
 	c := tail.Config{URL: url, Cursor: f.cursor, Since: f.since}
-	if f.token == "" && f.bearer == "" {
+	own := &http.Request{Header: http.Header{}}
+	if err := addHeaders(own, f.headers); err != nil {
+		return err
+	}
+	c.Header, c.Host = own.Header, own.Host
+	if f.token == "" && f.bearer == "" && own.Header.Get("Authorization") == "" {
 		f.token = os.Getenv(tokenEnv)
 	}
 	switch {
 	case f.token != "" && f.bearer != "":
 		return errors.New("give --token or --bearer, not both")
+	case f.token+f.bearer != "" && own.Header.Get("Authorization") != "":
+		return errors.New("give --token, --bearer or -H Authorization, not two of them")
 	case f.token != "":
 		c.Authorization = "Basic " + base64.StdEncoding.EncodeToString([]byte(f.token+":x"))
 	case f.bearer != "":

@@ -171,6 +171,8 @@ func TestMistakes(t *testing.T) {
 		{[]string{"backend", "--listen", taken}, "is taken"},
 		{[]string{"tail"}, "accepts 1 arg"},
 		{[]string{"tail", "--token", "a", "--bearer", "b", "http://" + taken}, "not both"},
+		{[]string{"tail", "--token", "a", "-H", "authorization: Token b", "http://" + taken}, "not two of them"},
+		{[]string{"tail", "-H", "X-Api-Key", "http://" + taken}, "Name: value"},
 		{[]string{"tail", "--format", "xml", "http://" + taken}, "sse or json"},
 	} {
 		p := run(t, nil, "", command(t), test.args...)

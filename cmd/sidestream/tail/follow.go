@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -19,6 +20,11 @@ type Config struct {
 	Accept string
 	// Authorization is the header of that name, "" for none.
 	Authorization string
+	// Header are more headers of each request, such as a cookie, or a key in a header
+	// of the app's own. What stands there takes the place of ours.
+	Header http.Header
+	// Host is asked for in place of the URL's, if it is set.
+	Host string
 	// Cursor is where to begin, as an earlier stream said. Since is the backend's
 	// id of the last message that was seen. If both are empty, the stream begins
 	// with what is new.
@@ -228,6 +234,10 @@ func (f *follower) request(ctx context.Context) (*http.Request, error) {
 	req.Header.Set("User-Agent", "sidestream-tail")
 	if f.Authorization != "" {
 		req.Header.Set("Authorization", f.Authorization)
+	}
+	maps.Copy(req.Header, f.Header)
+	if f.Host != "" {
+		req.Host = f.Host
 	}
 	if f.cursor != "" {
 		req.Header.Set("Last-Event-ID", f.cursor)

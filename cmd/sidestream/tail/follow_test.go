@@ -173,3 +173,32 @@ func TestLine(t *testing.T) {
 		}
 	}
 }
+
+// Headers of the user's own go along with each request, and take the place of ours.
+func TestOwnHeaders(t *testing.T) {
+	var seen asked
+	_, _, _, err := follow(t, func(w http.ResponseWriter, r *http.Request) {
+		if seen.add(r) > 2 {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		w.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprint(w, "id: c1\ndata: {\"id\":7}\n\n")
+	}, Config{
+		URL: "/flows?filter=1", Host: "chat.test",
+		Header: http.Header{"Cookie": {"session=a"}, "X-Api-Key": {"k"}, "User-Agent": {"mine"}, "Last-Event-Id": {"c0"}},
+	}, func([]string, []string) bool { return false })
+	var refused *Refused
+	if !errors.As(err, &refused) || len(seen.list) != 3 {
+		t.Fatalf("%d requests, %v", len(seen.list), err)
+	}
+	for i, r := range seen.list {
+		want := "c1"
+		if i == 0 {
+			want = "c0"
+		}
+		if r.Host != "chat.test" || r.Header.Get("Cookie") != "session=a" || r.Header.Get("X-Api-Key") != "k" || r.UserAgent() != "mine" || r.Header.Get("Last-Event-Id") != want {
+			t.Errorf("request %d: %s %v", i, r.Host, r.Header)
+		}
+	}
+}
