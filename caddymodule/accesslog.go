@@ -50,6 +50,20 @@ func (l *accessLog) masked(w http.ResponseWriter, r *http.Request) (http.Respons
 	return l.maskedAs(w, r, l.secretFree(r))
 }
 
+// maskedBy is masked for a request whose address has secrets that only its endpoint
+// knows: mask hides them.
+func (l *accessLog) maskedBy(w http.ResponseWriter, r *http.Request, mask func(uri string) string) (http.ResponseWriter, func()) {
+	shown := l.secretFree(r)
+	full := originalURI(r)
+	if shown == "" {
+		shown = full
+	}
+	if shown = mask(shown); shown == full && l.secretFree(r) == "" {
+		shown = ""
+	}
+	return l.maskedAs(w, r, shown)
+}
+
 // maskedAs is masked with the address to show; empty if there is nothing to
 // hide.
 func (l *accessLog) maskedAs(w http.ResponseWriter, r *http.Request, uri string) (http.ResponseWriter, func()) {

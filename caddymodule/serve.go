@@ -57,7 +57,7 @@ func (s *Sidestream) serveClaimed(w http.ResponseWriter, r *http.Request, claime
 	logged := func() {}
 	defer func() { logged() }()
 	open := func() {
-		w, logged = s.log.masked(w, r)
+		w, logged = s.log.maskedBy(w, r, claimed.Mask)
 		claimed, told := s.traced(claimed, r)
 		wait = claimed.Serve(w, r)
 		told()

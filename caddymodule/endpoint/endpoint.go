@@ -43,6 +43,14 @@ type Sessions interface {
 	Serve(w http.ResponseWriter, r *http.Request, line Line, s *Server) (wait func(context.Context))
 }
 
+// Masking is an endpoint whose clients have secrets in the address, beside those of
+// auth.
+type Masking interface {
+	Endpoint
+	// Mask hides them from an address, path and query, for the access log.
+	Mask(uri string) string
+}
+
 // Claim is what an endpoint says of a request.
 type Claim uint8
 

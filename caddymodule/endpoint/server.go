@@ -140,6 +140,14 @@ func (c Claimed) Traced(t *Trace) Claimed {
 	return c
 }
 
+// Mask hides what of the request's address is a secret of the endpoint's clients.
+func (c Claimed) Mask(uri string) string {
+	if e, ok := c.to.Endpoint.(Masking); ok {
+		return e.Mask(uri)
+	}
+	return uri
+}
+
 // Serve answers the request. If it opens a stream and returns a function, the
 // handler must call that and stay until it returns.
 func (c Claimed) Serve(w http.ResponseWriter, r *http.Request) (wait func(context.Context)) {

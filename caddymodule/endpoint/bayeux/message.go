@@ -1,6 +1,7 @@
 package bayeux
 
 import (
+	"encoding/json"
 	"errors"
 	"net/url"
 	"strings"
@@ -59,7 +60,7 @@ func parseBatch(text string) ([]message, error) {
 func readMessage(v *fastjson.Value) message {
 	m := message{Value: v, channel: text(v.Get("channel")), clientID: text(v.Get("clientId"))}
 	if id := v.Get("id"); id != nil && (id.Type() == fastjson.TypeString || id.Type() == fastjson.TypeNumber) {
-		if m.id = appendValue(nil, id); len(m.id) > maxID {
+		if m.id = appendValue(nil, id); len(m.id) > maxID || string(m.id) == "null" {
 			m.id = nil
 		}
 	}
@@ -157,5 +158,9 @@ func appendValue(dst []byte, v *fastjson.Value) []byte {
 	case fastjson.TypeString:
 		return format.AppendText(dst, string(v.GetStringBytes()))
 	}
-	return v.MarshalTo(dst) // a number keeps its digits
+	before := len(dst)
+	if dst = v.MarshalTo(dst); !json.Valid(dst[before:]) { // fastjson takes nan and 007 for numbers
+		return append(dst[:before], "null"...)
+	}
+	return dst // a number keeps its digits
 }
