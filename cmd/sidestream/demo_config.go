@@ -92,6 +92,11 @@ http://:%s {
 		}
 		auth GET /room/{channel}.json {
 			cookies %s
+			identity GET /users/me.json
+			user json user.id
+		}
+		presence {
+			grace 3s
 		}
 		position GET /room/{channel}/recent.json
 		history {
@@ -116,6 +121,7 @@ Listen as Alice, in another terminal:
     curl -N -u {alice}:x {site}/room/1/live.json                       # Campfire, one room
     curl -N -u {alice}:  '{site}/flows?filter=1,2'                     # Flowdock, JSON
     curl -N -u {alice}:  -H 'Accept: text/event-stream' '{site}/flows?filter=1,2'
+    curl -N -u {alice}:  '{site}/flows?filter=1&active=true&presence=1' # and who is there
     go run ./cmd/sidestream tail --token {alice} '{site}/flows?filter=1,2'
 
 Speak as Bob:

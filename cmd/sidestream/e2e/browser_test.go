@@ -99,6 +99,11 @@ func TestBrowser(t *testing.T) {
 		}
 		auth GET /room/{channel}.json {
 			cookies chat_session
+			identity GET /users/me.json
+			user json user.id
+		}
+		presence {
+			grace 1s
 		}
 		position GET /room/{channel}/recent.json
 	}
@@ -110,6 +115,9 @@ func TestBrowser(t *testing.T) {
 	b.do("open", "bob", s.url+"/", "Bob")
 	b.do("state", "alice", "live")
 	b.do("state", "bob", "live")
+
+	b.do("present", "alice", "Here: Alice, Bob")
+	b.do("present", "bob", "Here: Alice, Bob")
 
 	b.do("type", "alice", "hello <b>Bob</b>")
 	b.do("see", "bob", "hello <b>Bob</b>")

@@ -38,7 +38,7 @@ func TestDemo(t *testing.T) {
 			speak = line
 		}
 	}
-	if len(streams) != 4 || len(refusals) != 2 || speak == "" {
+	if len(streams) != 5 || len(refusals) != 2 || speak == "" {
 		t.Fatalf("%d streams, %d refusals, speak %q in\n%s", len(streams), len(refusals), speak, welcome)
 	}
 	for i, status := range []string{"403", "401"} {

@@ -102,6 +102,8 @@ function listen() {
 	clearTimeout(again);
 	const url = new URL("/flows", location.href);
 	url.searchParams.set("filter", [...rooms.keys()].join(","));
+	url.searchParams.set("active", document.hidden ? "idle" : "true");
+	url.searchParams.set("presence", "1");
 	$("source").textContent = `GET ${decodeURIComponent(url.pathname + url.search)}`;
 	// By itself, EventSource comes back with its cursor in a header. If it has
 	// given up, we come back, and can only say the cursor in the query.
@@ -130,6 +132,7 @@ function listen() {
 		}
 		show();
 	});
+	source.addEventListener("presence", (e) => present(JSON.parse(e.data)));
 	source.addEventListener("error", async () => {
 		tell("connecting", "Reconnecting…");
 		if (source.readyState !== EventSource.CLOSED) return; // it tries again by itself
@@ -156,6 +159,22 @@ function keepPosition(position) {
 	if (!position) return;
 	cursor = position;
 	$("cursor").textContent = cursor;
+}
+
+// present keeps who is in a room, as the stream tells it: all at first, and then
+// each who comes, goes, or looks elsewhere.
+function present(p) {
+	const room = rooms.get(Number(p.channel));
+	if (!room) return;
+	if (p.kind === "snapshot") room.present = new Map(p.users.map((u) => [u.user, u.state]));
+	else if (p.kind === "left") room.present?.delete(p.user);
+	else if (p.user) room.present?.set(p.user, p.state);
+	showPresent();
+}
+
+function showPresent() {
+	const there = [...current?.present ?? []].map(([user, state]) => (names.get(user) ?? `user ${user}`) + (state === "idle" ? " (idle)" : ""));
+	$("present").textContent = there.length ? `Here: ${there.sort().join(", ")}` : "";
 }
 
 // normal brings a streamed message (Flowdock's schema) or one of the REST API
@@ -202,6 +221,7 @@ function open(room) {
 	history.replaceState(null, "", `#${room.id}`);
 	$("room-name").textContent = room.name;
 	$("room-topic").textContent = room.topic;
+	showPresent();
 	document.title = `${room.name}: ${me.name}`;
 	showRooms();
 	show();

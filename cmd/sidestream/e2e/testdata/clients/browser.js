@@ -6,6 +6,7 @@
 //   ["see", WINDOW, TEXT]           wait until the page shows a message with it
 //   ["state", WINDOW, STATE]        wait until the page says it is live, or connecting
 //   ["messages", WINDOW]            → the texts of all messages, in order, and what went wrong
+//   ["present", WINDOW, TEXT]       wait until the page says who is in the room
 //   ["reload", WINDOW]
 //   ["room", WINDOW, NAME]          go to another room
 //   ["screenshot", WINDOW, FILE]
@@ -44,6 +45,9 @@ const commands = {
   },
   async state(_, name, state) {
     await pages[name].locator(`#state[data-state=${state}]`).waitFor(wait);
+  },
+  async present(_, name, text) {
+    await pages[name].locator('#present', { hasText: text }).waitFor(wait);
   },
   async messages(_, name) {
     const notes = await pages[name].locator('#error:not(:empty), #messages .gap').allTextContents();
