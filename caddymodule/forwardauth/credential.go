@@ -233,8 +233,8 @@ func readAuthorization(header string) (Credential, error) {
 		switch {
 		case rest == "": // a token without a scheme
 			c.token = scheme
-		case isToken68(rest):
-			c.token = rest
+		case isToken68(rest), strings.EqualFold(scheme, "oauth") && !strings.ContainsAny(rest, " ,="):
+			c.token = rest // Salesforce's tokens have an exclamation mark
 		}
 	}
 	if !isToken(c.token) || !isToken(c.password) || !isToken(c.authorization) {

@@ -37,6 +37,7 @@ type Bayeux struct {
 	CatchUp endpoint.Duration `json:"catchup,omitempty"`
 
 	Signed
+	Salesforce
 
 	place endpoint.Place
 }
@@ -65,7 +66,7 @@ func (b *Bayeux) AddPath(path string) error {
 
 // Options implements endpoint.Kind.
 func (*Bayeux) Options() []string {
-	return append([]string{"catchup", "channels", "expire", "publish", "sessions", "sessions_per_address", "timeout"}, signedOptions...)
+	return append([]string{"catchup", "channels", "expire", "publish", "sessions", "sessions_per_address", "timeout"}, append([]string{"replay_invalid", "salesforce"}, signedOptions...)...)
 }
 
 // Option implements endpoint.Kind.
@@ -73,6 +74,8 @@ func (b *Bayeux) Option(name string, args []string) (err error) {
 	switch name {
 	case "channels":
 		return b.addChannels(args)
+	case "salesforce", "replay_invalid":
+		return b.Salesforce.option(name, args)
 	case "signed", "object", "realtime":
 		return b.Signed.option(name, args)
 	case "catchup":
@@ -128,6 +131,9 @@ func (b *Bayeux) Check() error {
 			return fmt.Errorf("bayeux: channels: %w", err)
 		}
 	}
+	if err := b.Salesforce.check(); err != nil {
+		return err
+	}
 	if err := b.Signed.check(); err != nil {
 		return err
 	}
@@ -155,6 +161,7 @@ func (b *Bayeux) New(site endpoint.Site) endpoint.Endpoint {
 		sessions: orDefault(b.Sessions, defaultSessions), perAddress: orDefault(b.SessionsPerAddress, defaultSessionsPerAddress),
 		maxChannels: site.MaxChannels, forwarding: make(chan struct{}, maxForwards),
 		objects: site.Objects, catchUp: time.Duration(b.CatchUp),
+		salesforce: b.On, replayInvalidAll: b.ReplayInvalid == "all",
 	}
 	if e.objects != nil {
 		e.resolvers = append(e.resolvers, signedNames{e.objects.Roots})
@@ -166,7 +173,11 @@ func (b *Bayeux) New(site endpoint.Site) endpoint.Endpoint {
 	if len(paths) == 0 {
 		paths = []string{defaultPath}
 	}
-	if len(channels) == 0 {
+	switch {
+	case len(channels) > 0:
+	case b.On:
+		channels = salesforceChannels
+	default:
 		channels = []string{defaultChannels}
 	}
 	e.key = strings.Join(paths, " ")

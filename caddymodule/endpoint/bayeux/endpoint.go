@@ -26,6 +26,9 @@ type bayeux struct {
 	objects     *endpoint.Objects // nil without signed names
 	realtime    *realtime         // nil where nobody is told of them
 	catchUp     time.Duration     // how much of the past may be asked for
+	// salesforce: its dialect is spoken; replayInvalidAll: a replay id of no use
+	// stands for all that is kept.
+	salesforce, replayInvalidAll bool
 }
 
 // maxDepth is how many parts clients append to the path at most: the name of a

@@ -58,6 +58,9 @@ func (x *exchange) newSession(ctx context.Context, m *message, a *reply) (*Error
 	ext := m.Get("ext")
 	a.ext = s.offerAcks(ext, a.ext)
 	a.ext = x.timesync(ext, 0, a.ext)
+	if x.salesforce {
+		a.ext = appendMember(a.ext, "replay", []byte("true"))
+	}
 	for _, extension := range x.extensions {
 		a.ext = extension.Handshake(ctx, x.caller(), s, ext, a.ext)
 	}
@@ -78,7 +81,7 @@ func (x *exchange) admitSession(id string) (*Session, *Error) {
 	s := &Session{
 		id: id, page: x.page, address: x.client.Address, client: x.client, ticket: ticket, memory: x.server.RemembersRights(),
 		anyPage: x.page == "" && x.socket == nil && x.r.Method == http.MethodGet,
-		reader:  x.server.Hub.NewReader(nil), expire: x.expire,
+		reader:  x.server.Hub.NewReader(nil), expire: x.expire, replays: x.salesforce,
 	}
 	if id != "" {
 		s.restored = make(chan struct{})

@@ -48,6 +48,7 @@ type Session struct {
 	user    string // as the backend calls it, once it has
 	reader  *stream.Reader
 	past    *past // is given first
+	replays bool  // messages have a replay id
 	ticket  *stream.Ticket
 	door    *stream.Door
 	subs    []subscription
@@ -492,7 +493,12 @@ func (s *Session) appendTaken(r *replies, t *takenFor) {
 		length := len(r.json)
 		r.next()
 		separated := len(r.json)
-		if r.json = format.AppendBayeux(r.json, name, e, cursor); len(r.json) == separated {
+		if s.replays {
+			r.json = appendReplay(r.json, name, e, cursor)
+		} else {
+			r.json = format.AppendBayeux(r.json, name, e, cursor)
+		}
+		if len(r.json) == separated {
 			r.json = r.json[:length]
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"slices"
 
+	"github.com/valyala/fastjson"
+
 	"github.com/seed-078801ba/sidestream/caddymodule/endpoint"
 	"github.com/seed-078801ba/sidestream/stream"
 	"github.com/seed-078801ba/sidestream/stream/event"
@@ -24,7 +26,7 @@ func (x *exchange) subscribe(ctx context.Context, m *message) {
 		return
 	}
 	a := reply{channel: m.channel, id: m.id, client: s.id, more: appendValueMember("subscription", m)}
-	a.err = x.admit(ctx, s, names, since(m.Get("ext")), &a)
+	a.err = x.admit(ctx, s, names, m.Get("ext"), &a)
 	if a.err == nil {
 		for _, extension := range x.extensions {
 			a.ext = extension.Subscribed(ctx, x.caller(), s, names, m.Get("ext"), a.ext)
@@ -35,7 +37,7 @@ func (x *exchange) subscribe(ctx context.Context, m *message) {
 }
 
 // admit resolves names, asks for the rights that are missing, and joins.
-func (x *exchange) admit(ctx context.Context, s *Session, names []string, since string, a *reply) *Error {
+func (x *exchange) admit(ctx context.Context, s *Session, names []string, ext *fastjson.Value, a *reply) *Error {
 	var subs []subscription
 	for _, name := range names {
 		target, err := x.resolve(name)
@@ -52,7 +54,8 @@ func (x *exchange) admit(ctx context.Context, s *Session, names []string, since 
 	if s.count()+len(subs) > x.maxChannels {
 		return errServer("too many subscriptions")
 	}
-	if rights := s.rights(subs); len(rights) > 0 {
+	rights := s.rights(subs)
+	if len(rights) > 0 {
 		user, re := x.server.Join(ctx, s.who(), s.whose(), s.door, s.ticket, rights)
 		if re != nil {
 			return refused(re, subs)
@@ -60,9 +63,21 @@ func (x *exchange) admit(ctx context.Context, s *Session, names []string, since 
 		s.identify(user)
 	}
 	slices.SortStableFunc(subs, func(a, b subscription) int { return cmp.Compare(a.Past, b.Past) }) // channels before their past
-	starts, err := x.starts(ctx, s, subs, since, a)
+	starts, err := x.starts(ctx, s, subs, since(ext), a)
 	if err != nil {
 		return errServer("Internal server error")
+	}
+	for i := range subs {
+		if id, said := replayOf(ext, subs[i].name); said && x.salesforce && !subs[i].Pattern && subs[i].Past == 0 {
+			var fail *Error
+			if starts[i], fail = x.replayFrom(ctx, s, subs[i].Channel, id); fail != nil {
+				for _, right := range rights {
+					s.door.Leave(right)
+					s.ticket.Return(right)
+				}
+				return fail
+			}
+		}
 	}
 	if !s.join(x.server.Hub, subs, starts) {
 		return errUnknownClient(s.id)
