@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -133,6 +135,10 @@ func TestTamburPolls(t *testing.T) {
 		held <- script
 	}()
 	says("fin")
+	if logged, err := os.ReadFile(filepath.Join(s.folder, "access.log")); err != nil || !strings.Contains(string(logged), "data=REDACTED") ||
+		strings.Contains(string(logged), tamburToken("direct", "a:ann", id)) {
+		t.Errorf("a token is in the access log, or nothing is: %v\n%s", err, logged)
+	}
 	if got := <-held; strings.Contains(got, "msg") {
 		t.Errorf("at the end: %q", got)
 	}

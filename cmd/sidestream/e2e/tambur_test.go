@@ -99,7 +99,7 @@ func TestTambur(t *testing.T) {
 func TestTamburStreamsAreChannels(t *testing.T) {
 	t.Parallel()
 	backend := newBackend(t)
-	s := start(t, tamburDirectives(backend, "")+"\n")
+	s := start(t, strings.Replace(tamburDirectives(backend, ""), "user  json user_id", "user  json user_id\n cache 1s\n recheck 1s", 1))
 	s.t = t
 	stranger, ann := tambur(t, s.url+tamburPath), tambur(t, s.url+tamburPath, "Authorization", "Bearer "+goodToken)
 	if answer := stranger.does("subscribe", "5"); answer != "not_allowed" {
@@ -118,6 +118,13 @@ func TestTamburStreamsAreChannels(t *testing.T) {
 	if seen := strings.Join(events.until("published"), ""); strings.Contains(seen, "a secret") {
 		t.Errorf("the other client was told %q", seen)
 	}
+	backend.decide(goodToken, "5", verdict{status: http.StatusForbidden}) // and no longer
+	if got := ann.frame(); got != `["ack",0,"access_ended"]` {
+		t.Errorf("when the right ended: %s", got)
+	}
+	s.tamburSays("auth:5", "unheard")
+	s.tamburSays("5", "unheard")
+	ann.gotNothing()
 	if st := s.open("/flows?filter=mode~"+tamburApp+":auth:5", basic(goodToken)); st.status != http.StatusBadRequest {
 		t.Errorf("the channel of a mode: %d", st.status)
 	}
