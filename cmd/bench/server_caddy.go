@@ -32,6 +32,8 @@ type sidestreamSite struct {
 	// neverRetries closes the connection of each webhook.
 	neverRetries bool
 	more         string // directives
+	// app is the address of an app that everything else goes to.
+	app string
 }
 
 func (s sidestreamSite) directives() string {
@@ -49,6 +51,10 @@ func (s sidestreamSite) directives() string {
 	if s.neverRetries {
 		retries = "never_retries"
 	}
+	app := ""
+	if s.app != "" {
+		app = "reverse_proxy " + s.app
+	}
 	return fmt.Sprintf(`sidestream %s {
 		webhook /publish {
 			preset campfire_classic
@@ -61,7 +67,8 @@ func (s sidestreamSite) directives() string {
 			per_channel %d
 		}
 		%s
-	}`, backend, retries, auth, s.store, events, s.more)
+	}
+	%s`, backend, retries, auth, s.store, events, s.more, app)
 }
 
 func (s site) caddyfile() string {

@@ -159,6 +159,17 @@ func (c *Condition) Uses(names ...string) bool {
 	})
 }
 
+// Keys are the first keys of the places that the condition reads in a document.
+func (c *Condition) Keys(document string) (keys []string) {
+	for _, t := range c.terms {
+		keys = append(keys, t.left.Keys(document)...)
+		for _, r := range t.right {
+			keys = append(keys, r.Keys(document)...)
+		}
+	}
+	return keys
+}
+
 // Names are the names that the condition reads of a group.
 func (c *Condition) Names(group string) (names []string) {
 	for _, t := range c.terms {

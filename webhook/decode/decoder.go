@@ -346,12 +346,24 @@ func (d *Decoder) FindsNoChannel() bool { return d.nowhere }
 
 // Names are the names that rules read of a group.
 func (d *Decoder) Names(group string) (names []string) {
+	d.eachText(func(t *Template) { names = append(names, t.Names(group)...) }, func(c *Condition) { names = append(names, c.Names(group)...) })
+	return names
+}
+
+// Keys are the first keys of the places that rules read in a document.
+func (d *Decoder) Keys(document string) (keys []string) {
+	d.eachText(func(t *Template) { keys = append(keys, t.Keys(document)...) }, func(c *Condition) { keys = append(keys, c.Keys(document)...) })
+	return keys
+}
+
+// eachText calls functions for everything that reads values.
+func (d *Decoder) eachText(template func(*Template), condition func(*Condition)) {
 	note := func(t *Template, when *Condition) {
 		if t != nil {
-			names = append(names, t.Names(group)...)
+			template(t)
 		}
 		if when != nil {
-			names = append(names, when.Names(group)...)
+			condition(when)
 		}
 	}
 	for _, rules := range d.rules {
@@ -367,7 +379,6 @@ func (d *Decoder) Names(group string) (names []string) {
 		note(r.user, r.when)
 		note(r.channel, nil)
 	}
-	return names
 }
 
 // PassesOn tells whether JSON of the payload reaches clients as it is.

@@ -176,6 +176,22 @@ func (t *Template) Names(group string) []string {
 	return names
 }
 
+// Keys are the first keys of the places that the template's holes read in a document.
+func (t *Template) Keys(document string) []string {
+	var keys []string
+	for _, p := range t.parts {
+		if p.hole == nil {
+			continue
+		}
+		for i := range p.hole.refs {
+			if r := &p.hole.refs[i]; r.document == document && len(r.path) > 0 {
+				keys = append(keys, r.path[0].key)
+			}
+		}
+	}
+	return keys
+}
+
 // IsPlain tells whether no hole has alternatives or filters.
 func (t *Template) IsPlain() bool {
 	return !slices.ContainsFunc(t.parts, func(p part) bool {

@@ -2,6 +2,7 @@ package tap
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,14 +48,31 @@ var readings = []string{
 	"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Original-Url", "X-Rewrite-Url",
 }
 
-// misread tells whether the app may read the request in another way than we do.
-func misread(r *http.Request) bool {
+// misread tells whether the app may read the request in another way than we do: as
+// another method or path, or a field from the query that we read in what was posted.
+func (rt *Route) misread(r *http.Request) bool {
 	for _, name := range readings {
 		if len(r.Header[name]) > 0 {
 			return true
 		}
 	}
-	return strings.Contains(r.URL.RawQuery, "method") && r.URL.Query().Has("_method")
+	if r.URL.RawQuery == "" {
+		return false
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return true // who knows
+	}
+	for name := range query {
+		base, _, _ := strings.Cut(name, "[")
+		if name == "_method" || slices.ContainsFunc(rt.of.requestKeys, func(key string) bool {
+			key, _, _ = strings.Cut(key, "[")
+			return strings.EqualFold(key, base)
+		}) {
+			return true
+		}
+	}
+	return false
 }
 
 // Prepare narrows what the client takes to codings that can be read, and has what it
@@ -68,7 +86,7 @@ func (rt *Route) Prepare(r *http.Request) *Request {
 			r.Header["Accept-Encoding"] = []string{narrowed}
 		}
 	}
-	req := &Request{misread: misread(r)}
+	req := &Request{misread: rt.misread(r)}
 	if r.Body != nil && r.Body != http.NoBody {
 		req.length = r.ContentLength
 		if rt.of.readsRequest {

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"github.com/valyala/fastjson"
+
 	"github.com/seed-078801ba/sidestream/webhook/decode"
 )
 
@@ -111,13 +113,41 @@ func (q *Request) document() []byte {
 	}
 	switch {
 	case isJSON(q.kind):
-		return decode.Document(q.body)
+		return unambiguous(decode.Document(q.body))
 	case q.kind == formType:
-		return formDocument(q.body)
+		return unambiguous(formDocument(q.body))
 	case q.kind == "text/plain" && utf8.Valid(q.body):
 		return decode.AppendJSONString(nil, string(q.body))
 	}
 	return nil
+}
+
+// unambiguous is a document in which no object has two keys that differ in case alone: some
+// apps take them for one, and the last for its value. nil if one has.
+func unambiguous(doc []byte) []byte {
+	v, err := fastjson.ParseBytes(doc)
+	if err != nil || foldsKeys(v) {
+		return nil
+	}
+	return doc
+}
+
+func foldsKeys(v *fastjson.Value) (folds bool) {
+	switch v.Type() {
+	case fastjson.TypeArray:
+		elements, _ := v.Array()
+		return slices.ContainsFunc(elements, foldsKeys)
+	case fastjson.TypeObject:
+		object, _ := v.Object()
+		seen := make(map[string]string, object.Len())
+		object.Visit(func(key []byte, child *fastjson.Value) {
+			folded := strings.ToLower(string(key))
+			other, known := seen[folded]
+			folds = folds || known && other != string(key) || foldsKeys(child)
+			seen[folded] = string(key)
+		})
+	}
+	return folds
 }
 
 // maxFields is how many fields of a form are read.

@@ -23,6 +23,8 @@ type route struct {
 	pattern      pattern
 	rules        []*rule
 	readsRequest bool
+	// requestKeys are the fields of the request that rules read.
+	requestKeys []string
 }
 
 // rule is a compiled Rule, or a Revocation.
@@ -269,6 +271,7 @@ func (rs *Rules) insert(method, path string, r *rule) error {
 	}
 	rt.rules = append(rt.rules, r)
 	rt.readsRequest = rt.readsRequest || r.readsRequest
+	rt.requestKeys = append(rt.requestKeys, r.keys("req")...)
 	return nil
 }
 
@@ -284,6 +287,20 @@ func (r *rule) names(group string) (names []string) {
 		names = append(names, r.decoder.Names(group)...)
 	}
 	return names
+}
+
+// keys are the first keys of the places that the rule reads in a document.
+func (r *rule) keys(document string) (keys []string) {
+	if r.when != nil {
+		keys = r.when.Keys(document)
+	}
+	for _, t := range r.templates() {
+		keys = append(keys, t.Keys(document)...)
+	}
+	if r.decoder != nil {
+		keys = append(keys, r.decoder.Keys(document)...)
+	}
+	return keys
 }
 
 // templates are the rule's own, beside those of its decoder.

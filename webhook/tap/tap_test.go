@@ -550,3 +550,38 @@ type closedPublisher struct{}
 func (closedPublisher) Publish(context.Context, event.Batch) ([]event.Receipt, error) {
 	return nil, errors.Join(event.ErrClosed)
 }
+
+// A client that writes a field in two ways, one for us and one for the app, is not
+// believed: the app may have posted the message elsewhere.
+func TestFieldsOfARequestAreNotAmbiguous(t *testing.T) {
+	rule := Config{Rule: on(post, "/messages", ok, mapped(is("channel", "{req.to}"), is("id", "{res.id}"), is("body", "{req:/message[body] ?? req.content}")))}
+	form := []string{"Content-Type: application/x-www-form-urlencoded"}
+	for _, x := range []struct {
+		name string
+		reply
+		taken bool
+	}{
+		{"a form", reply{path: "/messages", posted: "to=1&content=x", headers: form}, true},
+		{"JSON", reply{path: "/messages", posted: `{"to":1,"content":"x"}`}, true},
+		{"another parameter in the query", reply{path: "/messages?page=2", posted: "to=1&content=x", headers: form}, true},
+		{"the field in the query, too", reply{path: "/messages?to=2", posted: "to=1&content=x", headers: form}, false},
+		{"escaped", reply{path: "/messages?%74o=2", posted: "to=1&content=x", headers: form}, false},
+		{"as a part of a list", reply{path: "/messages?to[]=2", posted: "to=1&content=x", headers: form}, false},
+		{"in other letters", reply{path: "/messages?TO=2", posted: "to=1&content=x", headers: form}, false},
+		{"a query that is none", reply{path: "/messages?a=%zz", posted: "to=1&content=x", headers: form}, false},
+		{"twice in a form", reply{path: "/messages", posted: "to=1&to=2&content=x", headers: form}, false},
+		{"twice in JSON", reply{path: "/messages", posted: `{"to":1,"to":2,"content":"x"}`}, false},
+		{"in JSON in other letters", reply{path: "/messages", posted: `{"to":1,"TO":2,"content":"x"}`}, false},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			s := newSurroundings()
+			tap, rs := New(s.options()), compile(t, rule)
+			x.method, x.status, x.body = "POST", 200, `{"id":1}`
+			pass(t, tap, rs, s, x.reply)
+			end(t, tap)
+			if ids, gaps := s.messages(); x.taken != (len(ids) == 1) || len(gaps) > 0 {
+				t.Errorf("messages %v, gaps %v", ids, gaps)
+			}
+		})
+	}
+}
