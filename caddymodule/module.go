@@ -232,6 +232,7 @@ func (s *Sidestream) joinHub(ctx caddy.Context, repl *caddy.Replacer) error {
 	s.joinTaps(t.hub)
 	for _, h := range s.Webhooks {
 		h.counts, h.in = t.hub.counts(h.shownPath()), t.hub.wayIn("webhook "+h.shownPath())
+		h.in.repeated = s.hubTap != nil && !h.hook.NeverRetries()
 		if h.hook.NeverRetries() {
 			h.in.unrepeated = true
 			if !t.hub.runs() {

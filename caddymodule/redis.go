@@ -107,8 +107,10 @@ func (a *App) joinSource(hub string, rs *RedisSource, revoke func([]decode.Revoc
 		if err != nil {
 			return nil, err
 		}
+		in := t.hub.wayIn("redis " + rs.sourceName())
+		in.repeated = rs.Stream != "" && t.hub.tap.Load() != nil
 		options := redis.Options{
-			Publisher: t.hub.wayIn("redis " + rs.sourceName()), Mark: t.hub.Log().Mark, SharedLog: t.history.sharedName(hub), Revoke: revoke,
+			Publisher: in, Mark: t.hub.Log().Mark, SharedLog: t.history.sharedName(hub), Revoke: revoke,
 			Poke: t.hub.pokeFor("a message from Redis"), Unused: t.hub.unusedBy("redis " + rs.sourceName()),
 			Logger: hubLogger(),
 		}

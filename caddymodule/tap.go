@@ -53,7 +53,7 @@ func (s *Sidestream) joinTaps(p *pooledHub) {
 		t := &hubTap{untapped: &p.untapped}
 		t.Tap = tap.New(tap.Options{
 			Publisher: in, Mark: p.Log().Mark, Node: node, Find: p.FindMessage, Poke: p.Poke,
-			Interrupted: func() { p.Interrupted(tapWay) },
+			Interrupted: func() { p.InterruptedAlone(tapWay) },
 			Revoke: func(r decode.Revocation) {
 				if revoke := t.revoke.Load(); revoke != nil {
 					(*revoke)(r)

@@ -25,6 +25,8 @@ type wayIn struct {
 	poker event.Poker
 	// unrepeated: what the sender got no answer to, it does not send again.
 	unrepeated bool
+	// repeated: it sends that again until it is stored, which makes good what taps miss.
+	repeated bool
 }
 
 // wayIn gives a way in its place in the hub.
@@ -37,6 +39,7 @@ func (w *wayIn) Publish(ctx context.Context, b event.Batch) ([]event.Receipt, er
 	if w.unrepeated {
 		b.Unrepeated = w.name
 	}
+	b.Repeated = w.repeated
 	receipts, err := w.Publisher.Publish(ctx, b)
 	if w.hub != nil {
 		w.hub.tellArrival(w.name, b.Events, receipts, err)

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -47,6 +48,18 @@ func feedsMark(way, channel string) string {
 
 func gapMark(channel string) string { return "gap:" + channel }
 
+// repeatedMark is the name of the mark that a way in brings events into a channel whose
+// sender repeats.
+func repeatedMark(channel string) string { return "repeated:" + channel }
+
+// aloneSuffix sets apart an interruption that concerns only channels into which no way
+// brings events whose sender repeats.
+const aloneSuffix = "\x00alone"
+
+// InterruptedAlone is Interrupted for channels that this way feeds, and no way whose
+// sender repeats.
+func (h *Hub) InterruptedAlone(way string) { h.Interrupted(way + aloneSuffix) }
+
 // marks are the marks to be stored with events: into which channels a way in brings
 // events whose sender does not repeat, and which channels have new messages with a
 // version.
@@ -55,6 +68,9 @@ func (u *uncertainty) marks(b *event.Batch) (marks []event.Mark) {
 		e := &b.Events[i]
 		if b.Unrepeated != "" {
 			marks = u.mark(marks, feedsMark(b.Unrepeated, e.Channel.Text))
+		}
+		if b.Repeated {
+			marks = u.mark(marks, repeatedMark(e.Channel.Text))
 		}
 		if isVersioned(e) {
 			marks = u.mark(marks, versionedMark(e.Channel.Text))
@@ -216,8 +232,13 @@ func (h *Hub) tellReaders(fed map[string]bool, at event.Cursor) {
 }
 
 func (h *Hub) isFed(way, channel string) (bool, error) {
+	way, alone := strings.CutSuffix(way, aloneSuffix)
 	value, err := h.log.Mark(feedsMark(way, channel))
-	return value != "", err
+	if err != nil || value == "" || !alone {
+		return value != "", err
+	}
+	value, err = h.log.Mark(repeatedMark(channel))
+	return value == "", err
 }
 
 // doubt is an interruption, with the channels that it concerns.

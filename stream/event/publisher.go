@@ -16,6 +16,9 @@ type Batch struct {
 	// gets no answer to. When that way is interrupted, messages may be missing in
 	// the channels that it has brought events into.
 	Unrepeated string
+	// Repeated: the sender repeats what it gets no answer to, until it is stored. What
+	// ways that are counted on alone miss in these channels, this one brings.
+	Repeated bool
 }
 
 // Mark is the place that an ingest has reached in its source.

@@ -179,7 +179,8 @@ func TestTapAndWebhookAreOneEvent(t *testing.T) {
 
 // TestTapAfterAKill: between the app's answer and the commit the process may be killed.
 // Who resumes across that is told; not across an orderly end or a reload, and not in
-// channels that no tap feeds.
+// channels that no tap feeds, or that a webhook feeds as well, whose sender repeats what
+// it got no answer to.
 func TestTapAfterAKill(t *testing.T) {
 	t.Parallel()
 	a := newTapApp(t)
@@ -187,6 +188,8 @@ func TestTapAfterAKill(t *testing.T) {
 	s := start(t, site)
 	a.say(s, "town", "m0", "zero")
 	s.publish("other", 1, "hello")
+	s.publish("both", 1, "by the webhook")
+	a.say(s, "both", "b1", "by the tap")
 	for i, x := range []struct {
 		how, want string
 		do        func()
@@ -196,7 +199,7 @@ func TestTapAfterAKill(t *testing.T) {
 		{"kill", uncertain, func() { s.restart(syscall.SIGKILL) }},
 		{"SIGTERM again", "complete", func() { s.restart(syscall.SIGTERM) }},
 	} {
-		town, other := s.cursorNow("town"), s.cursorNow("other")
+		town, other, both := s.cursorNow("town"), s.cursorNow("other"), s.cursorNow("both")
 		x.do()
 		a.say(s, "town", fmt.Sprintf("m%d", i+1), fmt.Sprintf("after %s", x.how))
 		eventually(t, x.how+": what is said in the head", func() bool {
@@ -206,9 +209,12 @@ func TestTapAfterAKill(t *testing.T) {
 			return head == x.want
 		})
 		s.publish("other", 10+i, "for other")
-		if head, st := s.resume("other", other); head != "complete" {
-			t.Errorf("%s: a channel that no tap feeds: %s", x.how, head)
-		} else {
+		s.publish("both", 10+i, "for both")
+		for channel, cursor := range map[string]string{"other": other, "both": both} {
+			head, st := s.resume(channel, cursor)
+			if head != "complete" {
+				t.Errorf("%s: channel %s: %s", x.how, channel, head)
+			}
 			st.conn.Close()
 		}
 	}
