@@ -147,7 +147,7 @@ func (s *Sidestream) provisionAuth(ctx caddy.Context, repl *caddy.Replacer) erro
 		}
 		backend = forwardauth.NewBackend(proxy, server, host)
 	}
-	s.backend = backend
+	s.backend, s.askedAs = backend, host
 	s.way = digestOf(text, backendText)
 	s.scope = digestOf([]byte(s.way), []byte(host))
 	config := s.Auth.With(func(text string) string { return repl.ReplaceKnown(text, "") })

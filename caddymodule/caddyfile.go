@@ -45,6 +45,7 @@ func init() {
 //	    redis   <url>  { ... }          # see (*parser).redis
 //	    pull GET <uri> { ... }          # see (*parser).pull
 //	    pull preset <name> { ... }
+//	    doorbell <kind> [<address>] { ... } # see (*parser).doorbell
 //	    backfill GET <uri> { ... }      # see (*parser).backfill
 //	    backfill preset <name> { ... }
 //	    position GET <path>             # see (*parser).position
@@ -116,12 +117,12 @@ type parser struct {
 
 // subdirectives lists what may stand in the block.
 var subdirectives = slices.Sorted(slices.Values(append([]string{
-	"auth", "backend", "backfill", "cors", "drain", "health", "heartbeat", "history", "hub", "lag", "limits", "position", "presence", "pull", "realm", "redis", "revoke", "tap",
+	"auth", "backend", "backfill", "cors", "doorbell", "drain", "health", "heartbeat", "history", "hub", "lag", "limits", "position", "presence", "pull", "realm", "redis", "revoke", "tap",
 	"webhook",
 }, endpointNames()...)))
 
 // repeatable are the subdirectives that may stand there more than once.
-var repeatable = []string{"heartbeat", "position", "pull", "redis", "revoke", "tap", "webhook"}
+var repeatable = []string{"doorbell", "heartbeat", "position", "pull", "redis", "revoke", "tap", "webhook"}
 
 // first is the first argument behind the word where the parser stands.
 func (p *parser) first() string {
@@ -157,6 +158,8 @@ func (p *parser) line() error {
 		return p.pull()
 	case "backfill":
 		return p.backfill()
+	case "doorbell":
+		return p.doorbell()
 	case "position":
 		return p.position()
 	case "auth":

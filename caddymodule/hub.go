@@ -23,6 +23,7 @@ import (
 	"github.com/seed-078801ba/sidestream/stream/event"
 	"github.com/seed-078801ba/sidestream/stream/log/file"
 	"github.com/seed-078801ba/sidestream/stream/presence"
+	"github.com/seed-078801ba/sidestream/webhook/pull"
 )
 
 func init() { caddy.RegisterModule(new(App)) }
@@ -51,6 +52,8 @@ type pooledHub struct {
 	tenants []*tenancy // newest last; that one's settings count
 	running sourceSet
 	pulls   atomic.Pointer[[]*runningPull]
+	// stopDoorbells ends what rings for the pulls; nil if nothing does.
+	stopDoorbells func()
 
 	webhooks sync.Map // *webhookCounts by the webhook's path
 	origins  origins
@@ -147,6 +150,7 @@ type tenancy struct {
 	activates []func()
 	sources   sourceSet
 	pulls     []pullWay
+	doorbells []func() (*pull.Doorbell, error)
 	gate      *pooledGate
 	presence  *presenceSetup // nil if nobody is shown
 }
@@ -284,7 +288,7 @@ func (a *App) Stop() error {
 			case last && len(p.tenants) > 0:
 				p.tenants[len(p.tenants)-1].apply()
 			case len(p.tenants) == 0:
-				p.runPulls(nil) // the others end when nobody names them any more
+				p.runPulls(nil, nil) // the others end when nobody names them any more
 			}
 			break
 		}
@@ -302,7 +306,7 @@ func (t *tenancy) apply() {
 	for _, activate := range t.activates {
 		activate()
 	}
-	t.hub.runPulls(t.pulls)
+	t.hub.runPulls(t.pulls, t.doorbells)
 	t.hub.usePresence(t.presence)
 	t.hub.run(t.sources)
 }

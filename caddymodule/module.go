@@ -55,6 +55,10 @@ type Sidestream struct {
 	// read.
 	Pulls []*Pull `json:"pulls,omitempty"`
 
+	// Doorbells are what the app tells a bot at once when something is new, for the
+	// pulls.
+	Doorbells []*Doorbell `json:"doorbells,omitempty"`
+
 	// Backfill gives clients what the history no longer has, from the app's own
 	// lists. Default: off.
 	Backfill *Backfill `json:"backfill,omitempty"`
@@ -101,6 +105,7 @@ type Sidestream struct {
 	live      *operator.Live
 	pooled    *pooledHub
 	backend   *forwardauth.Backend // nil if nobody is asked
+	askedAs   string               // the Host of what it is asked
 	names     *event.Names         // the hub's, for all of its handlers
 	gate      *pooledGate
 	revoker   *forwardauth.Revoker
@@ -175,6 +180,7 @@ func (s *Sidestream) Provision(ctx caddy.Context) error {
 		func() error { return s.provisionWebhooks(repl) },
 		s.provisionPositions,
 		func() error { return s.provisionPulls(repl) },
+		func() error { return s.provisionDoorbells(repl) },
 		func() error { return s.refuseExampleSecret(ctx) },
 		s.provisionTaps,
 		func() error { return s.provisionRevoke(repl) },
@@ -245,6 +251,9 @@ func (s *Sidestream) joinHub(ctx caddy.Context, repl *caddy.Replacer) error {
 		return err
 	}
 	if err := s.joinPulls(t); err != nil {
+		return err
+	}
+	if err := s.joinDoorbells(t); err != nil {
 		return err
 	}
 	s.pooled = t.hub

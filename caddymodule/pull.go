@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -160,10 +161,11 @@ type runningPull struct {
 	done chan struct{}
 }
 
-// runPulls makes exactly these pulls run. Called with the hub's lock held.
-func (p *pooledHub) runPulls(want []pullWay) {
+// runPulls makes exactly these pulls run, and what rings for them. Called with the hub's
+// lock held.
+func (p *pooledHub) runPulls(want []pullWay, doorbells []func() (*pull.Doorbell, error)) {
 	old := p.pulls.Load()
-	var running []*runningPull
+	running := []*runningPull{}
 	for _, way := range want {
 		source, err := way.make()
 		if err != nil {
@@ -171,6 +173,10 @@ func (p *pooledHub) runPulls(want []pullWay) {
 			continue
 		}
 		running = append(running, &runningPull{Source: source, done: make(chan struct{})})
+	}
+	if p.stopDoorbells != nil {
+		p.stopDoorbells()
+		p.stopDoorbells = nil
 	}
 	if old != nil {
 		for _, r := range *old {
@@ -194,6 +200,25 @@ func (p *pooledHub) runPulls(want []pullWay) {
 		}()
 	}
 	p.pulls.Store(&running)
+	p.runDoorbells(doorbells)
+}
+
+// runDoorbells listens to doorbells until stopDoorbells. Called with the hub's lock held.
+func (p *pooledHub) runDoorbells(doorbells []func() (*pull.Doorbell, error)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var work sync.WaitGroup
+	for _, make := range doorbells {
+		bell, err := make()
+		if err != nil {
+			hubLogger().Error("a doorbell cannot begin", "error", err)
+			continue
+		}
+		work.Go(func() { bell.Run(ctx) })
+	}
+	p.stopDoorbells = func() {
+		cancel()
+		work.Wait()
+	}
 }
 
 // eachPull calls f for every pull that runs.

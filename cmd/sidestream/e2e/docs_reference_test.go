@@ -177,6 +177,10 @@ var places = []struct {
 		page: "webhook/README.md", sections: []string{"Options of pull"},
 	},
 	{
+		name: "options of doorbell", config: inDirective("pull GET /x/{channel} {\nmap id {item.id}\n}\ndoorbell sse /x {\n%s\n}"),
+		page: "caddymodule/README.md", sections: []string{"doorbell"},
+	},
+	{
 		name: "presets of pull", config: inDirective("pull preset %s"),
 		page: "webhook/README.md", sections: []string{"Presets of pull"},
 	},
