@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-078801ba/sidestream/caddymodule/forwardauth"
 	"github.com/seed-078801ba/sidestream/stream/event"
+	"github.com/seed-078801ba/sidestream/stream/log"
 	"github.com/seed-078801ba/sidestream/webhook/pull"
 )
 
@@ -119,18 +120,18 @@ func (s *Sidestream) joinPulls(t *tenancy) error {
 		if slices.ContainsFunc(t.pulls, func(other pullWay) bool { return other.name == name }) {
 			return fmt.Errorf("pull: two of hub %q are called %q: give one of them another `name`", s.Hub, name)
 		}
-		config, log := p.config, hub.Log()
+		config, kept := p.config, hub.Log()
 		config.Name = name
 		way := hub.wayIn("pull " + name)
 		way.poker = nil
 		options := pull.Options{
-			Asker: ask, Publisher: way, Mark: log.Mark, Logger: hubLogger(),
+			Asker: ask, Publisher: way, Mark: kept.Mark, Logger: hubLogger(),
 			Canonical: func(name string) string { return names.Canonical(name) },
 			Knows: func(channel, id string) (bool, error) {
-				_, ok, err := log.SeqOf(channel, id)
+				_, ok, err := kept.SeqOf(channel, id)
 				return ok, err
 			},
-			Head: hub.Head, Proven: hub.Prove, Began: hub.Began, Turn: turnOf(log),
+			Head: hub.Head, Proven: hub.Prove, Began: hub.Began, Turn: turnOf(kept),
 		}
 		t.pulls = append(t.pulls, pullWay{name, func() (*pull.Source, error) { return pull.New(config, options) }})
 	}
@@ -138,13 +139,21 @@ func (s *Sidestream) joinPulls(t *tenancy) error {
 }
 
 // turnOf is how nodes that share a log take turns; nil if it is not shared.
-func turnOf(l any) func(ctx context.Context, name string, most time.Duration) (func(), bool, error) {
-	if shared, ok := l.(interface {
-		Turn(ctx context.Context, name string, most time.Duration) (func(), bool, error)
-	}); ok {
-		return shared.Turn
+func turnOf(l log.Log) func(context.Context, string, time.Duration, bool) (func(time.Duration), pull.Outcome, error) {
+	shared, ok := l.(log.Turns)
+	if !ok {
+		return nil
 	}
-	return nil
+	return func(ctx context.Context, name string, most time.Duration, again bool) (func(time.Duration), pull.Outcome, error) {
+		free, outcome, err := shared.Turn(ctx, name, most, again)
+		switch outcome {
+		case log.TurnMine:
+			return free, pull.Mine, err
+		case log.TurnDone:
+			return nil, pull.Done, err
+		}
+		return nil, pull.Taken, err
+	}
 }
 
 // pullWay is a pull of one configuration. It is made anew for each time that the

@@ -37,12 +37,23 @@ type Options struct {
 	// complete, before anything of it is stored. Nil: nobody wants to know.
 	Began func(channel string, from event.Cursor) error
 	// Turn, if several nodes share the log, gives one node at a time the turn to
-	// read a channel, for at most a time. free gives it back. ok is false if
-	// another node has it.
-	Turn func(ctx context.Context, name string, most time.Duration) (free func(), ok bool, err error)
+	// read a channel, for at most a time. again: it is read even if another node has
+	// read it lately. free gives the turn back; done is for how long nobody need read
+	// it again, 0 if it was not read.
+	Turn func(ctx context.Context, name string, most time.Duration, again bool) (free func(done time.Duration), outcome Outcome, err error)
 	// Logger takes what goes wrong, at a bounded rate. Default: slog.Default().
 	Logger *slog.Logger
 }
+
+// Outcome is what became of asking for a turn.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Taken Outcome = iota // another node has it
+	Mine                 // it is given
+	Done                 // another node has read the channel lately
+)
 
 // Patience is how long a stream waits that was told to: what is said after that is
 // not swallowed by the first run.
@@ -360,7 +371,7 @@ func (s *Source) next(now time.Time) (c *channel, wait time.Duration) {
 // readOnce reads a channel, and says when it is read again.
 func (s *Source) readOnce(ctx context.Context, c *channel) {
 	defer s.counts.inFlight.Add(-1)
-	mine, err := s.readInTurn(ctx, c)
+	outcome, err := s.readInTurn(ctx, c)
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -370,7 +381,10 @@ func (s *Source) readOnce(ctx context.Context, c *channel) {
 		return
 	case err != nil:
 		s.failed(c, err, now)
-	case !mine: // another node reads it: soon enough it is known what became of it
+	case outcome == Done:
+		c.due = now.Add(jitter(time.Duration(s.plan.Every)))
+		s.turns.put(c)
+	case outcome == Taken: // it is asked again soon: what is new may have come too late for the other node
 		c.due = now.Add(jitter(250 * time.Millisecond))
 		s.turns.put(c)
 	default:
@@ -380,18 +394,31 @@ func (s *Source) readOnce(ctx context.Context, c *channel) {
 }
 
 // readInTurn reads a channel, if it is this node's turn.
-func (s *Source) readInTurn(ctx context.Context, c *channel) (mine bool, err error) {
-	if s.options.Turn != nil {
-		most := time.Duration(s.plan.Timeout) * time.Duration(s.plan.Pages+2)
-		free, ok, err := s.options.Turn(ctx, s.markName(c.name), most)
-		if err != nil || !ok {
-			return false, err
-		}
-		defer free()
+func (s *Source) readInTurn(ctx context.Context, c *channel) (outcome Outcome, err error) {
+	if s.options.Turn == nil {
+		return Mine, s.read(ctx, c)
 	}
+	s.mu.Lock()
+	again := c.poked || !c.isReady()
+	s.mu.Unlock()
+	most := time.Duration(s.plan.Timeout) * time.Duration(s.plan.Pages+2)
+	free, outcome, err := s.options.Turn(ctx, s.markName(c.name), most, again)
+	if err != nil || outcome != Mine {
+		return outcome, err
+	}
+	done := time.Duration(0)
+	defer func() { free(done) }()
+	if err = s.read(ctx, c); err == nil {
+		done = time.Duration(s.plan.Every) * 3 / 4
+	}
+	return Mine, err
+}
+
+// read reads a channel.
+func (s *Source) read(ctx context.Context, c *channel) error {
 	text, err := s.options.Mark(s.markName(c.name))
 	if err != nil {
-		return false, err
+		return err
 	}
 	s.mu.Lock()
 	r := &reading{s: s, channel: c.name, since: c.since, from: c.from, etags: c.etags, poked: c.poked}
@@ -414,12 +441,12 @@ func (s *Source) readInTurn(ctx context.Context, c *channel) (mine bool, err err
 		c.poked = c.poked || r.poked
 		clear(c.etags) // what was read may not be stored
 		s.mu.Unlock()
-		return true, err
+		return err
 	}
 	if s.options.Proven != nil && s.options.Head != nil {
 		s.options.Proven(c.name, asOf)
 	}
-	return true, nil
+	return nil
 }
 
 // succeeded is called with s.mu held.
