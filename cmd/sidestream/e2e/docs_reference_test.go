@@ -177,9 +177,10 @@ var places = []struct {
 		page: "webhook/README.md", sections: []string{"Options of pull"},
 	},
 	{
-		name: "options of doorbell", config: inDirective("pull GET /x/{channel} {\nmap id {item.id}\n}\ndoorbell sse /x {\n%s\n}"),
-		page: "caddymodule/README.md", sections: []string{"doorbell"},
+		name: "options of doorbell", config: inDirective("doorbell sse /x {\n%s\n}"),
+		page: "caddymodule/README.md", sections: []string{"Options of doorbell"},
 	},
+	{name: "kinds of doorbell", config: inDirective("doorbell %s"), page: "caddymodule/README.md", named: true},
 	{
 		name: "presets of pull", config: inDirective("pull preset %s"),
 		page: "webhook/README.md", sections: []string{"Presets of pull"},

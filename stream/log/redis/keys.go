@@ -25,6 +25,10 @@ import (
 //
 //	records    hash    id -> its end, and the record
 //	recordends zset    end + id of each, in this order
+//
+// So are the turns:
+//
+//	turns     hash    what -> who has it and until when; what:done -> until when it is done
 func keyNames(prefix, hub string) []string {
 	base := escapeKey(prefix) + ":{" + escapeKey(hub) + "}:"
 	keys := []string{"head", "feed", "events", "places", "index", "ids", "channels", "marks"}

@@ -21,11 +21,9 @@ var (
 	freeTurnScript = newScript(true, luaFreeTurn)
 )
 
-// turnKeys are those of a turn, in the slot of the log. They end by themselves.
-func (r *Log) turnKeys(name string) []string {
-	prefix := r.options.Prefix
-	base := escapeKey(prefix) + ":{" + escapeKey(r.options.Hub) + "}:turn:" + tokenOf(name)
-	return []string{base, base + ":done"}
+// turnsKey is the key of all turns, in the slot of the log.
+func (r *Log) turnsKey() []string {
+	return []string{escapeKey(r.options.Prefix) + ":{" + escapeKey(r.options.Hub) + "}:turns"}
 }
 
 // Turn implements log.Turns. A process that dies with a turn loses it after most.
@@ -34,14 +32,14 @@ func (r *Log) Turn(ctx context.Context, name string, most time.Duration, again b
 	if err != nil {
 		return nil, log.TurnTaken, err
 	}
-	keys, me := r.turnKeys(name), rand.Text()
+	keys, what, me := r.turnsKey(), tokenOf(name), rand.Text()
 	lately := "1"
 	if again {
 		lately = ""
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.options.Timeout)
 	defer cancel()
-	reply, err := takeTurnScript.run(ctx, client, keys, []string{me, strconv.FormatInt(most.Milliseconds(), 10), lately})
+	reply, err := takeTurnScript.run(ctx, client, keys, []string{what, me, strconv.FormatInt(most.Milliseconds(), 10), lately})
 	if err != nil {
 		return nil, log.TurnTaken, r.wrap("taking a turn in Redis", err)
 	}
@@ -63,7 +61,7 @@ func (r *Log) Turn(ctx context.Context, name string, most time.Duration, again b
 		}
 		ctx, cancel := context.WithTimeout(r.life, r.options.Timeout)
 		defer cancel()
-		_, _ = freeTurnScript.run(ctx, client, keys, []string{me, strconv.FormatInt(done.Milliseconds(), 10)}) // it ends by itself
+		_, _ = freeTurnScript.run(ctx, client, keys, []string{what, me, strconv.FormatInt(done.Milliseconds(), 10)}) // it ends by itself
 	}, log.TurnMine, nil
 }
 
