@@ -1,9 +1,13 @@
 package caddymodule
 
 import (
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/seed-078801ba/sidestream/stream/conn"
 )
 
 // TestHTTP2 serves the same over a connection that cannot be taken over.
@@ -59,5 +63,41 @@ func TestHTTP10(t *testing.T) {
 	s.post("1", "1", "hello")
 	if got := readUntil(t, resp, "\r"); strings.Contains(got, "\r\n") {
 		t.Errorf("the stream said %q", got)
+	}
+}
+
+// A client over HTTP/2 that is too slow does not take what it got for all: where the
+// last message is torn, the stream is reset.
+func TestTornStreamOverHTTP2IsReset(t *testing.T) {
+	taken := make(chan struct{})
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusOK)
+		responder := conn.NewResponder(flusher{innermost(w)})
+		if _, err := responder.Write([][]byte{make([]byte, 64<<20)}); err != nil {
+			t.Error(err)
+		}
+		go func() {
+			<-taken
+			responder.Close()
+		}()
+		responder.Serve(r.Context())
+	}))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	resp, err := server.Client().Get(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.ProtoMajor != 2 {
+		t.Fatal(resp.Proto)
+	}
+	if _, err := resp.Body.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	close(taken)
+	if n, err := io.Copy(io.Discard, resp.Body); err == nil {
+		t.Errorf("it ended like a whole one after %d bytes", n)
 	}
 }

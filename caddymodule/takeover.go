@@ -142,6 +142,10 @@ func (f flusher) Abort() {
 	http.NewResponseController(f.ResponseWriter).SetWriteDeadline(time.Unix(1, 0))
 }
 
+// Break has the server reset the stream. An end in the middle of a message would look
+// like that of a whole response.
+func (f flusher) Break() { panic(http.ErrAbortHandler) }
+
 // innermost is the server's own ResponseWriter, below everything that Caddy
 // wraps around it. A connection that is hijacked through the wrappers keeps all
 // of them alive: with an access log that is 14 KB for each stream.

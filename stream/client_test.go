@@ -96,6 +96,7 @@ func (c chunker) Write(b []byte) (int, error) {
 }
 func (c chunker) Flush() error { return nil }
 func (c chunker) Abort()       { c.Close() }
+func (chunker) Break()         {}
 
 func tcpPair(t *testing.T) (client, server net.Conn) {
 	t.Helper()

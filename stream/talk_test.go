@@ -61,6 +61,7 @@ type unframed struct{ net.Conn }
 
 func (unframed) Flush() error { return nil }
 func (c unframed) Abort()     { c.Close() }
+func (unframed) Break()       {}
 
 // spoken is a frame as a client sends it: with a mask, of zeros here.
 func spoken(kind conn.Opcode, payload string) []byte {

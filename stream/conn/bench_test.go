@@ -41,6 +41,7 @@ type nowhere struct{ io.Writer }
 
 func (nowhere) Flush() error { return nil }
 func (nowhere) Abort()       {}
+func (nowhere) Break()       {}
 
 // BenchmarkResponder is a small message by way of a handler, without what the
 // server makes of it.

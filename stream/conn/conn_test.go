@@ -399,3 +399,56 @@ func TestResponderWaitsForItsWrite(t *testing.T) {
 type stubborn struct{ plain }
 
 func (stubborn) Abort() {}
+
+// breaking counts what it is asked to break off.
+type breaking struct {
+	plain
+	broken *int
+}
+
+func (b breaking) Break() { *b.broken++ }
+
+// A response of which a part is missing does not end like a whole one, unless the
+// peer has gone anyway.
+func TestTornResponseIsBrokenOff(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		end  func(r *Responder, client net.Conn, gone func())
+		want int
+	}{
+		{"closed in the middle of a write", func(r *Responder, _ net.Conn, _ func()) { r.Close() }, 1},
+		{"the write fails", func(_ *Responder, client net.Conn, _ func()) { client.Close() }, 1},
+		{"the peer has gone", func(_ *Responder, _ net.Conn, gone func()) { gone() }, 0},
+		{"closed after it", func(r *Responder, client net.Conn, _ func()) {
+			io.ReadFull(client, make([]byte, 1<<20))
+			for written := false; !written; {
+				r.mu.Lock()
+				written = !r.busy
+				r.mu.Unlock()
+			}
+			r.Close()
+		}, 0},
+		{"finished", func(r *Responder, client net.Conn, _ func()) {
+			r.Finish()
+			io.ReadFull(client, make([]byte, 1<<20))
+		}, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			client, server := net.Pipe()
+			defer client.Close()
+			defer server.Close()
+			broken := 0
+			r := NewResponder(breaking{plain{server}, &broken})
+			ctx, gone := context.WithCancel(t.Context())
+			defer gone()
+			if _, err := r.Write([][]byte{make([]byte, 1<<20)}); err != nil {
+				t.Fatal(err)
+			}
+			go c.end(r, client, gone)
+			r.Serve(ctx)
+			if broken != c.want {
+				t.Errorf("broken off %d times, want %d", broken, c.want)
+			}
+		})
+	}
+}

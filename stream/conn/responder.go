@@ -26,6 +26,7 @@ type Responder struct {
 	busy     bool // a goroutine writes
 	finished bool // end when everything is written
 	closed   bool // end as soon as nobody writes
+	torn     bool // a part of what was taken may be missing
 	ended    bool // Serve has returned, out must not be touched
 }
 
@@ -37,6 +38,10 @@ type Flusher interface {
 	// Abort makes a Write or Flush that is under way fail. It is called from
 	// another goroutine.
 	Abort()
+	// Break ends a response of which a part may be missing, so that the peer does not
+	// take it for whole. It is called from the goroutine of the handler, which it
+	// may leave with a panic.
+	Break()
 }
 
 // NewResponder makes the Conn of a handler's goroutine, which then calls Serve.
@@ -91,7 +96,7 @@ func (r *Responder) wrote(whole bool, panicked any) {
 	defer r.mu.Unlock()
 	r.busy = false
 	if !whole {
-		r.closed = true // Gone will be reported
+		r.closed, r.torn = true, true // Gone will be reported
 	}
 	r.settle(panicked)
 	if whole && r.p != nil {
@@ -126,6 +131,12 @@ func (r *Responder) Serve(ctx context.Context) {
 	}
 	if panicked != nil {
 		panic(panicked)
+	}
+	r.mu.Lock()
+	torn := r.torn
+	r.mu.Unlock()
+	if torn && ctx.Err() == nil {
+		r.out.Break()
 	}
 }
 

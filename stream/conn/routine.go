@@ -26,6 +26,9 @@ type plain struct{ net.Conn }
 func (plain) Flush() error { return nil }
 func (c plain) Abort()     { c.SetWriteDeadline(time.Unix(1, 0)) }
 
+// Break implements Flusher: the connection is closed anyway.
+func (plain) Break() {}
+
 func (r *routine) Watch(p *Poller, token Token) error {
 	if err := r.Responder.Watch(p, token); err != nil {
 		return err
