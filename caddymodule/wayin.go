@@ -76,6 +76,9 @@ type origins struct {
 	told          occasional
 }
 
+// nobody stands for a first way that is not known.
+const nobody = -1
+
 // origin is which ways in brought a message.
 type origin struct {
 	first int
@@ -134,18 +137,24 @@ func (o *origins) note(way int, e *event.Event, r *event.Receipt) {
 	known, ok := o.known(hash)
 	bit := uint64(1) << way
 	switch {
-	case ok && known.all&bit == 0:
+	case !r.Duplicate:
+		o.countFirst(way, known.all&^bit)
+		o.remember(hash, origin{way, known.all | bit})
+		known.first, ok = way, true
+	case !ok:
+		// It is older than what is remembered, or whoever was first has yet to say so.
+		o.remember(hash, origin{nobody, bit})
+	case known.first == nobody:
+		o.remember(hash, origin{nobody, known.all | bit})
+	case known.all&bit == 0:
 		o.ways[way].Seen++
 		if known.all&(known.all-1) == 0 {
 			o.ways[known.first].Alone--
 		}
 		o.remember(hash, origin{known.first, known.all | bit})
-	case !ok && !r.Duplicate:
-		o.ways[way].countNew()
-		o.remember(hash, origin{way, bit})
 	}
 	name, other := o.ways[way].Way, "(not known any more)"
-	if ok {
+	if ok = ok && known.first != nobody; ok {
 		other = o.ways[known.first].Way
 	}
 	o.mu.Unlock()
@@ -155,6 +164,20 @@ func (o *origins) note(way int, e *event.Event, r *event.Receipt) {
 	if times, ok := o.told.turn(time.Second); ok {
 		hubLogger().Warn("a message has the id of an earlier one that another way in brought, and other content; the earlier one stands: bind each way in to its channels with `channels`",
 			"from", name, "earlier_from", other, "channel", e.Channel.Text, "id", e.ID.Text, "times", times)
+	}
+}
+
+// countFirst counts a message for the way that was first, and for others that have
+// brought it since. Called with o.mu held.
+func (o *origins) countFirst(way int, others uint64) {
+	o.ways[way].countNew()
+	if others != 0 {
+		o.ways[way].Alone--
+	}
+	for i := range o.ways {
+		if others&(uint64(1)<<i) != 0 {
+			o.ways[i].Seen++
+		}
 	}
 }
 

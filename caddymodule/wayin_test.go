@@ -93,7 +93,9 @@ func TestCoverageOfWaysIn(t *testing.T) {
 	note(b, "3", false) // the tap alone
 	note(b, "", false)  // without an id
 	note(a, "old", true)
-	want := []WayCoverage{{Way: "webhook /a", First: 1, Seen: 2}, {Way: "tap", First: 3, Seen: 4, Alone: 2}}
+	note(a, "4", true) // both, the tap first, which says so later
+	note(b, "4", false)
+	want := []WayCoverage{{Way: "webhook /a", First: 1, Seen: 3}, {Way: "tap", First: 4, Seen: 5, Alone: 2}}
 	if got := o.coverage(); !slices.Equal(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
