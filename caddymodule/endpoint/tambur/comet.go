@@ -38,7 +38,7 @@ type poller struct {
 	words  [][]byte
 	size   int
 	cancel context.CancelFunc // of the poll that is held
-	polls  uint64
+	number uint64             // of the last poll
 	expiry *time.Timer
 	ended  bool
 }
@@ -57,7 +57,7 @@ func (e *tambur) comet(w http.ResponseWriter, r *http.Request, s *endpoint.Serve
 	case speaks:
 		p.hear(w, c, data[0])
 	default:
-		return func(ctx context.Context) { p.poll(ctx, w, c) }
+		return func(ctx context.Context) { p.poll(ctx, s.Ending, w, c) }
 	}
 	return nil
 }
@@ -106,14 +106,21 @@ func (p *poller) hear(w http.ResponseWriter, c call, data string) {
 }
 
 // poll waits until there is something for the client, and gives it. A second poll
-// takes the place of the first, which is answered with nothing.
-func (p *poller) poll(ctx context.Context, w http.ResponseWriter, c call) {
+// takes the place of the first, which is answered with nothing; so is one that is held
+// when the server ends, in a reload.
+func (p *poller) poll(ctx, ending context.Context, w http.ResponseWriter, c call) {
 	control := http.NewResponseController(w)
 	control.SetWriteDeadline(time.Time{}) // of the server: it is we who take the time
-	script, taken, ok := p.take(ctx, c)
-	if ctx.Err() != nil { // nobody is there
-		p.finish()
-		return
+	hold, cancel := context.WithTimeout(ctx, pollTime)
+	defer cancel()
+	if ending != nil {
+		defer context.AfterFunc(ending, cancel)()
+	}
+	number, words := p.begin(cancel)
+	defer p.finish(number)
+	script, taken, ok := p.take(ctx, hold, number, words, c)
+	if ctx.Err() != nil {
+		return // nobody is there
 	}
 	control.SetWriteDeadline(time.Now().Add(writeTime))
 	writeScript(w, script)
@@ -121,21 +128,15 @@ func (p *poller) poll(ctx context.Context, w http.ResponseWriter, c call) {
 	if ok {
 		p.reader.Done(taken)
 	}
-	p.finish()
 }
 
-// take waits for what comes next, for a while.
-func (p *poller) take(ctx context.Context, c call) (script []byte, taken stream.Taken, ok bool) {
-	ctx, cancel := context.WithTimeout(ctx, pollTime)
-	defer cancel()
-	number, words := p.begin(cancel)
-	if len(words) > 0 {
-		cancel()
-	}
-	taken, err := p.reader.Take(ctx, pollEvents)
+// take waits for what comes next while the poll is held, and makes calls of it and of
+// the words that waited already.
+func (p *poller) take(client, hold context.Context, number uint64, words [][]byte, c call) (script []byte, taken stream.Taken, ok bool) {
+	taken, err := p.reader.Take(hold, pollEvents)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if number != p.polls { // another one has taken its place
+	if number != p.number || client.Err() != nil { // another one has taken its place, or will
 		p.words = append(words, p.words...)
 		return nil, taken, false
 	}
@@ -164,21 +165,23 @@ func (p *poller) begin(cancel context.CancelFunc) (number uint64, words [][]byte
 	if p.expiry != nil {
 		p.expiry.Stop()
 	}
-	p.polls++
+	p.number++
 	p.cancel = cancel
 	words, p.words = p.words, nil
-	if p.ended {
-		cancel()
+	if p.ended || len(words) > 0 {
+		cancel() // there is no reason to wait
 	}
-	return p.polls, slices.Clip(words)
+	return p.number, slices.Clip(words)
 }
 
-// finish waits for the next poll.
-func (p *poller) finish() {
+// finish waits for the next poll, unless there is one.
+func (p *poller) finish(number uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.cancel = nil
-	p.await()
+	if number == p.number {
+		p.cancel = nil
+		p.await()
+	}
 }
 
 // await has the connection end if the client does not poll. Called with mu held.
