@@ -122,6 +122,7 @@ type Sidestream struct {
 	// objectAuths are those that were made.
 	askFor      func(request string) (*forwardauth.Auth, error)
 	objectAuths []*forwardauth.Auth
+	objects     []*endpoint.Objects
 	epochs      hubEpochs
 	taps        *tap.Rules // nil if there are none
 	hubTap      *hubTap

@@ -33,6 +33,8 @@ func (s *Sidestream) provisionObjects(kind endpoint.Kind, repl *caddy.Replacer) 
 		return nil, fmt.Errorf("signed: %w", err)
 	}
 	objects := &endpoint.Objects{Roots: roots, Asks: map[string]*forwardauth.Auth{}}
+	objects.Announced, objects.URL, objects.Path = signer.Announces()
+	s.objects = append(s.objects, objects)
 	for name, request := range signer.Objects() {
 		if request == "" {
 			continue

@@ -28,6 +28,12 @@ func (s *Sidestream) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 		s.noteUpgrade(r)
 	}
 	w = s.positioned(w, r)
+	if url, name, ok := s.announced(r); ok {
+		app := next
+		next = caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+			return announce(w, r, app, url, name)
+		})
+	}
 	shown, refuse := s.astray(r)
 	if shown == "" {
 		shown = s.log.passing(r)

@@ -17,6 +17,10 @@ type Signer interface {
 	// Objects are the kinds of objects, and for each what is requested of the
 	// backend to find out who may see one; empty if nobody can ask.
 	Objects() map[string]string
+	// Announces are the pages of the app, by the kind of object, to whose answers the
+	// signed name is added, and where the endpoint is that is told there: a url, or
+	// else a path.
+	Announces() (pages map[string]string, url, path string)
 }
 
 // Objects are the objects of a site's backend.
@@ -24,6 +28,9 @@ type Objects struct {
 	*signed.Roots
 	// Asks says how the backend is asked about an object, by its kind.
 	Asks map[string]*forwardauth.Auth
+	// Announced, URL and Path are what Signer.Announces says.
+	Announced map[string]string
+	URL, Path string
 }
 
 // MaySee asks the backend whether a client may see an object. known is false if

@@ -76,7 +76,7 @@ func (b *Bayeux) Option(name string, args []string) (err error) {
 		return b.addChannels(args)
 	case "salesforce", "replay_invalid":
 		return b.Salesforce.option(name, args)
-	case "signed", "object", "realtime":
+	case "signed", "announce", "object", "realtime":
 		return b.Signed.option(name, args)
 	case "catchup":
 		b.CatchUp, err = endpoint.ParseDuration(args)

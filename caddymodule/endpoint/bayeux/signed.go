@@ -29,10 +29,15 @@ type Signed struct {
 	// RealtimeURL is the address that is told there. Default: the first path of the
 	// endpoint, at the host of the request.
 	RealtimeURL string `json:"realtime_url,omitempty"`
+	// Announce are pages of the app about one object, by its kind, to whose JSON
+	// realtime_url and realtime_channel are added, as `/api/live/{id}.json` or
+	// `/api/live?id={id}`. The app's 200 is its word that the client may see the
+	// object. At most 256 KiB, and only answers that say how long they are.
+	Announce map[string]string `json:"announce,omitempty"`
 }
 
 // signedOptions are the lines of a Caddyfile that set Signed.
-var signedOptions = []string{"object", "realtime", "signed"}
+var signedOptions = []string{"announce", "object", "realtime", "signed"}
 
 var objectKind = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
 
@@ -43,6 +48,17 @@ func (s *Signed) option(name string, args []string) error {
 			return errors.New("the secret is missing; write for example: signed {env.REALTIME_SECRET}, and behind it one that it replaces")
 		}
 		s.Secrets = append(s.Secrets, args...)
+	case "announce":
+		if len(args) != 2 {
+			return errors.New("it needs a kind of objects and a page of the app about one, as in: announce live /api/live/{id}.json")
+		}
+		if _, twice := s.Announce[args[0]]; twice {
+			return fmt.Errorf("the kind %s is given twice", args[0])
+		}
+		if s.Announce == nil {
+			s.Announce = map[string]string{}
+		}
+		s.Announce[args[0]] = args[1]
 	case "object":
 		return s.addObject(args)
 	case "realtime":
@@ -74,8 +90,8 @@ func (s *Signed) addObject(args []string) error {
 // check looks for what can only be seen when all is there.
 func (s *Signed) check() error {
 	if len(s.Secrets) == 0 {
-		if len(s.Objects) > 0 || s.Realtime != "" {
-			return errors.New("bayeux: object and realtime need a secret; write for example: signed {env.REALTIME_SECRET}")
+		if len(s.Announce) > 0 || len(s.Objects) > 0 || s.Realtime != "" {
+			return errors.New("bayeux: announce, object and realtime need a secret; write for example: signed {env.REALTIME_SECRET}")
 		}
 		return nil
 	}
@@ -91,6 +107,16 @@ func (s *Signed) check() error {
 			return fmt.Errorf("bayeux: object %s: the request does not name the object, so one yes would open them all; put {id} into it, as in GET /api/%s/{id}", kind, kind)
 		}
 	}
+	for kind, page := range s.Announce {
+		_, known := s.Objects[kind]
+		path, query, inQuery := strings.Cut(page, "?")
+		switch {
+		case !known:
+			return fmt.Errorf("bayeux: announce %s: there is no such kind; write for example: object %s", kind, kind)
+		case !strings.HasPrefix(path, "/"), strings.Count(page, "{id}") != 1, inQuery && (!strings.HasSuffix(query, "={id}") || strings.Contains(query, "&")):
+			return fmt.Errorf("bayeux: announce %s: %q is no page about one object; write for example /api/%s/{id}.json or /api/%s?id={id}", kind, page, kind, kind)
+		}
+	}
 	if s.Realtime != "" {
 		if err := endpoint.CheckPath("bayeux: realtime", s.Realtime); err != nil {
 			return err
@@ -104,6 +130,15 @@ func (s *Signed) check() error {
 
 // SignedBy implements endpoint.Signer.
 func (b *Bayeux) SignedBy() []string { return b.Secrets }
+
+// Announces implements endpoint.Signer.
+func (b *Bayeux) Announces() (pages map[string]string, url, path string) {
+	path = defaultPath
+	if len(b.Paths) > 0 {
+		path = strings.TrimSuffix(b.Paths[0], "/")
+	}
+	return b.Announce, b.RealtimeURL, path
+}
 
 // Objects implements endpoint.Signer. The request's {id} is what auth calls a channel.
 func (b *Bayeux) Objects() map[string]string {

@@ -116,13 +116,6 @@ func (k *Kept) Refresh() error {
 	return k.take(text)
 }
 
-// Put is called when a table was stored.
-func (k *Kept) Put(text string) error {
-	k.reading.Lock()
-	defer k.reading.Unlock()
-	return k.take(text)
-}
-
 func (k *Kept) take(text string) error {
 	if text == k.text {
 		return nil

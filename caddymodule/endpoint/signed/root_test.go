@@ -145,7 +145,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add(r.Root(event.ObjectOf("live", "1")))
 	f.Add(strings.Repeat("f", RootLen))
 	f.Fuzz(func(t *testing.T, root string) {
-		if o, ok := r.Open(root); ok && len(root) != RootLen || strings.ToLower(root) != root {
+		if o, ok := r.Open(root); ok && (len(root) != RootLen || strings.ToLower(root) != root) {
 			t.Errorf("%q opens to %v", root, o)
 		}
 	})

@@ -252,6 +252,7 @@ func TestSignedChannels(t *testing.T) {
 		bayeux {
 			signed ` + signed + `
 			object live GET /may/{id}
+			announce live /may/{id}
 			realtime /realtime
 			timeout 2s
 		}`)
@@ -273,6 +274,27 @@ func TestSignedChannels(t *testing.T) {
 	}
 	if _, _, name := s.realtime(t, "/realtime/live/5/all_json", goodToken); name != root+"/all_json" {
 		t.Errorf("with a name behind it: %q", name)
+	}
+
+	// The app's own answers have it, too, and otherwise are what the app said.
+	for _, id := range []string{"5", "9x"} {
+		b.decide(goodToken, id, verdict{status: http.StatusOK, header: map[string]string{"Content-Type": "application/json"}, body: `{"user_id":"7"}`})
+	}
+	if _, _, name := s.realtime(t, "/may/5", goodToken); name != root {
+		t.Errorf("the app's page has %q", name)
+	}
+	if status, url, name := s.realtime(t, "/may/9x", goodToken); status != http.StatusOK || url == "" || name == root {
+		t.Errorf("another object's page: %d, %q, %q", status, url, name)
+	}
+	for _, path := range []string{"/may/9", "/other/5"} {
+		req, err := http.NewRequest(http.MethodGet, s.url+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+goodToken)
+		if _, answer := do(t, req); strings.Contains(answer, "realtime") {
+			t.Errorf("%s answers %s", path, answer)
+		}
 	}
 
 	p := s.polling(t)
