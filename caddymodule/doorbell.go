@@ -107,8 +107,10 @@ func (p *parser) doorbell() error {
 	if len(args) == 2 {
 		d.Address = args[1]
 	}
-	if err := p.mapped(d.Option); err != nil {
-		return p.Errf("doorbell %s: %v", d.Kind, err)
+	for nesting := p.Nesting(); p.NextBlock(nesting); {
+		if err := d.Option(p.Val(), p.RemainingArgs()); err != nil {
+			return p.Errf("doorbell %s: %v", d.Kind, err)
+		}
 	}
 	if err := d.Check(); err != nil {
 		return p.Errf("doorbell: %v", err)

@@ -411,6 +411,9 @@ func (d *Decoder) Decode(in Input) (Decoded, error) {
 	return d.Map(s)
 }
 
+// errNoItems is the error of a payload that has nothing where each looks.
+var errNoItems = &Error{Unfit, "no items where each looks for them"}
+
 // Each reads a payload and maps it item by item: f is given each item, as a source of
 // values that is valid during the call, and what became of it.
 func (d *Decoder) Each(s *Payload, f func(item Source, out Decoded) error) error {
@@ -421,6 +424,9 @@ func (d *Decoder) Each(s *Payload, f func(item Source, out Decoded) error) error
 		return err
 	}
 	var outer Decoded
+	if d.each != nil && !s.whole && !s.list && len(s.bounds) == 0 && !strings.Contains(d.each.String(), every) {
+		return errNoItems
+	}
 	return d.eachItem(s, &outer, func(index int) error {
 		var out Decoded
 		if err := d.mapItem(s, &out, index); err != nil {

@@ -202,6 +202,19 @@ func (d *Decoder) split(s *Payload) error {
 	if err != nil {
 		return err
 	}
+	if v.kind == list { // of a path with *
+		s.list = true
+		if len(v.list) > d.maxBatch {
+			return errBatchTooLarge
+		}
+		for _, element := range v.list {
+			if element.kind == composite {
+				s.items = element.node.MarshalTo(s.items)
+				s.bounds = append(s.bounds, len(s.items))
+			}
+		}
+		return nil
+	}
 	if v.kind != composite {
 		return nil // no items: the one that there should be is unmapped
 	}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 // FuzzAnswer: whatever an app answers, it is taken apart without a panic, and the mark
@@ -57,6 +58,9 @@ func FuzzURI(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, channel, id string) {
+		if !utf8.ValidString(channel) || !utf8.ValidString(id) {
+			return // what is read of a payload is valid
+		}
 		uri, err := q.fill(&values{channel: channel, last: place{ID: id}})
 		if err != nil {
 			return

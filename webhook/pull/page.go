@@ -29,6 +29,10 @@ type list struct {
 // errExpected is the error of an answer that says that something is wrong.
 var errExpected = errors.New("the answer does not meet expect")
 
+// errNoMessages is the error of an answer that is something else than a list: an error,
+// say, that the app tells with 200.
+var errNoMessages = errors.New("the answer has no message that can be mapped")
+
 // read takes an answer apart.
 func (p *plan) read(channel string, a *Answer) (*list, error) {
 	payload := decode.NewPayload(decode.Input{Body: a.Body, Path: map[string]string{"channel": channel}})
@@ -59,6 +63,9 @@ func (p *plan) read(channel string, a *Answer) (*list, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if len(l.items) == 0 && len(l.unmapped) > 0 {
+		return nil, errNoMessages
 	}
 	if p.cursor != nil {
 		if l.cursor, _, err = p.cursor.Text(payload); err != nil {
