@@ -95,6 +95,21 @@ func (m *mark) has(key string) bool {
 	return slices.ContainsFunc(m.Seen, func(s seen) bool { return s.Key == key })
 }
 
+// before are up to n places that were read, before the one behind which is asked, the
+// nearest first.
+func (m *mark) before(n int, byTime bool) (places []place) {
+	for _, s := range m.Seen {
+		if order, known := s.place.compare(m.Behind, byTime); known && order < 0 {
+			places = append(places, s.place)
+		}
+	}
+	slices.SortStableFunc(places, func(a, b place) int {
+		order, _ := b.compare(a, byTime)
+		return order
+	})
+	return places[:min(n, len(places))]
+}
+
 // advance takes over what was read by a question that was asked at a time. settled is
 // how long the app may take to commit: what was read that long before this question was
 // asked can have nothing before it any more that this answer does not have. top is how far

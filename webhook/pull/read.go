@@ -78,11 +78,26 @@ func (r *reading) run(ctx context.Context) error {
 	} else {
 		err = r.climb(ctx)
 	}
-	if unknownPlace(err) && !r.m.Behind.isZero() {
-		return r.fallBack(ctx)
+	if !unknownPlace(err) || r.m.Behind.isZero() {
+		return err
 	}
-	return err
+	if r.s.plan.next == nil {
+		// What was read before that is asked behind instead: then nothing lies between.
+		behind := r.m.Behind
+		for _, older := range r.m.before(olderTries, r.s.plan.byTime) {
+			r.m.Behind = older
+			if err = r.climb(ctx); !unknownPlace(err) {
+				return err
+			}
+		}
+		r.m.Behind = behind
+	}
+	return r.fallBack(ctx)
 }
+
+// olderTries is how many older messages are tried where the app no longer has the one
+// behind which it is asked.
+const olderTries = 2
 
 // small is the length of a list that is certainly not cut: no app's pages are that
 // short.
@@ -234,6 +249,11 @@ func (r *reading) fallBack(ctx context.Context) error {
 	}
 	fresh, touches := r.m.fresh(l.items, p.byTime)
 	var before []event.Event
+	if len(l.items) > 0 { // what was seen is not enough: something may come late before it
+		if order, known := l.items[0].compare(r.m.Behind, p.byTime); known && order > 0 {
+			touches = false
+		}
+	}
 	if !touches && len(l.items) >= small {
 		before = r.gap()
 	}
