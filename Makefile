@@ -13,12 +13,16 @@ VULNDB ?= https://vuln.go.dev
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEADCODE    = golang.org/x/tools/cmd/deadcode@v0.51.0
+CYCLONEDX   = github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.9.0
+# What is released.
+RELEASES ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
-.PHONY: help build test install lint format modules vet staticcheck dead systems unit smoke fuzz vuln bench demo
+.PHONY: help build release test install lint format modules vet staticcheck dead systems unit smoke fuzz vuln bench demo
 
 help:
 	@echo 'make build   the command sidestream, into bin/'
+	@echo 'make release VERSION=v1.2.3   the command for several systems, with checksums and an SBOM, into dist/'
 	@echo 'make test    everything that CI checks: lint, all tests with the race detector, a short fuzz of each parser;'
 	@echo '             installs what the tests need first (on Debian and its like; elsewhere it says what is missing)'
 	@echo 'make lint    formatting, go vet (also for $(SYSTEMS)), staticcheck, dead functions, the module files'
@@ -30,6 +34,19 @@ help:
 
 build:
 	$(GO) build -o bin/sidestream ./cmd/sidestream
+
+# The flags make the same bytes of the same source.
+release:
+	@test -n "$(VERSION)" || { echo 'say which version, as in: make release VERSION=v1.2.3' >&2; exit 1; }
+	rm -rf dist && mkdir dist
+	@set -e; for target in $(RELEASES); do \
+		system=$${target%/*}; arch=$${target#*/}; name=sidestream-$(VERSION)-$$system-$$arch; \
+		[ $$system = windows ] && name=$$name.exe; echo "$$name"; \
+		CGO_ENABLED=0 GOOS=$$system GOARCH=$$arch $(GO) build -trimpath -buildvcs=false \
+			-ldflags '-s -w -X github.com/seed-078801ba/sidestream/caddymodule/version.release=$(VERSION)' -o dist/$$name ./cmd/sidestream; \
+	done
+	$(GO) run $(CYCLONEDX) app -json -licenses=false -main cmd/sidestream -output dist/sidestream-$(VERSION).cdx.json .
+	cd dist && sha256sum * >SHA256SUMS
 
 # In this order, so that what is quick to find is found first.
 test:

@@ -47,7 +47,7 @@ func closedHub(name string, why error) (*pooledHub, error) {
 		return nil, err
 	}
 	alone := bus.NewMemory()
-	p := &pooledHub{Hub: h, locked: why, bus: alone, roster: presence.New(alone, presence.Config{})}
+	p := &pooledHub{Hub: h, locked: why, bus: alone, roster: presence.New(alone, presence.Config{}), times: newTimes(name)}
 	p.keepEpochs()
 	return p, h.Close(context.Background())
 }

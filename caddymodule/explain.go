@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -249,6 +250,46 @@ func (x *Explainer) Tap(r *http.Request, status int, header http.Header, body []
 	}
 	_, _, err = x.find(r)
 	return e, err
+}
+
+// Sign makes a request to a webhook one that the webhook takes, as the app would: it
+// has the signature or the secret that the configuration says. The request is to be sent
+// to the address that is returned.
+func (x *Explainer) Sign(r *http.Request) (to *url.URL, body []byte, shown string, err error) {
+	if body, err = io.ReadAll(r.Body); err != nil {
+		return nil, nil, "", fmt.Errorf("reading the payload: %w", err)
+	}
+	var wrong error
+	header := r.Header
+	x.takes = func(s *Sidestream, _ http.ResponseWriter, r *http.Request) bool {
+		for _, h := range s.Webhooks {
+			vars, ok := h.match(r.URL.EscapedPath())
+			if !ok {
+				continue
+			}
+			d := webhook.Delivered{Header: header, Query: r.URL.Query(), Path: map[string]string{}, Body: body}
+			maps.Copy(d.Path, vars)
+			if wrong = h.hook.Sign(&d); wrong != nil {
+				return true
+			}
+			body, shown = d.Body, h.shownPath()
+			to = &url.URL{RawQuery: d.Query.Encode()}
+			for _, segment := range h.route {
+				part := segment.literal
+				if segment.name != "" {
+					part = url.PathEscape(d.Path[segment.name])
+				}
+				to.RawPath += "/" + part
+			}
+			to.Path, wrong = url.PathUnescape(to.RawPath)
+			return true
+		}
+		return false
+	}
+	if _, _, err = x.find(r); err == nil {
+		err = wrong
+	}
+	return to, body, shown, err
 }
 
 // maxExplained bounds what is kept of an answer, in bytes.

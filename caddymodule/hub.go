@@ -60,6 +60,7 @@ type pooledHub struct {
 	lasting  endpoint.Lasting // sessions
 	epochs   signed.Kept      // of roots
 	live     operator.Live
+	times    times
 
 	untapped shapes // requests that no tap is for
 
@@ -221,7 +222,8 @@ func openHub(name string, history History, settings stream.Config) (*pooledHub, 
 		l.Close()
 		return nil, err
 	}
-	p := &pooledHub{Hub: h, bus: between, roster: presence.New(between, presence.Config{})}
+	p := &pooledHub{Hub: h, bus: between, roster: presence.New(between, presence.Config{}), times: newTimes(name)}
+	h.OnTimings(p.times.timings())
 	p.keepEpochs()
 	p.audience = endpoint.NewAudience(p.roster)
 	openHubs.Store(p, nil)

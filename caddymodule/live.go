@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/seed-078801ba/sidestream/caddymodule/endpoint"
 	"github.com/seed-078801ba/sidestream/caddymodule/forwardauth"
@@ -41,11 +42,12 @@ func (p *pooledHub) unusedBy(from string) func(reason string) {
 }
 
 // tellQuestion tells what the backend was asked, and what its answer means.
-func (p *pooledHub) tellQuestion(q access.Question, v *forwardauth.Verdict) {
+func (p *pooledHub) tellQuestion(q access.Question, v *forwardauth.Verdict, took time.Duration) {
+	p.times.question.Observe(took.Seconds())
 	if !p.live.Watched() {
 		return
 	}
-	h := operator.Happening{Hub: p.Name(), Kind: operator.Question, Channel: q.Channel, Outcome: v.Outcome.String(), User: v.User, Why: v.Trace.Steps}
+	h := operator.Happening{Hub: p.Name(), Kind: operator.Question, Channel: q.Channel, Outcome: v.Outcome.String(), User: v.User, Why: v.Trace.Steps, Seconds: took.Seconds()}
 	x := v.Trace.Exchange()
 	if h.Status = x.Status; x.Method != "" {
 		h.Asked = x.Method + " " + x.URI

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"net/http"
 	"strconv"
 	"sync"
 
@@ -29,7 +30,7 @@ type webhookCounts struct {
 
 // counts are the counts of a webhook, by the path in the configuration.
 func (p *pooledHub) counts(path string) *webhookCounts {
-	v, _ := p.webhooks.LoadOrStore(path, &webhookCounts{requests: map[int]uint64{}, unmapped: map[string]uint64{}})
+	v, _ := p.webhooks.LoadOrStore(path, &webhookCounts{requests: map[int]uint64{http.StatusOK: 0, http.StatusUnauthorized: 0, http.StatusServiceUnavailable: 0}, unmapped: map[string]uint64{}})
 	return v.(*webhookCounts)
 }
 
@@ -125,15 +126,19 @@ var (
 	descUntold     = desc("presence_waiting", "Changes that the app is still to be told.")
 	descBusUp      = desc("bus_connected", "1 while this node is connected to the others by Redis.")
 	descBusSaid    = desc("bus_words_total", "Words between nodes, by outcome.", "outcome")
+	descStore      = desc("store_connected", "1 while the history takes and gives events.")
 	descHealthy    = desc("healthy", "1 if the hub takes events and delivers them.")
 )
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, h := range allTimes {
+		h.Describe(ch)
+	}
 	for _, d := range []*prometheus.Desc{
 		descStreams, descOpened, descClosed, descRefused, descDelivered, descSent, descBatches, descEvents, descDuplicates,
 		descConflicts, descCommits, descFailed, descCommitTime, descLoops, descLoopTime, descChannels, descWindow,
-		descHistory, descHistoryB, descFile, descHealthy, descBehind, descWebhooks, descUnmapped, descDropped, descUntimed,
+		descHistory, descHistoryB, descFile, descHealthy, descStore, descBehind, descWebhooks, descUnmapped, descDropped, descUntimed,
 		descAsked, descRechecked, descUnanswered, descGivenUp, descBlocked, descOverload, descNoStream, descRemembered, descWatched, descRechkBack,
 		descReceived, descTaken, descUnmappedR, descLost, descGaps, descReconnects, descConnected,
 		descPresent, descPresentIn, descAttending, descNodes, descComings, descRepairs, descExpired, descTelling, descTold, descUntold,
@@ -148,11 +153,15 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c collector) Collect(ch chan<- prometheus.Metric) {
+	for _, h := range allTimes {
+		h.Collect(ch)
+	}
 	for name, t := range c.app.tenancies {
 		m := measured{ch, name}
 		m.hub(t.hub.Stats())
 		m.gauge(descHealthy, boolean(c.app.ready(name)))
 		m.presence(t.hub)
+		m.gauge(descStore, boolean(t.hub.Health() == nil))
 		t.hub.webhooks.Range(func(path, counts any) bool {
 			m.webhook(path.(string), counts.(*webhookCounts))
 			return true

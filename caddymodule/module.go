@@ -223,6 +223,8 @@ func (s *Sidestream) joinHub(ctx caddy.Context, repl *caddy.Replacer) error {
 	t.hub.hearWords(s.gate, s.hub)
 	s.epochs.Store(&t.hub.epochs)
 	s.live = &t.hub.live
+	opening := t.hub.times.opening
+	s.server.Opened = func(took time.Duration) { opening.Observe(took.Seconds()) }
 	s.gate.Watch(t.hub.tellQuestion)
 	if err := s.shareNames(t); err != nil {
 		return err

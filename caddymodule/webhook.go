@@ -223,7 +223,9 @@ func (s *Sidestream) serveIngest(w http.ResponseWriter, r *http.Request) bool {
 
 func (s *Sidestream) serveWebhook(w http.ResponseWriter, r *http.Request, h *Webhook, vars map[string]string) {
 	w.Header().Set("Cache-Control", "no-store")
+	began := time.Now()
 	outcome := h.hook.Serve(w, r, vars, h.in)
+	h.in.hub.times.webhook.Observe(time.Since(began).Seconds())
 	h.counts.add(outcome)
 	h.in.hub.tellOutcome(h.in.name, &outcome)
 	for _, revocation := range outcome.Revoke {

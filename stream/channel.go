@@ -32,6 +32,7 @@ type channel struct {
 	forgotten bool // the hub does not know it any more
 	readers   map[*Reader]struct{}
 	reading   atomic.Int32 // len(readers)
+	newsAt    atomic.Int64 // when the newest event came; see now
 
 	// listening counts the streams of each shard that have joined, so that an
 	// event wakes only the shards that have someone to tell.
@@ -127,6 +128,7 @@ func (c *channel) append(it *item, cfg *Config) int64 {
 	defer c.mu.Unlock()
 	before := c.w.bytes()
 	size := uint64(weight(&it.Entry))
+	c.newsAt.Store(now())
 	c.w.total += size
 	c.w.items = append(c.w.items, placed{it, c.w.total, size})
 	c.w.trim(cfg.WindowEvents, uint64(cfg.WindowBytes))

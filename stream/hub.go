@@ -30,6 +30,7 @@ type Hub struct {
 	fetchers   *fetchers
 	follower   *follower // of a shared log; otherwise nil
 	rights     rights
+	timings    atomic.Pointer[Timings]
 	records    records
 	words      words
 

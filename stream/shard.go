@@ -251,6 +251,9 @@ func (sh *shard) fanOut(ch *channel) {
 			runtime.Gosched()
 		}
 	}
+	if t := sh.hub.timings.Load(); t != nil && len(ch.rosters[sh.index]) > 0 {
+		t.Deliver(time.Duration(now() - ch.newsAt.Load()))
+	}
 }
 
 // hear gives what a client has sent to whoever wants it, and tells whether the

@@ -260,7 +260,11 @@ func (h *Hub) store(events []event.Event, marks []event.Mark, batches int) ([]lo
 		h.uncertain.forgetFed()
 		return nil, nil, appendError(err)
 	}
-	h.counters.appended(batches, now()-start)
+	took := now() - start
+	h.counters.appended(batches, took)
+	if t := h.timings.Load(); t != nil {
+		t.Commit(time.Duration(took))
+	}
 	if h.counters.trouble.Load() != nil {
 		h.counters.trouble.Store(nil)
 	}

@@ -22,6 +22,7 @@ type hmacVerifier struct {
 	header    string
 	prefix    string
 	decode    func(string) ([]byte, error)
+	encode    func([]byte) string
 	hash      func() hash.Hash
 	size      int                // of what hash makes, in bytes
 	signed    []*decode.Template // the body stands between them
@@ -44,7 +45,7 @@ var head = &decode.Vocabulary{Groups: []string{"header", "query", "path"}}
 
 func newHMACVerifier(v *Verify, secrets []string, tolerance time.Duration) (*hmacVerifier, error) {
 	h := &hmacVerifier{
-		header: v.Header, prefix: v.Prefix, decode: encodings[v.Encoding], hash: hashes[v.Algorithm],
+		header: v.Header, prefix: v.Prefix, decode: encodings[v.Encoding], encode: encoders[v.Encoding], hash: hashes[v.Algorithm],
 		tolerance: tolerance,
 	}
 	switch {

@@ -57,6 +57,9 @@ type Server struct {
 	Address func(*http.Request) netip.Addr
 	Logger  *slog.Logger
 	// Refused, if set, is told of every refusal.
+	// Opened, if set, is told how long a stream took to open: the question to the
+	// backend, and the look into the history. It must not wait.
+	Opened  func(took time.Duration)
 	Refused func(*Refusal)
 	// Backfill, if set, gives clients what the history no longer has.
 	Backfill Backfill
@@ -293,6 +296,9 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, to *mounted, a *As
 		return nil, nil
 	}
 	opened = true
+	if s.Opened != nil {
+		s.Opened(time.Since(asked))
+	}
 	watch := newWatch(s.Gate, ticket, s.Intersect)
 	if s.Auth.Shows() == forwardauth.ShownSinceJoin {
 		watch.rights, watch.user = s.Hub, admission.user

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/seed-078801ba/sidestream/stream/access"
 )
@@ -14,7 +15,7 @@ import (
 type Gate struct {
 	*access.Gate
 
-	watch atomic.Pointer[func(access.Question, *Verdict)]
+	watch atomic.Pointer[func(access.Question, *Verdict, time.Duration)]
 
 	mu      sync.Mutex
 	running any              // the configuration that counts
@@ -66,16 +67,17 @@ func (g *Gate) ask(ctx context.Context, q access.Question) access.Verdict {
 	if a == nil {
 		return access.Verdict{}
 	}
+	began := time.Now()
 	v := a.Ask(ctx, q)
 	if watch := g.watch.Load(); watch != nil {
-		(*watch)(q, &v)
+		(*watch)(q, &v, time.Since(began))
 	}
 	return v.Verdict
 }
 
 // Watch has f told of every question that the backend was asked, with the verdict on
-// its answer. f must not wait.
-func (g *Gate) Watch(f func(access.Question, *Verdict)) { g.watch.Store(&f) }
+// its answer and how long that took. f must not wait.
+func (g *Gate) Watch(f func(access.Question, *Verdict, time.Duration)) { g.watch.Store(&f) }
 
 // auth finds the way to ask. If auth was changed by a reload, the streams from
 // before are asked about in the new way, where there is only one.

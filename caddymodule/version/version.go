@@ -11,9 +11,15 @@ import (
 // path is that of the module that this package is a part of.
 const path = "github.com/seed-078801ba/sidestream"
 
+// release is set by the linker in builds that are released.
+var release string
+
 // String is that of the build of Sidestream, as in v1.2.3; "(source)" if it was built
 // from a checkout without one.
 var String = sync.OnceValue(func() string {
+	if release != "" {
+		return release
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "(source)"

@@ -47,7 +47,7 @@ func main() {
 	for _, command := range []caddycmd.Command{demoCommand(), backendCommand(), tailCommand(), explainCommand()} {
 		caddycmd.RegisterCommand(command)
 	}
-	for _, command := range []*cobra.Command{logCommand(), hubsCommand(), streamsCommand(), channelsCommand(), kickCommand(), eventsCommand()} {
+	for _, command := range []*cobra.Command{logCommand(), hubsCommand(), streamsCommand(), channelsCommand(), kickCommand(), eventsCommand(), sendCommand()} {
 		caddycmd.RegisterCommand(caddyCommand(command))
 	}
 	heap.Tune(context.Background(), caddymodule.OpenStreams)

@@ -136,7 +136,7 @@ var commandKinds = []struct {
 	{regexp.MustCompile(`sidestream explain `), explains},
 	{regexp.MustCompile(`sidestream events`), watches},
 	{regexp.MustCompile(`sidestream log `), looks},
-	{regexp.MustCompile(`^(export |go build |go run \./cmd/bench -list|(\./)?sidestream (version|validate|reload|hubs|streams|kick|channels))`), ends},
+	{regexp.MustCompile(`^(export |go build |go run \./cmd/bench -list|(\./)?sidestream (version|validate|reload|send|hubs|streams|kick|channels))`), ends},
 }
 
 // Every command of every page does what it is there for, or stands in notRun.

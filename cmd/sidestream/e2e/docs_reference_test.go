@@ -393,19 +393,21 @@ func TestDocsLogLines(t *testing.T) {
 // The page of metrics has all of them, and all reasons why a stream ends.
 func TestDocsMetrics(t *testing.T) {
 	var names []string
-	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, "caddymodule/metrics.go"), nil, parser.SkipObjectResolution)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ast.Inspect(file, func(n ast.Node) bool {
-		if call, ok := n.(*ast.CallExpr); ok {
-			if f, ok := call.Fun.(*ast.Ident); ok && f.Name == "desc" {
-				name, _ := strconv.Unquote(call.Args[0].(*ast.BasicLit).Value)
-				names = append(names, name)
-			}
+	for _, name := range []string{"metrics.go", "times.go"} {
+		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, "caddymodule", name), nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
 		}
-		return true
-	})
+		ast.Inspect(file, func(n ast.Node) bool {
+			if call, ok := n.(*ast.CallExpr); ok {
+				if f, ok := call.Fun.(*ast.Ident); ok && (f.Name == "desc" || f.Name == "histogram") {
+					name, _ := strconv.Unquote(call.Args[0].(*ast.BasicLit).Value)
+					names = append(names, name)
+				}
+			}
+			return true
+		})
+	}
 	documented := documentedIn(t, pageNamed(t, "caddymodule/README.md"), []string{"Metrics"})
 	reasons := documentedIn(t, pageNamed(t, "caddymodule/README.md"), []string{"Why streams end"})
 	for _, reason := range stream.Reasons {
@@ -432,7 +434,7 @@ func TestDocsMetrics(t *testing.T) {
 func TestDocsFlags(t *testing.T) {
 	p := pageNamed(t, "cmd/sidestream/README.md")
 	flag := regexp.MustCompile(`--[a-z][a-z-]*`)
-	for _, name := range []string{"demo", "backend", "explain", "tail", "hubs", "streams", "kick", "channels", "events", "log"} {
+	for _, name := range []string{"demo", "backend", "explain", "tail", "send", "hubs", "streams", "kick", "channels", "events", "log"} {
 		help := run(t, nil, "", command(t), name, "--help")
 		<-help.exited
 		said, _, _ := help.out.state()

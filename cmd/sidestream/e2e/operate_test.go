@@ -207,3 +207,48 @@ func TestOperatorWatches(t *testing.T) {
 		}
 	}
 }
+
+// A test message that an operator sends is signed as the app signs, and the command
+// tells who got it.
+func TestOperatorSends(t *testing.T) {
+	t.Parallel()
+	b := newBackend(t)
+	s := start(t, b.directives("history {\n store memory\n}\nwebhook /hooks/mm {\n preset mattermost\n secret mm-token-0123456789abcdefgh\n}\n"+
+		"webhook /hooks/path {\n preset campfire\n secret 0123456789abcdef0123456789abcdefXX\n}"))
+	st := s.open("/room/1/live.json", basic(goodToken))
+	send := func(webhook, sample string) (string, error) {
+		cmd := exec.Command(command(t), "send", "--webhook", webhook)
+		cmd.Env, cmd.Dir, cmd.Stdin = append(os.Environ(), s.env()...), s.folder, strings.NewReader(sample)
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	for webhook, sample := range map[string]string{
+		"/hooks/own":  `{"channel":"1","id":1,"text":"by signature"}`,
+		"/hooks/mm":   `{"channel_id":"1","post_id":"p","user_id":"u","text":"by token"}`,
+		"/hooks/path": fmt.Sprintf(sampleMessage, 9),
+	} {
+		out, err := send(webhook, sample)
+		if err != nil || !strings.Contains(out, "answered: 20") || !strings.Contains(out, "channel 1: create, streams that listen: 1") {
+			t.Errorf("%s: %v: %s", webhook, err, out)
+		}
+		if strings.Contains(out, "0123456789") {
+			t.Errorf("%s: a secret is shown: %s", webhook, out)
+		}
+	}
+	got := map[string]bool{}
+	for len(got) < 3 {
+		c := st.next()
+		for _, text := range []string{"by signature", "by token", "hello docs"} {
+			got[text] = got[text] || strings.Contains(c, text)
+			if !got[text] {
+				delete(got, text)
+			}
+		}
+	}
+	if out, err := send("/hooks/own", `not json`); err == nil || !strings.Contains(out, "answered: 4") {
+		t.Errorf("what cannot be read: %v: %s", err, out)
+	}
+	if out, err := send("/hooks/none", `{}`); err == nil {
+		t.Errorf("no webhook: %s", out)
+	}
+}
