@@ -109,7 +109,7 @@ func (s *Session) save(ctx context.Context) bool {
 
 // write writes the session's record, whoever had the session before.
 func (s *Session) write(ctx context.Context) {
-	hub := s.registry.hub
+	hub := s.registry.keeper()
 	s.mu.Lock()
 	if s.closed || hub == nil {
 		s.mu.Unlock()
@@ -131,7 +131,7 @@ func (s *Session) write(ctx context.Context) {
 
 // isHere tells whether the session is this node's. Where nobody shares the log, it is.
 func (s *Session) isHere() bool {
-	hub := s.registry.hub
+	hub := s.registry.keeper()
 	if hub == nil || !hub.Shared() {
 		return true
 	}
@@ -222,8 +222,10 @@ func (x *exchange) takeUp(ctx context.Context, client string, kept *record) (*Se
 		return nil, fail, later
 	}
 	defer close(s.restored)
+	s.mu.Lock()
 	s.page, s.anyPage, s.user, s.acks, s.batch, s.ended = kept.Page, kept.AnyPage, kept.User, kept.Acks, kept.Batch, kept.Ended
 	s.lastID, s.otherID = []byte(kept.Last), []byte(kept.Other)
+	s.mu.Unlock()
 	if fail := x.restore(ctx, s, kept); fail != nil {
 		s.close()
 		return nil, fail, later
@@ -242,7 +244,7 @@ func (x *exchange) restore(ctx context.Context, s *Session, kept *record) *Error
 	for _, was := range kept.Subs {
 		target, err := x.resolve(was.Name)
 		if err != nil {
-			s.ended = append(s.ended, was.Name)
+			s.lose(was.Name)
 			continue
 		}
 		if !target.Pattern {
@@ -279,6 +281,8 @@ func (x *exchange) restore(ctx context.Context, s *Session, kept *record) *Error
 		}
 	}
 	if g := kept.Given; g != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		if to, err := event.ParseCursor(g.At); err == nil {
 			s.given = &given{batch: kept.Batch}
 			if g.Past && s.past != nil {
@@ -296,10 +300,10 @@ func (x *exchange) restore(ctx context.Context, s *Session, kept *record) *Error
 func (x *exchange) askAgain(ctx context.Context, s *Session, subs []subscription) ([]subscription, *Error) {
 	denied := map[string]bool{}
 	for _, right := range s.rights(subs) {
-		user, re := x.server.Join(ctx, s.client, s.user, s.door, s.ticket, []string{right})
+		user, re := x.server.Join(ctx, s.who(), s.whose(), s.door, s.ticket, []string{right})
 		switch {
 		case re == nil:
-			s.user = user
+			s.identify(user)
 		case re.Passing:
 			return nil, errServer("the service cannot say now whether you may listen")
 		default:
@@ -309,12 +313,19 @@ func (x *exchange) askAgain(ctx context.Context, s *Session, subs []subscription
 	allowed := subs[:0]
 	for _, sub := range subs {
 		if denied[sub.Right] {
-			s.ended = append(s.ended, sub.name)
+			s.lose(sub.name)
 			continue
 		}
 		allowed = append(allowed, sub)
 	}
 	return allowed, nil
+}
+
+// lose notes a subscription that the client has no more, to tell it.
+func (s *Session) lose(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = append(s.ended, name)
 }
 
 // rejoin joins one subscription where it was. head is a position that the client has

@@ -82,6 +82,13 @@ func keptSessions(kept *endpoint.Lasting) *registry {
 	}).(*registry)
 }
 
+// keeper keeps records; nil before the first request.
+func (r *registry) keeper() endpoint.Hub {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.hub
+}
+
 // find returns the session of a client id; nil if there is none. Nothing is made for
 // an id that nobody has.
 func (r *registry) find(id string) *Session {

@@ -298,7 +298,7 @@ func (s *Session) await(long time.Duration) {
 // Close ends the session, and what is kept of it: a connect that is held is answered,
 // and its channels are left. Idempotent.
 func (s *Session) Close() {
-	if hub := s.registry.hub; hub != nil && s.isHere() {
+	if hub := s.registry.keeper(); hub != nil && s.isHere() {
 		hub.KeepRecord(recordID(s.id), nil, time.Time{})
 	}
 	s.close()
