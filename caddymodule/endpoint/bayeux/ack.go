@@ -28,6 +28,15 @@ func (s *Session) acknowledge(batch uint64, reply []byte) []byte {
 	return appendMember(reply, "ack", strconv.AppendUint(nil, batch, 10))
 }
 
+// number is that of the last reply that the client has when it gets this one: where it
+// brings nothing, what the client has acknowledged. Called with mu held.
+func (s *Session) number(t *takenFor) uint64 {
+	if t != nil && t.any() {
+		return t.batch
+	}
+	return s.confirmed
+}
+
 // readAck reads what a client acknowledges; nil if it says nothing.
 func readAck(v *fastjson.Value) func(*given) bool {
 	if v == nil || v.Type() != fastjson.TypeNumber {

@@ -121,7 +121,9 @@ func (x *exchange) wait(ctx context.Context, c *connect) {
 	if context.Cause(ctx) == errLeft {
 		a.advice = &advice{reconnect: none}
 	}
-	a.ext = c.s.acknowledge(taken.batch, a.ext)
+	c.s.mu.Lock()
+	a.ext = c.s.acknowledge(c.s.number(&taken), a.ext)
+	c.s.mu.Unlock()
 	a.ext = c.sync.append(a.ext, time.Now())
 	x.replies.add(a)
 	c.s.append(&x.replies, &taken)

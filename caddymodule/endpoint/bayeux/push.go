@@ -144,7 +144,7 @@ func (s *Session) pushNext() {
 		s.mu.Unlock()
 		return
 	}
-	ended := slices.Clone(s.ended)
+	ended, moved := slices.Clone(s.ended), s.steps
 	s.mu.Unlock()
 	// Reading may take a while, if it is the log that is read.
 	taken, past, err := s.next(now)
@@ -156,8 +156,12 @@ func (s *Session) pushNext() {
 	if s.push != p || s.closed || p.sending || s.acks && p.connect == nil {
 		return
 	}
+	if s.steps != moved { // what was taken is stale: the client has it
+		s.ready()
+		return
+	}
 	s.batch++
-	s.given = &given{taken: taken, past: past, batch: s.batch, ended: len(ended), pushed: !s.acks}
+	s.give(&given{taken: taken, past: past, batch: s.batch, ended: len(ended), pushed: !s.acks})
 	t := &takenFor{Taken: taken, past: past, ended: ended, batch: s.batch}
 	if s.acks {
 		g := s.given
@@ -211,7 +215,7 @@ func (s *Session) answerConnect(p *push, t *takenFor, g *given) {
 	}
 	var r replies
 	a := reply{channel: "/meta/connect", id: c.id, client: s.id, advice: c.advice}
-	a.ext = s.acknowledge(s.batch, a.ext)
+	a.ext = s.acknowledge(s.number(t), a.ext)
 	a.ext = c.sync.append(a.ext, time.Now())
 	r.add(a)
 	if t != nil {
@@ -234,12 +238,8 @@ func (s *Session) connectOver(p *push, c *connect) bool {
 	if p.connect != nil {
 		s.answerConnect(p, nil, nil) // it takes the place of the one before
 	}
-	if g := s.given; g != nil && !p.sending && (!s.acks || c.acked != nil && c.acked(g)) {
-		if s.acks || !s.repeats(c.id) {
-			s.confirm(g)
-		} else {
-			s.given = nil // it is taken again
-		}
+	if !p.sending {
+		s.hear(c.id, c.acked)
 	}
 	s.lastID = c.id
 	if s.expiry != nil {

@@ -43,27 +43,30 @@ type Session struct {
 	// began here.
 	restored chan struct{}
 
-	mu      sync.Mutex
-	client  *forwardauth.Client
-	user    string // as the backend calls it, once it has
-	reader  *stream.Reader
-	past    *past // is given first
-	replays bool  // messages have a replay id
-	ticket  *stream.Ticket
-	door    *stream.Door
-	subs    []subscription
-	ended   []string // names of subscriptions that the backend has ended, to be told
-	acks    bool     // the client acknowledges, see ack.go
-	batch   uint64   // of the last reply with events
-	given   *given   // what the last connect was answered with; nil if that was nothing
-	lastID  []byte   // of the last connect
-	otherID []byte   // of the last message that was none
-	held    *poll
-	push    *push       // the connection that is written to, if there is one
-	source  *push       // an EventSource that is open, also while a poll is held instead
-	expiry  *time.Timer // while no connect is held
-	expire  time.Duration
-	closed  bool
+	mu        sync.Mutex
+	client    *forwardauth.Client
+	user      string // as the backend calls it, once it has
+	reader    *stream.Reader
+	past      *past // is given first
+	replays   bool  // messages have a replay id
+	ticket    *stream.Ticket
+	door      *stream.Door
+	subs      []subscription
+	ended     []string // names of subscriptions that the backend has ended, to be told
+	acks      bool     // the client acknowledges, see ack.go
+	batch     uint64   // of the last reply with events
+	steps     uint64   // how often the session has moved: what was taken before is stale
+	given     *given   // what the last connect was answered with; nil if that was nothing
+	confirmed uint64   // the batch that the client has acknowledged
+	earlier   []*given // that were not acknowledged before it
+	lastID    []byte   // of the last connect
+	otherID   []byte   // of the last message that was none
+	held      *poll
+	push      *push       // the connection that is written to, if there is one
+	source    *push       // an EventSource that is open, also while a poll is held instead
+	expiry    *time.Timer // while no connect is held
+	expire    time.Duration
+	closed    bool
 }
 
 // subscription is what a client has subscribed to, by the name that it knows.
@@ -185,9 +188,7 @@ func (s *Session) begin(ctx context.Context, id []byte, acked func(*given) bool)
 		s.held.cancel(errReplaced)
 	}
 	s.unbind()
-	if g := s.given; g != nil && !g.pushed && (s.acks && acked != nil && acked(g) || (!s.acks || acked == nil) && !s.repeats(id)) {
-		s.confirm(g)
-	}
+	s.hear(id, acked)
 	s.held, s.lastID = p, id
 	if s.expiry != nil {
 		s.expiry.Stop()
@@ -202,8 +203,54 @@ func (s *Session) repeats(id []byte) bool {
 	return id != nil && bytes.Equal(id, s.lastID) && !bytes.Equal(id, s.otherID)
 }
 
+// hear takes from a connect what the client has got. Without acknowledgements, that is
+// what the last connect was answered with, unless this one is the last one again; what
+// was pushed to a connection that did not take it, the client has not. Called with mu
+// held.
+func (s *Session) hear(id []byte, acked func(*given) bool) {
+	switch g := s.given; {
+	case g == nil:
+	case s.acks && acked != nil:
+		if g = s.acknowledged(acked); g != nil {
+			s.confirm(g)
+		}
+	case !g.pushed && !s.repeats(id):
+		s.confirm(g)
+	}
+}
+
+// give notes what a connect is answered with. Called with mu held.
+func (s *Session) give(g *given) {
+	if s.given != nil && s.acks {
+		if len(s.earlier) == maxEarlier {
+			s.earlier = s.earlier[1:]
+		}
+		s.earlier = append(s.earlier, s.given)
+	}
+	s.given = g
+}
+
+// maxEarlier is how many answers are remembered that were not acknowledged: one that
+// is late may have taken the place of the one that the client has got.
+const maxEarlier = 8
+
+// acknowledged is the latest of what was given that the client says it has; nil if it
+// has none of it. Called with mu held.
+func (s *Session) acknowledged(acked func(*given) bool) *given {
+	if acked(s.given) {
+		return s.given
+	}
+	for _, g := range slices.Backward(s.earlier) {
+		if acked(g) {
+			return g
+		}
+	}
+	return nil
+}
+
 // confirm moves the session behind what its client has got. Called with mu held.
 func (s *Session) confirm(g *given) {
+	s.steps++
 	if g.past == nil {
 		s.reader.Done(g.taken)
 	} else if s.past == g.past {
@@ -213,7 +260,7 @@ func (s *Session) confirm(g *given) {
 		}
 	}
 	s.ended = slices.Delete(s.ended, 0, min(g.ended, len(s.ended)))
-	s.given = nil
+	s.given, s.earlier, s.confirmed = nil, nil, g.batch
 }
 
 // takenFor is what a connect is answered with.
@@ -234,7 +281,7 @@ func (s *Session) take(ctx context.Context, p *poll) (t takenFor, err error) {
 	told := false
 	for {
 		s.mu.Lock()
-		ended, current := slices.Clone(s.ended), s.held == p
+		ended, current, moved := slices.Clone(s.ended), s.held == p, s.steps
 		s.mu.Unlock()
 		if !current {
 			return t, nil
@@ -247,6 +294,9 @@ func (s *Session) take(ctx context.Context, p *poll) (t takenFor, err error) {
 		}
 		t.Taken, t.past, err = s.next(wait)
 		t.ended = ended
+		if err == nil && s.hasMoved(moved) {
+			continue
+		}
 		if err != nil || len(ended) > 0 || len(t.Entries) > 0 || len(t.Missing) > 0 || context.Cause(ctx) != errTold || told {
 			break
 		}
@@ -259,10 +309,17 @@ func (s *Session) take(ctx context.Context, p *poll) (t takenFor, err error) {
 	}
 	if len(t.Entries) > 0 || len(t.Missing) > 0 || len(t.ended) > 0 {
 		s.batch++
-		s.given = &given{taken: t.Taken, past: t.past, batch: s.batch, ended: len(t.ended)}
+		s.give(&given{taken: t.Taken, past: t.past, batch: s.batch, ended: len(t.ended)})
 	}
 	t.batch = s.batch
 	return t, err
+}
+
+// hasMoved tells whether the session has moved since.
+func (s *Session) hasMoved(since uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.steps != since
 }
 
 // finish ends a poll. From now on the client has so long to send the next one.
