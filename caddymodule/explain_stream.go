@@ -34,6 +34,8 @@ type StreamExplanation struct {
 	Exchanges []Exchange
 	// Listens are the channels that the client would get.
 	Listens []string
+	// Shown says in words what the client has to do with presence.
+	Shown []string
 	// Status, Header and Body are the client's answer. With Opened, it is a
 	// stream: Body is empty.
 	Status int
@@ -94,7 +96,7 @@ func (s *Sidestream) explain(w http.ResponseWriter, r *http.Request, claimed end
 	claimed.Serve(w, r)
 	x := &StreamExplanation{
 		Hub: s.Hub, Endpoint: trace.Endpoint, Channels: trace.Ask.Channels, Private: trace.Ask.Private, Credential: trace.Credential,
-		Listens: trace.Listens, Opened: trace.Opened,
+		Listens: trace.Listens, Opened: trace.Opened, Shown: trace.Shown,
 	}
 	if trace.Ask.Format != nil {
 		x.Format = trace.Ask.Format.Name()

@@ -304,6 +304,7 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, to *mounted, a *As
 		watch.rights, watch.user = s.Hub, admission.user
 	}
 	watch.there = s.Presence.attend(a, admission)
+	s.Trace.attends(watch.there, s.Presence)
 	wait, err = s.Attach(w, r, stream.Opening{
 		Spec: to.specs[a.Format], Channels: admission.channels, Start: start.Start, Prelude: start.prelude, Given: start.given, Ticket: ticket,
 		Client: &stream.Client{Address: client.Address, User: admission.user}, OnClose: watch.close,

@@ -18,6 +18,9 @@ type Trace struct {
 	User string
 	// Opened: the client gets a stream.
 	Opened bool
+	// Shown says in words where the client's user is shown to be there, and what the
+	// client is told of others.
+	Shown []string
 }
 
 func (t *Trace) claimed(endpoint string) {
@@ -47,5 +50,26 @@ func (t *Trace) refused(re *Refusal) {
 func (t *Trace) opened(ad *admission) {
 	if t != nil {
 		t.Opened, t.Listens, t.User = true, ad.channels, ad.user
+	}
+}
+
+// attends notes what the client has to do with presence.
+func (t *Trace) attends(there *attendance, p *Presence) {
+	switch {
+	case t == nil || p == nil:
+		return
+	case there == nil:
+		t.Shown = []string{"nobody is shown to be there, and the client is not told who is"}
+		return
+	}
+	for _, place := range there.places {
+		shown := "nobody is shown to be there"
+		if place.user != "" {
+			shown = "the user " + place.user + " is shown to be there, " + there.state.String()
+		}
+		if there.teller != nil {
+			shown += "; the client is told who is"
+		}
+		t.Shown = append(t.Shown, place.channel+": "+shown)
 	}
 }

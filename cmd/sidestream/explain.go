@@ -357,6 +357,9 @@ func showStream(w io.Writer, e *caddymodule.StreamExplanation) {
 	showHeader(w, e.Header, shownHeaders)
 	if e.Opened {
 		fmt.Fprintf(w, "  a stream of: %s\n", tail.Printable(strings.Join(e.Listens, ", ")))
+		for _, shown := range e.Shown {
+			fmt.Fprintf(w, "  presence: %s\n", tail.Printable(shown))
+		}
 	}
 	showText(w, e.Body)
 	if e.Unsure {

@@ -303,6 +303,19 @@ func TestPresenceIsTold(t *testing.T) {
 		t.Error("another address is taken for that of presence")
 	}
 
+	// "sidestream explain" says the same.
+	for query, want := range map[string]string{
+		"/flows?filter=room&active=idle&presence=1": "presence: room: the user bob is shown to be there, idle; the client is told who is",
+		"/flows?filter=room":                        "presence: nobody is shown to be there, and the client is not told who is",
+		"/room/elsewhere/live.json":                 "presence: nobody",
+	} {
+		explained := run(t, s.env(), s.folder, command(t), "explain", "--config", s.caddyfile(), "--token", "bob", s.url+query)
+		<-explained.exited
+		if text, _, _ := explained.out.state(); !strings.Contains(text, want) {
+			t.Errorf("%s is explained as %s, want %q", query, text, want)
+		}
+	}
+
 	// Messages go on as ever; who did not ask is told nothing.
 	s.publish("room", 1, "hello")
 	if got := quiet.next(); !strings.Contains(got, "hello") {
