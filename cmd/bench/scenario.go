@@ -32,7 +32,7 @@ var scenarios = []scenario{
 	idleHTTP1, idleTLS, idleHTTP2,
 	fanOut, fullSpeed, manyChannels, webSockets, slowReaders,
 	connectStorm, opening, resumeStorm, reloads, reloadPosts, doubling,
-	ingest, taps, redisNodes,
+	ingest, taps, redisNodes, presence,
 }
 
 func known(name string) bool {
