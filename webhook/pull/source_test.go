@@ -282,12 +282,24 @@ func TestPokesAreCoalesced(t *testing.T) {
 func TestNothingIsSkipped(t *testing.T) {
 	for seed := range uint64(20) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { playFaults(t, rand.New(rand.NewPCG(seed, 1))) })
+			synctest.Test(t, func(t *testing.T) { playFaults(t, &dice{r: rand.New(rand.NewPCG(seed, 1))}) })
 		})
 	}
 }
 
-func playFaults(t *testing.T, r *rand.Rand) {
+// dice is a source of chance for several goroutines.
+type dice struct {
+	mu sync.Mutex
+	r  *rand.Rand
+}
+
+func (d *dice) IntN(n int) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.r.IntN(n)
+}
+
+func playFaults(t *testing.T, r *dice) {
 	app, l := &fakeApp{latency: 20 * time.Millisecond, page: 30, etags: r.IntN(2) == 0}, &fakeLog{}
 	app.refuse = func(int) *Answer {
 		switch r.IntN(20) {
