@@ -137,9 +137,7 @@ func (v *tokenVerifier) sign(d *Delivered, secret, _ string) error {
 	if err := json.Unmarshal(d.Body, &object); err != nil {
 		return fmt.Errorf("writing the token into the sample, which must be a JSON object: %w", err)
 	}
-	if _, there := object[names[0]]; there {
-		delete(object, names[0])
-	}
+	delete(object, names[0])
 	rest, err := json.Marshal(object)
 	if err != nil {
 		return err
