@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 only the transport of x/net sends the header :protocol, which opens a WebSocket over HTTP/2
+
 package e2e
 
 import (
