@@ -14,7 +14,8 @@
 // The files: config.go and option.go what can be said; preset.go what is known of
 // apps; question.go makes the requests; page.go takes answers apart; mark.go is how
 // far a channel was read; read.go reads one channel once; schedule.go says when which
-// channel has its turn; source.go ties them together. doorbell.go and its siblings
+// channel has its turn; source.go ties them together, listeners.go is told who listens,
+// run.go reads in turn, store.go publishes what was read. doorbell.go and its siblings
 // listen to what an app tells in another way, and poke.
 //
 // The package knows HTTP and events. It must not know streams or Caddy: who asks the

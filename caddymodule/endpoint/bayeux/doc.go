@@ -21,5 +21,6 @@
 //
 // What is beside the messages' own keys, ext, is for Extensions: they see a
 // handshake, a subscription and a connect, and add to the reply. What a session knows
-// is a Record; a Keeper keeps records where they outlive the process.
+// is its record, kept with the log of the hub (record.go): by it, a session is taken up
+// after a restart, and at any node.
 package bayeux
