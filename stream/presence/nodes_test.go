@@ -90,6 +90,32 @@ func TestTwoNodesHaveOneRoster(t *testing.T) {
 	})
 }
 
+// What happens at a node is known to the others at once, also where nobody at that
+// node wants to know.
+func TestOthersKnowAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &cluster{t: t, net: new(network)}
+		a, b := c.start(), c.start()
+		defer a.kill()
+		defer b.kill()
+		pass(time.Minute)
+		rec, _ := watch(t, b.Roster, "2")
+		pass(time.Second)
+		rec.expect("snapshot 0")
+		for i := range 3 {
+			stay := a.Enter("2", fmt.Sprint(i), Idle)
+			pass(2 * window)
+			rec.expect(fmt.Sprintf("joined %d idle", i))
+			stay.Set(Active)
+			pass(2 * window)
+			rec.expect(fmt.Sprintf("state %d active", i))
+			stay.Quit()
+			pass(2 * window)
+			rec.expect(fmt.Sprintf("left %d offline", i))
+		}
+	})
+}
+
 // A node that says goodbye is not waited for, but its users are.
 func TestUsersOfANodeThatEndsComeBackElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

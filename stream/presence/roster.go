@@ -179,7 +179,10 @@ func (r *Roster) count(m *member, was, is State, atOnce bool) {
 	h.add(was, -1)
 	h.add(is, +1)
 	m.set(r.self, h)
-	r.spread.changed(m, atOnce && h.streams() == 0)
+	if r.spread.on {
+		r.spread.changed(m, atOnce && h.streams() == 0)
+		r.stir() // also where nobody here wants to know
+	}
 	now := time.Now()
 	r.reckon(m, now, now, now, atOnce)
 }

@@ -84,11 +84,9 @@ type spread struct {
 
 func (s *spread) begin(now time.Time) { s.on, s.alive = true, now }
 
-// changed notes that this node claims something else of a member.
+// changed notes that this node claims something else of a member, which others have to
+// be told.
 func (s *spread) changed(m *member, quit bool) {
-	if !s.on {
-		return
-	}
 	m.quit = quit
 	if !m.pending {
 		m.pending = true
