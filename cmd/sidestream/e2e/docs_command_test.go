@@ -130,6 +130,7 @@ var commandKinds = []struct {
 }{
 	{regexp.MustCompile(`^(\./|go run \./cmd/)?sidestream (run|demo|backend)\b`), serves},
 	{regexp.MustCompile(`^curl -N |sidestream tail `), streams},
+	{regexp.MustCompile(`^curl .*/meta/handshake`), shakesHands},
 	{regexp.MustCompile(`sidestream explain .*--last`), explainsLast},
 	{regexp.MustCompile(`sidestream explain .*--coverage`), saysOf("webhook /hooks/chat/REDACTED: brought 100.0 %")},
 	{regexp.MustCompile(`sidestream explain .*--tap`), saysOf("becomes an event in channel 1: id 1, create")},
@@ -303,6 +304,14 @@ func saysOf(want string) func(t *testing.T, s *docsSite, line string) {
 			t.Errorf("%v\n%s\n%s", p.err, text, p.errOut.tail(4000))
 		}
 	}
+}
+
+// shakesHands: a Bayeux endpoint, which the site of the root README does not have, gives
+// the client a session.
+func shakesHands(t *testing.T, s *docsSite, line string) {
+	here := *s
+	here.server = start(t, newBackend(t).directives("bayeux\nhistory {\n store memory\n}"))
+	saysOf(`"successful":true`)(t, &here, line)
 }
 
 // looks: the command knows the channel of the file.
