@@ -36,6 +36,9 @@ type StreamExplanation struct {
 	Listens []string
 	// Shown says in words what the client has to do with presence.
 	Shown []string
+	// Session: the endpoint has sessions, of which the app is asked as they subscribe.
+	// The request was not served, and there is no answer.
+	Session bool
 	// Status, Header and Body are the client's answer. With Opened, it is a
 	// stream: Body is empty.
 	Status int
@@ -96,7 +99,7 @@ func (s *Sidestream) explain(w http.ResponseWriter, r *http.Request, claimed end
 	claimed.Serve(w, r)
 	x := &StreamExplanation{
 		Hub: s.Hub, Endpoint: trace.Endpoint, Channels: trace.Ask.Channels, Private: trace.Ask.Private, Credential: trace.Credential,
-		Listens: trace.Listens, Opened: trace.Opened, Shown: trace.Shown,
+		Listens: trace.Listens, Opened: trace.Opened, Session: trace.Session, Shown: trace.Shown,
 	}
 	if trace.Ask.Format != nil {
 		x.Format = trace.Ask.Format.Name()

@@ -138,3 +138,27 @@ func TestExplainTrouble(t *testing.T) {
 		}
 	}
 }
+
+// What a session may listen to is not known where it begins, and nothing else is said.
+func TestExplainOfASessionNamesNoAnswer(t *testing.T) {
+	x := explainer(t, `http://one.test {
+		sidestream 127.0.0.1:1 {
+			auth GET /may/{channel}
+			bayeux /faye
+			tambur {
+				app one key1 0123456789abcdef0123456789abcdef
+			}
+		}
+	}`)
+	for target, endpoint := range map[string]string{
+		"http://one.test/faye": "bayeux", "http://one.test/key1/one/connect": "tambur", "http://one.test/app/one/stream/1": "tambur",
+	} {
+		e, err := explained(t, x, target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !e.Session || e.Opened || e.Body != "" || e.Endpoint != endpoint || len(e.Exchanges) != 0 {
+			t.Errorf("%s: %+v", target, e)
+		}
+	}
+}

@@ -163,8 +163,7 @@ func (c Claimed) Serve(w http.ResponseWriter, r *http.Request) (wait func(contex
 			http.Error(w, re.Message, re.Status)
 			return nil
 		}
-		if c.server.Trace != nil {
-			http.Error(w, "a session begins here; what it may listen to is asked as it subscribes", http.StatusNotImplemented)
+		if c.server.Trace.session() {
 			return nil
 		}
 		return e.Serve(w, r, c.line, c.server)

@@ -18,6 +18,9 @@ type Trace struct {
 	User string
 	// Opened: the client gets a stream.
 	Opened bool
+	// Session: the request is one of a session's, or of those who publish to sessions. It
+	// was not served.
+	Session bool
 	// Shown says in words where the client's user is shown to be there, and what the
 	// client is told of others.
 	Shown []string
@@ -27,6 +30,14 @@ func (t *Trace) claimed(endpoint string) {
 	if t != nil {
 		t.Endpoint = endpoint
 	}
+}
+
+// session notes that the request is not served; false if nothing is traced.
+func (t *Trace) session() bool {
+	if t != nil {
+		t.Session = true
+	}
+	return t != nil
 }
 
 func (t *Trace) asked(a *Ask) {

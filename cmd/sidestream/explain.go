@@ -205,7 +205,7 @@ func codeOf(err error) int {
 func codeOfStream(e *caddymodule.StreamExplanation) int {
 	unknown := slices.ContainsFunc(e.Exchanges, func(x caddymodule.Exchange) bool { return x.Outcome == access.Unknown.String() })
 	switch {
-	case e.Unsure, unknown && !e.Opened:
+	case e.Unsure, e.Session, unknown && !e.Opened:
 		return cannotSay
 	case e.Opened && e.Status == http.StatusOK:
 		return isStream
@@ -352,6 +352,11 @@ func showStream(w io.Writer, e *caddymodule.StreamExplanation) {
 			fmt.Fprintf(w, "  %s\n", tail.Printable(why))
 		}
 		show(w, "  ", "user", x.User)
+	}
+	if e.Session {
+		fmt.Fprintf(w, "\n%s has sessions: the app is asked about each channel as a client subscribes to it, and not here.\n"+
+			"Explain a stream of that channel, to see what the app says: /flows?filter=<channel>, if flowdock is on.\n", e.Endpoint)
+		return
 	}
 	fmt.Fprintf(w, "\nthe client gets %d %s\n", e.Status, http.StatusText(e.Status))
 	showHeader(w, e.Header, shownHeaders)
