@@ -266,7 +266,8 @@ func wildApp(t *testing.T, random *rand.Rand) {
 		Lease: time.Duration(2+random.IntN(20)) * time.Second}}
 	a.lax = random.IntN(2) == 0
 	down, gone := false, false
-	a.fail = func() bool { return down || random.IntN(10) == 0 }
+	chance := rand.New(rand.NewPCG(random.Uint64(), 1)) // of the app alone, which is told by goroutines
+	a.fail = func() bool { return down || chance.IntN(10) == 0 }
 	a.slow = time.Duration(random.IntN(100)) * time.Millisecond
 	type pair struct {
 		*testNode
