@@ -436,6 +436,10 @@ func (d *Decoder) Each(s *Payload, f func(item Source, out Decoded) error) error
 	})
 }
 
+// IsList tells whether the payload that Each has read is a list where each looks, and not
+// a single item.
+func (s *Payload) IsList() bool { return s.list }
+
 // Map maps a payload whose body was read.
 func (d *Decoder) Map(s *Payload) (Decoded, error) {
 	var out Decoded

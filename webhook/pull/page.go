@@ -2,6 +2,8 @@ package pull
 
 import (
 	"errors"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -32,6 +34,10 @@ var errExpected = errors.New("the answer does not meet expect")
 // errNoMessages is the error of an answer that is something else than a list: an error,
 // say, that the app tells with 200.
 var errNoMessages = errors.New("the answer has no message that can be mapped")
+
+// errUnmapped is the error of a list of which no message can be mapped. The app is well:
+// what somebody has posted is not understood, or the mapping is wrong.
+var errUnmapped = errors.New("no message of the list can be mapped")
 
 // read takes an answer apart.
 func (p *plan) read(channel string, a *Answer) (*list, error) {
@@ -64,7 +70,7 @@ func (p *plan) read(channel string, a *Answer) (*list, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(l.items) == 0 && len(l.unmapped) > 0 {
+	if len(l.items) == 0 && len(l.unmapped) > 0 && !payload.IsList() {
 		return nil, errNoMessages
 	}
 	if p.cursor != nil {
@@ -74,6 +80,19 @@ func (p *plan) read(channel string, a *Answer) (*list, error) {
 	}
 	l.sort(p.byTime, strings.Contains(p.Each, "*"))
 	return l, nil
+}
+
+// strange is errUnmapped if no message of the list can be mapped. short tells that the list
+// is certainly not cut: there is nothing to be read behind it.
+func (l *list) strange() (short bool, err error) {
+	if len(l.items) > 0 || len(l.unmapped) == 0 {
+		return true, nil
+	}
+	count := 0
+	for _, n := range l.unmapped {
+		count += n
+	}
+	return count < small, fmt.Errorf("%w: %s", errUnmapped, slices.Sorted(maps.Keys(l.unmapped))[0])
 }
 
 // elsewhere is why an item is not taken that the mapping puts into another channel:

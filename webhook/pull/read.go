@@ -339,6 +339,15 @@ func (r *reading) ask(ctx context.Context, q *question, v values) (*answered, er
 		return nil, &refused{status: a.Status, err: err}
 	}
 	r.s.counts.read(l)
+	// Whoever posts what cannot be mapped must not hold up other channels.
+	switch short, err := l.strange(); {
+	case err != nil && r.known && short:
+		r.s.mu.Lock()
+		r.s.report("messages that the app lists cannot be mapped", "channel", r.channel, "error", err)
+		r.s.mu.Unlock()
+	case err != nil:
+		return nil, &refused{status: http.StatusUnprocessableEntity, err: err}
+	}
 	if r.etags != nil {
 		if len(r.etags) > 4 {
 			clear(r.etags)

@@ -44,6 +44,7 @@ type fakeMessage struct {
 	id      int
 	at      time.Time // when it can be seen
 	deleted bool
+	strange bool // it has no text that can be read
 }
 
 func (a *fakeApp) say(channel string, late time.Duration) int {
@@ -88,7 +89,7 @@ func (a *fakeApp) Ask(ctx context.Context, r *Request) (*Answer, error) {
 	defer a.mu.Unlock()
 	type shown struct {
 		ID   int    `json:"id"`
-		Text string `json:"text"`
+		Text any    `json:"text"`
 		At   string `json:"at"`
 	}
 	list := []shown{}
@@ -103,7 +104,11 @@ func (a *fakeApp) Ask(ctx context.Context, r *Request) (*Answer, error) {
 			continue
 		}
 		if known = known || m.id == since; m.id > since || !anchored {
-			list = append(list, shown{m.id, fmt.Sprint("message ", m.id), m.at.Format(time.RFC3339Nano)})
+			var text any = fmt.Sprint("message ", m.id)
+			if m.strange {
+				text = map[string]int{"id": m.id}
+			}
+			list = append(list, shown{m.id, text, m.at.Format(time.RFC3339Nano)})
 		}
 	}
 	if !known {
@@ -444,4 +449,46 @@ func TestChannelThatCannotBeRead(t *testing.T) {
 			t.Errorf("%d gaps", gaps)
 		}
 	})
+}
+
+// Messages that cannot be mapped, at the end of some channels, hold up no other channel,
+// nor what is said behind them.
+func TestMessageThatCannotBeMappedHoldsUpNobody(t *testing.T) {
+	for name, earlier := range map[string]int{"alone": 0, "behind another": 1, "behind many": 30} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				app, l := &fakeApp{}, &fakeLog{}
+				s, end := begin(t, fakeConfig("every 1s"), app, l)
+				defer end()
+				<-s.Interest("good", true)
+				for i := range 10 {
+					channel := fmt.Sprint("strange-", i)
+					for range earlier {
+						app.say(channel, 0)
+					}
+					<-s.Interest(channel, true)
+					app.say(channel, 0)
+					app.mu.Lock()
+					app.messages[channel][earlier].strange = true
+					app.mu.Unlock()
+				}
+				time.Sleep(time.Minute) // long enough for pauses to grow
+				before := app.count()
+				time.Sleep(time.Minute)
+				if n := app.count() - before; n < 500 || n > 800 {
+					t.Errorf("%d questions in a minute, of 11 channels that are read every second", n)
+				}
+				want := []int{app.say("good", 0)}
+				time.Sleep(3 * time.Second)
+				if got, _ := l.ids(); !slices.Equal(got, want) {
+					t.Errorf("another channel: got %v, want %v", got, want)
+				}
+				want = append(want, app.say("strange-3", 0))
+				time.Sleep(10 * time.Minute)
+				if got, gaps := l.ids(); !slices.Equal(got, want) || gaps != 0 {
+					t.Errorf("the same channel: got %v and %d gaps, want %v", got, gaps, want)
+				}
+			})
+		})
+	}
 }
