@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"sync"
 
@@ -42,11 +43,17 @@ func (r *refusals) add(status int) {
 	r.byStatus[status]++
 }
 
-// counts is a copy of what was counted.
+// counts is a copy of what was counted. The usual statuses are in it from the start, so
+// that the first refusal is seen as an increase.
 func (r *refusals) counts() map[int]uint64 {
+	n := map[int]uint64{
+		http.StatusUnauthorized: 0, http.StatusForbidden: 0, http.StatusNotFound: 0,
+		http.StatusTooManyRequests: 0, http.StatusServiceUnavailable: 0,
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return maps.Clone(r.byStatus)
+	maps.Copy(n, r.byStatus)
+	return n
 }
 
 // Destruct ends all asking, when no configuration names the hub any more.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-078801ba/sidestream/stream"
 	"github.com/seed-078801ba/sidestream/stream/access"
+	"github.com/seed-078801ba/sidestream/stream/event"
 	"github.com/seed-078801ba/sidestream/webhook"
 	"github.com/seed-078801ba/sidestream/webhook/pull"
 	"github.com/seed-078801ba/sidestream/webhook/redis"
@@ -59,6 +60,7 @@ var (
 	descStreams    = desc("streams", "Streams that are open.", "format", "kind")
 	descOpened     = desc("streams_opened_total", "Streams that were opened.", "format", "kind")
 	descClosed     = desc("streams_closed_total", "Streams that ended, by reason.", "reason")
+	descToldGaps   = desc("gaps_told_total", "Times that the client of a stream was told that it misses something, by reason.", "reason")
 	descRefused    = desc("streams_refused_total", "Streams that were refused because a limit was reached.", "limit")
 	descDelivered  = desc("messages_delivered_total", "Messages written to clients.", "format")
 	descSent       = desc("sent_bytes_total", "Bytes written to clients, framing included.")
@@ -136,7 +138,7 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 		h.Describe(ch)
 	}
 	for _, d := range []*prometheus.Desc{
-		descStreams, descOpened, descClosed, descRefused, descDelivered, descSent, descBatches, descEvents, descDuplicates,
+		descStreams, descOpened, descClosed, descToldGaps, descRefused, descDelivered, descSent, descBatches, descEvents, descDuplicates,
 		descConflicts, descCommits, descFailed, descCommitTime, descLoops, descLoopTime, descChannels, descWindow,
 		descHistory, descHistoryB, descFile, descHealthy, descStore, descBehind, descWebhooks, descUnmapped, descDropped, descUntimed,
 		descAsked, descRechecked, descUnanswered, descGivenUp, descBlocked, descOverload, descNoStream, descRemembered, descWatched, descRechkBack,
@@ -221,6 +223,9 @@ func (m measured) hub(st stream.Stats) {
 	}
 	for _, reason := range stream.Reasons {
 		m.counter(descClosed, st.Closed[reason], string(reason))
+	}
+	for _, reason := range event.Reasons {
+		m.counter(descToldGaps, st.Gaps[reason], string(reason))
 	}
 	for limit, v := range st.Refused {
 		m.counter(descRefused, v, limit)

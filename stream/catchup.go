@@ -313,6 +313,13 @@ func (sh *shard) fetched(q fetch, p *page, missing []event.Missing, err error) {
 	}
 }
 
+// gap is what tells the stream's client that it misses something; it is empty if the
+// format has no words for that. It is counted.
+func (sh *shard) gap(s *Stream, m event.Missing) []byte {
+	sh.counters.gap(m.Reason)
+	return s.encoding().frame(s.spec.Format.Gap(nil, m))
+}
+
 // signalLate tells a client what it misses of a channel that is late.
 func (sh *shard) signalLate(s *Stream, sub *subscription, m event.Missing) {
 	sub.behind = max(sub.behind, m.To.Seq)
@@ -320,7 +327,7 @@ func (sh *shard) signalLate(s *Stream, sub *subscription, m event.Missing) {
 		s.late--
 	}
 	s.dropPage(sub.ch)
-	sh.writeNext(s, s.encoding().frame(s.spec.Format.Gap(nil, m)))
+	sh.writeNext(s, sh.gap(s, m))
 }
 
 // signal tells a client what it misses, and moves its cursor behind the gap: to
@@ -337,7 +344,7 @@ func (sh *shard) signal(s *Stream, missing []event.Missing) {
 				s.subs[k].behind = m.To.Seq
 			}
 		}
-		b = append(b, s.encoding().frame(s.spec.Format.Gap(nil, m))...)
+		b = append(b, sh.gap(s, m)...)
 		s.cursor = max(s.cursor, m.At.Seq)
 	}
 	sh.writeNext(s, b)

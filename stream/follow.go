@@ -219,8 +219,7 @@ func (sh *shard) restart(s *Stream, head event.Cursor, reason event.Reason) {
 			s.acts.list[i].after = event.Cursor{}
 		}
 	}
-	gap := s.spec.Format.Gap(nil, event.Missing{To: head, Reason: reason})
-	if sh.writeNext(s, s.encoding().frame(gap)) && s.state == open {
+	if sh.writeNext(s, sh.gap(s, event.Missing{To: head, Reason: reason})) && s.state == open {
 		sh.deliver(s)
 	}
 }

@@ -100,7 +100,7 @@ func (sh *shard) overtaken(s *Stream) bool {
 			continue
 		}
 		sub.behind = w.base.Seq
-		gaps = append(gaps, s.encoding().frame(s.spec.Format.Gap(nil, event.Missing{Channel: sub.ch.name, To: w.base, Reason: event.SlowClient}))...)
+		gaps = append(gaps, sh.gap(s, event.Missing{Channel: sub.ch.name, To: w.base, Reason: event.SlowClient})...)
 	}
 	return len(gaps) == 0 || sh.write(s, gaps)
 }

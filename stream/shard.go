@@ -311,7 +311,7 @@ func (sh *shard) adopt(s *Stream, o opener) {
 	reset := s.within != head.Epoch // it came before it could be told
 	if !reset {
 		for _, m := range o.missing {
-			first = append(first, e.frame(f.Gap(nil, m)))
+			first = append(first, sh.gap(s, m))
 		}
 	}
 	first = slices.DeleteFunc(first, func(b []byte) bool { return len(b) == 0 })

@@ -149,7 +149,7 @@ func (sh *shard) nextAct(s *Stream) bool {
 		if a.gap.At = a.after; s.cursor != a.after.Seq { // a reset came in between, and was told
 			return true
 		}
-		sh.write(s, s.encoding().frame(s.spec.Format.Gap(nil, *a.gap)))
+		sh.write(s, sh.gap(s, *a.gap))
 	default:
 		sh.write(s, a.word)
 	}
@@ -192,7 +192,7 @@ func (sh *shard) joined(s *Stream, ch *channel, start Start) {
 	var gaps []byte
 	for _, m := range missing {
 		m.Channel = ch.name // of others, this says nothing
-		gaps = append(gaps, s.encoding().frame(s.spec.Format.Gap(nil, m))...)
+		gaps = append(gaps, sh.gap(s, m)...)
 	}
 	if len(gaps) > 0 {
 		sh.write(s, gaps)

@@ -64,10 +64,11 @@ type shardCounters struct {
 	behind    atomic.Int64 // streams whose connection did not take everything
 	loops     atomic.Uint64
 	loopNanos atomic.Uint64
-	mu        sync.Mutex // of the maps: streams open and close rarely
+	mu        sync.Mutex // of the maps: streams open and close rarely, and gaps are rare
 	open      map[StreamKind]int
 	opens     map[StreamKind]uint64
 	closes    map[CloseReason]uint64
+	gaps      map[event.Reason]uint64
 	_         [64]byte
 }
 
@@ -101,6 +102,15 @@ func (c *shardCounters) closed(s *Stream) {
 	c.closes[s.reason]++
 }
 
+func (c *shardCounters) gap(reason event.Reason) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.gaps == nil {
+		c.gaps = map[event.Reason]uint64{}
+	}
+	c.gaps[reason]++
+}
+
 // Stats are a hub's counts, for metrics and health. All but Open, Channels,
 // WindowBytes and Log only grow as long as the hub lives.
 type Stats struct {
@@ -108,9 +118,10 @@ type Stats struct {
 	Behind    int // open streams whose client has not taken everything
 	Opened    map[StreamKind]uint64
 	Closed    map[CloseReason]uint64
-	Refused   map[string]uint64 // by limit
-	Delivered map[string]uint64 // messages, by format
-	Bytes     uint64            // written to clients
+	Gaps      map[event.Reason]uint64 // that a client of one stream was told of
+	Refused   map[string]uint64       // by limit
+	Delivered map[string]uint64       // messages, by format
+	Bytes     uint64                  // written to clients
 
 	Batches       uint64 // publishes that were stored
 	Events        uint64 // events stored
@@ -133,7 +144,7 @@ func (h *Hub) Stats() Stats {
 	c := h.counters
 	st := Stats{
 		Open: map[StreamKind]int{}, Opened: map[StreamKind]uint64{}, Closed: map[CloseReason]uint64{},
-		Refused: map[string]uint64{}, Delivered: map[string]uint64{},
+		Gaps: map[event.Reason]uint64{}, Refused: map[string]uint64{}, Delivered: map[string]uint64{},
 		Batches: c.batches.Load(), Events: c.events.Load(), Duplicates: c.duplicates.Load(), Conflicts: c.conflicts.Load(),
 		Commits: c.commits.Load(), FailedCommits: c.failedCommits.Load(), CommitTime: time.Duration(c.commitNanos.Load()),
 		WindowBytes: h.windows.Load(), Log: h.log.Stats(),
@@ -165,6 +176,9 @@ func (h *Hub) Stats() Stats {
 		}
 		for k, v := range sc.closes {
 			st.Closed[k] += v
+		}
+		for k, v := range sc.gaps {
+			st.Gaps[k] += v
 		}
 		sc.mu.Unlock()
 	}

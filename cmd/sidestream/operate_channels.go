@@ -38,6 +38,8 @@ touched.`,
 			switch {
 			case len(args) == 0 && (message != "" || everything):
 				return errors.New("say of which channel, as in: sidestream channels 1 --delete 42")
+			case message != "" && everything:
+				return errors.New("--delete and --delete-all exclude each other: say --delete for one message, or --delete-all for the whole history of the channel")
 			case len(args) == 0:
 				return listChannels(out, &s, prefix, limit)
 			case message != "" || everything:

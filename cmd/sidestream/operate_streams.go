@@ -142,11 +142,11 @@ counted.`,
 			if err != nil || shown {
 				return err
 			}
-			done := "ended"
 			if dry {
-				done = "to be ended, and were not: this was a dry run"
+				fmt.Fprintf(cmd.OutOrStdout(), "streams that would be ended, without --dry: %d\n", ended.Matched)
+			} else {
+				fmt.Fprintf(cmd.OutOrStdout(), "streams ended: %d\n", ended.Matched)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "streams %s: %d\n", done, ended.Matched)
 			return nil
 		},
 	}

@@ -144,6 +144,9 @@ const (
 	SlowClient      Reason = "slow-client"      // the client did not keep up
 )
 
+// Reasons are all reasons of a gap signal.
+var Reasons = []Reason{Trimmed, EpochChanged, IngestUncertain, StoreDegraded, SlowClient}
+
 // Missing is a gap: events of Channel after From and up to To may not have
 // reached the client. An empty Channel means every channel of the stream.
 type Missing struct {

@@ -105,7 +105,7 @@ func TestOperatorSeesAndEndsStreams(t *testing.T) {
 		t.Errorf("strangers reach the operator's API: %s", body)
 	}
 
-	s.says([]string{"kick", "--channel", "1", "--dry"}, "2")
+	s.says([]string{"kick", "--channel", "1", "--dry"}, "would be ended, without --dry: 2")
 	s.says([]string{"kick", "--user", "7"}, "ended: 1")
 	if _, err := alice.chunk(); err == nil {
 		for err == nil {
@@ -146,6 +146,9 @@ func TestOperatorForgets(t *testing.T) {
 			if err := json.Unmarshal([]byte(text), &first); err != nil || len(first.Entries) != 1 {
 				t.Fatalf("%v: %s", err, text)
 			}
+			if out, err := s.sidestream("channels", "1", "--delete", "2", "--delete-all"); err == nil || !strings.Contains(out, "exclude each other") {
+				t.Errorf("one message or all: %v %s", err, out)
+			}
 			s.says([]string{"channels", "1", "--delete-all"}, "is gone")
 			if out := s.says([]string{"channels", "1"}, "no longer kept"); strings.Contains(out, "secret") {
 				t.Errorf("a deleted history: %s", out)
@@ -154,6 +157,15 @@ func TestOperatorForgets(t *testing.T) {
 			back := s.open("/flows?filter=1", basic("alice"), "Accept: text/event-stream", "Last-Event-ID: "+first.Entries[0].Position)
 			if said := strings.Join(back.until("gap"), ""); strings.Contains(said, "secret") {
 				t.Errorf("whoever comes back is told %q", said)
+			}
+			_, metrics := s.operate(http.MethodGet, "/metrics")
+			for reason, want := range map[string]string{"trimmed": "1", "slow-client": "0"} {
+				if line := `caddy_sidestream_gaps_told_total{hub="default",reason="` + reason + `"} ` + want; !strings.Contains(metrics, line) {
+					t.Errorf("the metrics lack %s", line)
+				}
+			}
+			if line := `caddy_sidestream_requests_refused_total{hub="default",status="401"} 0`; !strings.Contains(metrics, line) {
+				t.Errorf("the metrics lack %s", line)
 			}
 			s.publish("1", 5, "and on")
 			live.until("and on")
