@@ -58,7 +58,7 @@ var (
 	causeMemory   = &cause{"too many answers are waiting", true}
 	causeUnpacked = &cause{"the answer cannot be unpacked", true}
 	causeType     = &cause{"the answer is no JSON", false}
-	causeMisread  = &cause{"the client asks the app to read its request in another way", false}
+	causeMisread  = &cause{"the app may read the request in another way than it looks (a method override, or an escaped slash, .. or ; in the path)", false}
 	causeDownload = &cause{"the answer is a download", false}
 	causeCached   = &cause{"the answer was made for another request", false}
 )

@@ -248,8 +248,12 @@ func (t *Tap) unread(a *Answer, why *cause) {
 		return
 	}
 	t.counts.add(r.name, outcomeUnread)
-	if times, ok := t.counts.unread.turn(time.Minute); ok {
-		t.o.Logger.Warn("an answer of the app was not read by a tap", "tap", a.route.Name(), "status", a.status, "reason", why.text, "times", times)
+	line := &t.counts.unread
+	if why.tell { // what clients can cause at will must not hide it
+		line = &t.counts.doubtful
+	}
+	if times, ok := line.turn(time.Minute); ok {
+		t.o.Logger.Warn("an answer of the app was not read by a tap", "tap", a.route.Name(), "status", a.status, "reason", why.text, "may_be_missing", why.tell, "times", times)
 	}
 	channel := a.channel()
 	switch {

@@ -57,7 +57,7 @@ type counts struct {
 	byRule map[string]map[string]uint64
 	gaps   uint64
 
-	unread, unmapped, idle, unstored seldom // lines of the log
+	unread, doubtful, unmapped, idle, unstored seldom // lines of the log
 }
 
 func (c *counts) add(rule, outcome string) {

@@ -1,6 +1,7 @@
 package tap
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -474,6 +475,29 @@ func TestDoubtsAreNoFlood(t *testing.T) {
 			t.Errorf("told %d times in 20 seconds", len(gaps))
 		}
 		end(t, tap)
+	})
+}
+
+// What clients can cause at will does not hide from the log that a message may be missing.
+func TestLogTellsWhatMayBeMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSurroundings()
+		var log bytes.Buffer
+		o := s.options()
+		o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		tap, rs := New(o), compile(t, speak)
+		override := []string{"X-Http-Method-Override: DELETE"}
+		for range 3 {
+			pass(t, tap, rs, s, reply{method: "POST", path: "/rooms/7/messages", headers: override, status: 201, body: "{}"})
+			pass(t, tap, rs, s, reply{method: "POST", path: "/rooms/7/messages", status: 201, body: "{}", broken: true})
+		}
+		synctest.Wait()
+		end(t, tap)
+		for _, part := range []string{"may_be_missing=false", "may_be_missing=true"} {
+			if n := strings.Count(log.String(), part); n != 1 {
+				t.Errorf("%d lines with %s:\n%s", n, part, &log)
+			}
+		}
 	})
 }
 
