@@ -35,17 +35,18 @@ help:
 build:
 	$(GO) build -o bin/sidestream ./cmd/sidestream
 
-# The flags make the same bytes of the same source.
+# The flags make the same bytes of the same source. The SBOM comes first, because it may
+# fail: it takes the version from Git, so this has to be a clone of its own.
 release:
 	@test -n "$(VERSION)" || { echo 'say which version, as in: make release VERSION=v1.2.3' >&2; exit 1; }
 	rm -rf dist && mkdir dist
+	$(GO) run $(CYCLONEDX) app -json -licenses=false -main cmd/sidestream -output dist/sidestream-$(VERSION).cdx.json .
 	@set -e; for target in $(RELEASES); do \
 		system=$${target%/*}; arch=$${target#*/}; name=sidestream-$(VERSION)-$$system-$$arch; \
 		[ $$system = windows ] && name=$$name.exe; echo "$$name"; \
 		CGO_ENABLED=0 GOOS=$$system GOARCH=$$arch $(GO) build -trimpath -buildvcs=false \
 			-ldflags '-s -w -X github.com/seed-078801ba/sidestream/caddymodule/version.release=$(VERSION)' -o dist/$$name ./cmd/sidestream; \
 	done
-	$(GO) run $(CYCLONEDX) app -json -licenses=false -main cmd/sidestream -output dist/sidestream-$(VERSION).cdx.json .
 	cd dist && sha256sum * >SHA256SUMS
 
 # In this order, so that what is quick to find is found first.

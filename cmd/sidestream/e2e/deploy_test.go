@@ -109,6 +109,27 @@ func TestDashboardAndAlerts(t *testing.T) {
 	}
 }
 
+// What may fail without the network comes before the builds, which take minutes, and the
+// checksums are those of all files.
+func TestReleaseFailsEarly(t *testing.T) {
+	t.Parallel()
+	tool(t, "make", "make")
+	cmd := exec.Command("make", "-n", "release", "VERSION=v1.2.3")
+	cmd.Dir, cmd.Env = repository(t), append(os.Environ(), "MAKEFLAGS=") // of the make that may run this test
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	at := 0
+	for _, step := range []string{"rm -rf dist", "sidestream-v1.2.3.cdx.json", "build -trimpath", "sha256sum * >SHA256SUMS"} {
+		i := strings.Index(string(out)[at:], step)
+		if i < 0 {
+			t.Fatalf("%q does not come in its turn: %s", step, out)
+		}
+		at += i
+	}
+}
+
 // The files for systemd and Compose fit the configurations that they are for.
 func TestDeployFiles(t *testing.T) {
 	t.Parallel()
