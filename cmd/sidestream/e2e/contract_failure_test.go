@@ -221,16 +221,16 @@ func TestTooFewDescriptors(t *testing.T) {
 	}
 	say(40)
 	var flood []net.Conn
+	statuses := map[string]int{}
 	for range 400 {
 		conn, err := net.Dial("tcp", "127.0.0.1:"+s.port)
 		if err != nil {
 			break
 		}
 		flood = append(flood, conn)
+		// One after the other, so that it is streams that take the descriptors, and
+		// not connections that will be refused.
 		fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", campfireStream)
-	}
-	statuses := map[string]int{}
-	for _, conn := range flood {
 		conn.SetReadDeadline(time.Now().Add(patience))
 		line, err := bufio.NewReader(conn).ReadString('\n')
 		if err != nil {

@@ -488,7 +488,7 @@ func passesPieces(t *testing.T, a *tapApp, s *server, transport *http.Transport,
 
 // passesLarge sends and gets 64 MiB.
 func passesLarge(t *testing.T, a *tapApp, s *server, transport *http.Transport, path string) {
-	const size = 64 << 20
+	const size = 192 << 20
 	block := make([]byte, 1<<20)
 	_, _ = rand.Read(block)
 	sum := sha256.New()
@@ -537,7 +537,11 @@ func passesLarge(t *testing.T, a *tapApp, s *server, transport *http.Transport, 
 	if downloaded := hex.EncodeToString(got.Sum(nil)); downloaded != want || uploaded != want {
 		t.Error("what is large is not what it was")
 	}
-	if grown := s.memory(t) - before; grown > size/2 {
+	most := size / 4
+	if raceDetector { // which keeps several bytes for each that was written
+		most = size
+	}
+	if grown := s.memory(t) - before; grown > most {
 		t.Errorf("the process has grown by %d MiB", grown>>20)
 	}
 }

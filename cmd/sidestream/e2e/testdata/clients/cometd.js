@@ -15,7 +15,8 @@ client.registerExtension('ack', new AckExtension());
 client.registerExtension('timesync', time);
 if (transport !== 'websocket') client.unregisterTransport('websocket');
 client.configure({ url: url + '?access_token=' + token, appendMessageTypeToURL: false, backoffIncrement: 200, maxBackoff: 1000 });
-client.addListener('/meta/unsuccessful', (m) => warn('REFUSED', JSON.stringify(m)));
+// A request that was cut off (failure) is no refusal: the client sends it again.
+client.addListener('/meta/unsuccessful', (m) => warn(m.failure && m.failure.httpCode === 0 ? 'CUT' : 'REFUSED', JSON.stringify(m)));
 client.handshake((reply) => {
   if (!reply.successful) { warn('ERROR', JSON.stringify(reply)); return; }
   warn('ACK', JSON.stringify(reply.ext));
