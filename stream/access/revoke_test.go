@@ -52,6 +52,7 @@ func TestRevoke(t *testing.T) {
 				// Then a true one.
 				b.says(denied())
 				left := g.Revoke(x.user, x.channel).Wait(t.Context())
+				pass(0) // for the ends to be told
 				if left != 0 {
 					t.Errorf("%d questions are open", left)
 				}
@@ -242,7 +243,9 @@ func TestWhoeverMayBeTheUserIsAskedAgain(t *testing.T) {
 			}
 			return denied()
 		})
-		if left := g.Revoke("ann", "").Wait(t.Context()); left != 0 || len(e.told()) != 2 {
+		left := g.Revoke("ann", "").Wait(t.Context())
+		pass(0) // for the ends to be told
+		if left != 0 || len(e.told()) != 2 {
 			t.Errorf("%d questions are open, %d streams ended", left, len(e.told()))
 		}
 		check(t, g, question("ann", "1"), Denied, Forbidden)
@@ -321,7 +324,9 @@ func TestRevokedCredential(t *testing.T) {
 		b.count()
 		b.says(denied())
 		revocation := g.RevokeCredential(question("ann", "").Credential)
-		if left := revocation.Wait(t.Context()); left != 0 || len(e.told()) != 2 {
+		left := revocation.Wait(t.Context())
+		pass(0) // for the ends to be told
+		if left != 0 || len(e.told()) != 2 {
 			t.Errorf("%d questions are open, %d streams ended, want 0 and 2", left, len(e.told()))
 		}
 		wantAsked(t, b, 2)
