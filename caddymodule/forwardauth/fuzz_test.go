@@ -67,7 +67,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(400, "c1", []byte(`{"error":"not-allowed"}`))
 	f.Fuzz(func(t *testing.T, status int, channel string, body []byte) {
 		a, err := New(Config{URI: "/{channel}", UserJSON: "user_id", AllowJSON: []*Condition{{Path: "channel_id", Op: "==", Value: "{channel}"}},
-			DenyJSON: []*Condition{{Path: "*.error", Op: "exists"}}}, "", nil, nil)
+			DenyJSON: []*Condition{{Path: "*.error", Op: "exists"}}}, "", nil, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
